@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT
+ * What a loss declares of itself, built-in or user-made: the one description from which specs are parsed, handles made,
+ * and documentation, bindings and tests derived. */
+#ifndef LOSSFN_CORE_DEFINITION_H
+#define LOSSFN_CORE_DEFINITION_H
+
+#include "lossfn/extend.h"
+
+enum { LOSSFN__MAX_PARAMS = 12, LOSSFN__MAX_CONSTANTS = 12 };
+
+typedef struct {
+    const char *name;
+    const char *doc;
+    int32_t scale; /* LOSSFN_SCALE_ */
+    uint8_t differentiable;
+    uint8_t learnable; /* may be left out: then it is the constant of the parameter of the same name */
+} lossfn__input_t;
+
+typedef struct {
+    const char *name;
+    const char *doc;
+    int32_t type;              /* LOSSFN_PARAM_ */
+    const char *default_value; /* in the spec's grammar; NULL means "not set" for a list */
+    double lower, upper;
+    uint8_t lower_open, upper_open;
+    uint8_t learnable;
+    const char *choices; /* of a CHOICE, separated by ", "; the value is the position in it */
+} lossfn__param_t;
+
+/* Parameters that the engine and not the loss acts on, found by name in any definition that declares them:
+ * class_weight (list >= 0), class_mask (list of 0/1), labels (choice "+-1, 01") of margin losses. */
+
+typedef struct lossfn__definition {
+    const char *name, *aliases, *family, *summary, *formula, *latex, *tasks, *see_also, *look_alikes, *source, *kinks;
+    int32_t unit;
+    int32_t n_inputs;
+    int32_t n_params;
+    uint32_t traits;
+    double lipschitz;
+    uint32_t hess_kinds; /* bit 1 << LOSSFN_HESS_ */
+    double ulp_value, ulp_grad, ulp_hess;
+    lossfn__input_t inputs[LOSSFN_MAX_INPUTS];
+    lossfn__param_t params[LOSSFN__MAX_PARAMS];
+    /* Constants of the kernel from the parameters (numbers, booleans and choices in declared order; lists read as 0).
+     * NULL: the parameters themselves. */
+    void (*setup)(const double *params, double *constants);
+    /* rho, rho', rho'' of the squared residual s from the constants; NULL if the loss has none. */
+    void (*rho)(double s, const double *constants, double out[3]);
+    int32_t kernel;                            /* index into the kernel tables; -1 for a user-made loss */
+    const lossfn_vtable_t *user;               /* its functions */
+    struct lossfn__registration *registration; /* user-made: keeps everything above alive */
+} lossfn__definition_t;
+
+/* The built-in losses in catalogue order; index = kernel. Defined in losses/catalogue.c. */
+extern const lossfn__definition_t *const lossfn__catalogue[];
+extern const int32_t lossfn__catalogue_size;
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT
+ * The only way to make a failing status: together with its message. */
+#ifndef LOSSFN_CORE_STATUS_H
+#define LOSSFN_CORE_STATUS_H
+
+#include "lossfn/lossfn.h"
+
+#if defined(__GNUC__)
+#define LOSSFN__PRINTF(format, first) __attribute__((format(printf, format, first), cold))
+#else
+#define LOSSFN__PRINTF(format, first)
+#endif
+
+/* Sets this thread's message and returns `status`. Formats without the locale: %g and %f must not be used, numbers go
+ * through lossfn__format_double. Leaves errno alone. */
+lossfn_status_t lossfn__fail(lossfn_status_t status, const char *format, ...) LOSSFN__PRINTF(2, 3);
+
+/* The shortest decimal that reads back as x, in the C locale ("0.1", "1e+30", "inf", "nan"); returns buf. */
+enum { LOSSFN__DOUBLE_TEXT = 32 };
+const char *lossfn__format_double(double x, char buf[32]);
+/* "(3, 2)" */
+enum { LOSSFN__SHAPE_TEXT = 192 };
+const char *lossfn__format_shape(int32_t ndim, const int64_t *shape, char buf[192]);
+
+/* Returns from the calling function with a failure when the condition does not hold. */
+#define LOSSFN__REQUIRE(condition, status, ...)                                                                        \
+    do {                                                                                                               \
+        if (!(condition)) return lossfn__fail(status, __VA_ARGS__);                                                    \
+    } while (0)
+/* Forwards a failure. */
+#define LOSSFN__TRY(call)                                                                                              \
+    do {                                                                                                               \
+        lossfn_status_t status_ = (call);                                                                              \
+        if (status_ != LOSSFN_OK) return status_;                                                                      \
+    } while (0)
+
+#endif
