@@ -6,9 +6,9 @@
 #include "lossfn/lossfn.h"
 
 #if defined(__GNUC__)
-#define LOSSFN__PRINTF(format, first) __attribute__((format(printf, format, first), cold))
+#define LOSSFN__PRINTF(text, first) __attribute__((format(printf, text, first), cold))
 #else
-#define LOSSFN__PRINTF(format, first)
+#define LOSSFN__PRINTF(text, first)
 #endif
 
 /* Sets this thread's message and returns `status`. Formats without the locale: %g and %f must not be used, numbers go
