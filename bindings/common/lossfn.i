@@ -13,7 +13,6 @@
 %}
 
 %include <stdint.i>
-%warnfilter(314) lossfn_args::exec; /* a keyword of Python 2, in an ignored struct */
 
 %rename("%(regex:/^(?:lossfn|LOSSFN)_(.*)/\\1/)s") "";
 
