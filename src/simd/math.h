@@ -53,8 +53,8 @@ INLINE V two_sum(V a, V b, V *rest) { /* in any order */
 }
 
 /* NaN stays. */
-INLINE V at_least(V x, double low) { return v_select(x < v_set(low), v_set(low), x); }
-INLINE V at_most(V x, double high) { return v_select(x > v_set(high), v_set(high), x); }
+INLINE V at_least(V x, double low) { return v_greater(v_set(low), x); }
+INLINE V at_most(V x, double high) { return v_lesser(v_set(high), x); }
 
 INLINE V power_of_two(V n) { /* n integral, 2^n normal */
     return (V)((U)(v_to_i(n) + EXPONENT_BIAS) << MANTISSA_BITS);
@@ -107,7 +107,7 @@ INLINE V exp_whole(V n, V r, V tail, V *left) {
 /* e^x */
 INLINE V v_exp(V x) {
     V r, tail, n = exp_parts(at_most(at_least(x, EXP_UNDERFLOW), EXP_OVERFLOW), v_set(0), &r, &tail);
-    return exp_whole(n, r, tail, &(V){0});
+    return v_ldexp(v_set(1) + (r + tail), n);
 }
 
 /* (e^x - 1) / 2 as the return value and *rest, for x >= EXPM1_SATURATED; halved so that 2^n is finite. */

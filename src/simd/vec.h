@@ -141,6 +141,15 @@ INLINE V v_floor(V x) {
 }
 INLINE M v_isnan(V x) { return x != x; }
 INLINE M v_isfinite(V x) { return v_abs(x) < v_set(INFINITY); }
+/* b unless a < b (a > b), so b if either is NaN; one instruction on x86, whose minimum and maximum mean just
+ * that. */
+#if defined(LOSSFN_ISA_AVX512) || defined(LOSSFN_ISA_AVX2)
+INLINE V v_lesser(V a, V b) { return ISA_OP(lesser)(a, b); }
+INLINE V v_greater(V a, V b) { return ISA_OP(greater)(a, b); }
+#else
+INLINE V v_lesser(V a, V b) { return v_select(a < b, a, b); }
+INLINE V v_greater(V a, V b) { return v_select(a > b, a, b); }
+#endif
 /* NaN if either is NaN; of two zeros the second. */
 INLINE V v_min(V a, V b) { return v_select((a < b) | v_isnan(a), a, b); }
 INLINE V v_max(V a, V b) { return v_select((a > b) | v_isnan(a), a, b); }
