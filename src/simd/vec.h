@@ -160,7 +160,7 @@ INLINE V v_max(V a, V b) { return v_select((a > b) | v_isnan(a), a, b); }
 INLINE I v_to_i(V x) { return ISA_OP(to_int)(x); }
 INLINE V v_from_i(I i) { return ISA_OP(from_int)(i); }
 
-/* x 2^n, rounded once, for integral n: |n| <= 252 (f32), 2044 (f64). */
+/* x 2^n, rounded once, for integral n with |n| <= 252 (f32), 2044 (f64), if x 2^(n/2) is 0 or not subnormal. */
 INLINE V v_ldexp(V x, V n) {
 #ifdef LOSSFN_ISA_AVX512
     return ISA_OP(ldexp)(x, n);
