@@ -239,11 +239,10 @@ static void add_back(uint32_t *r, const uint32_t *v, int n) {
         r[i] = (uint32_t)sum;
         sum >>= 32;
     }
-    r[-1] += (uint32_t)sum;
 }
 
-/* One digit of a long division (Knuth, algorithm D): r[-1..n-1] becomes the remainder, r[-1] 0. n >= 2, v
- * normalised. */
+/* One digit of a long division (Knuth, algorithm D): divides r[-1..n-1], highest first, by v and leaves the
+ * remainder in r[0..n-1]. n >= 2, and the highest bit of v is set. */
 static uint32_t divide_step(uint32_t *r, const uint32_t *v, int n) {
     uint64_t top = (uint64_t)r[-1] << 32 | r[0];
     uint64_t q = top / v[0], left = top % v[0];
@@ -252,10 +251,7 @@ static uint32_t divide_step(uint32_t *r, const uint32_t *v, int n) {
         left += v[0];
         if (left > DIGIT) break;
     }
-    uint64_t over = subtract_multiple(r, v, n, (uint32_t)q);
-    int negative = r[-1] < over;
-    r[-1] -= (uint32_t)over;
-    if (negative) {
+    if (subtract_multiple(r, v, n, (uint32_t)q) > r[-1]) { /* one too many */
         q--;
         add_back(r, v, n);
     }

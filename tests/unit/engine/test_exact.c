@@ -220,30 +220,42 @@ static void multiples(void **unused) {
 }
 
 /* Far more additions than the limbs have room for without a carry: doubling by merging counts as 2^60 of them.
- */
+ * The exponents put the term at every place in its limbs. */
 static void carries_lose_nothing(void **unused) {
     (void)unused;
-    static const double terms[] = {
-        0x1.fffffffffffffp31,    -0x1.fffffffffffffp31, 0x1.fffffffffffffp+0, DBL_MAX, -DBL_MAX,
-        -0x1.fffffffffffffp-1022};
-    for (size_t i = 0; i < sizeof terms / sizeof terms[0]; i++) {
+    static const double significands[] = {0x1.fffffffffffffp0, -0x1.fffffffffffffp0, 1, -1};
+    for (int i = 0; i < 4 * 36; i++) {
+        int exponent = i / 4 < 34 ? i / 4 : i / 4 == 34 ? 1023 : -1022;
+        double term = ldexp(significands[i % 4], exponent);
         lossfn__exact_t sum, same;
         lossfn__exact_clear(&sum);
-        lossfn__exact_add(&sum, terms[i]);
+        lossfn__exact_add(&sum, term);
         for (int k = 0; k < 60; k++) {
             lossfn__exact_t copy = sum;
             lossfn__exact_merge(&sum, &copy);
             lossfn__exact_clear(&same);
-            lossfn__exact_add_multiple(&same, terms[i], UINT64_C(2) << k);
+            lossfn__exact_add_multiple(&same, term, UINT64_C(2) << k);
             assert_same_bytes(&sum, &same);
         }
-        lossfn__exact_add(&sum, -terms[i]); /* signed digits after a carry */
+        lossfn__exact_add(&sum, -term); /* signed digits after a carry */
         lossfn__exact_clear(&same);
-        lossfn__exact_add_multiple(&same, terms[i], (UINT64_C(1) << 60) - 1);
+        lossfn__exact_add_multiple(&same, term, (UINT64_C(1) << 60) - 1);
         assert_same_bytes(&sum, &same);
-        lossfn__exact_add_multiple(&sum, -terms[i], (UINT64_C(1) << 60) - 1);
+        lossfn__exact_add_multiple(&sum, -term, (UINT64_C(1) << 60) - 1);
         assert_true(lossfn__exact_is_zero(&sum));
     }
+}
+
+/* 2^29 single additions would take seconds: the count is made to look like it. */
+static void single_additions_carry_in_time(void **unused) {
+    (void)unused;
+    lossfn__exact_t sum;
+    lossfn__exact_clear(&sum);
+    lossfn__exact_add(&sum, -1);
+    sum.pending = UINT32_C(1) << 29;
+    lossfn__exact_add(&sum, -1);
+    assert_int_equal(sum.pending, 2);
+    assert_same(lossfn__exact_round(&sum), -2);
 }
 
 static void any_order_and_split_gives_the_same_bytes(void **unused) {
@@ -530,6 +542,7 @@ int main(void) {
         cmocka_unit_test(scaled_integers),
         cmocka_unit_test(multiples),
         cmocka_unit_test(carries_lose_nothing),
+        cmocka_unit_test(single_additions_carry_in_time),
         cmocka_unit_test(any_order_and_split_gives_the_same_bytes),
         cmocka_unit_test(equality),
         cmocka_unit_test(quotients_round_correctly),
