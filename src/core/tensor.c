@@ -41,7 +41,8 @@ static void contiguous_strides(lossfn_tensor_t *tensor) {
     int64_t step = 1;
     for (int32_t i = tensor->ndim; i-- > 0;) {
         tensor->strides[i] = step;
-        if (tensor->shape[i] > 1) step *= tensor->shape[i];
+        int64_t n = tensor->shape[i];
+        if (n > 1 && step <= INT64_MAX / n) step *= n; /* beyond only when another extent is 0 */
     }
 }
 
