@@ -86,7 +86,8 @@ static enum lossfn__number round_natural(const natural_t *a, int32_t exponent, i
     if (lowest <= length && bit(a, lowest - 1) && (sticky || any_below(a, lowest - 1) || (mantissa & 1))) mantissa++;
     if (mantissa >> 53) mantissa >>= 1, lowest++;
     if (mantissa >> 52 && lowest + exponent > 971) return LOSSFN__NUMBER_TOO_LARGE;
-    *bits = mantissa >> 52 ? (uint64_t)(lowest + exponent + 1075) << 52 | (mantissa & ((UINT64_C(1) << 52) - 1)) : mantissa;
+    *bits =
+        mantissa >> 52 ? (uint64_t)(lowest + exponent + 1075) << 52 | (mantissa & ((UINT64_C(1) << 52) - 1)) : mantissa;
     return LOSSFN__A_NUMBER;
 }
 

@@ -110,7 +110,8 @@ static void test_reading_back(void **unused) {
     assert_error(lossfn_get_double(loss, "reduction", &x), LOSSFN_ERROR_PARAMETER, "reduction is a word, not a number");
     assert_error(lossfn_get_double(loss, "ignore_index", &x), LOSSFN_ERROR_PARAMETER,
                  "ignore_index is none, not a number");
-    assert_error(lossfn_get_double(loss, "delta", &x), LOSSFN_ERROR_NOT_FOUND, "cross_entropy has no parameter 'delta'");
+    assert_error(lossfn_get_double(loss, "delta", &x), LOSSFN_ERROR_NOT_FOUND,
+                 "cross_entropy has no parameter 'delta'");
     assert_error(lossfn_get_double(other, "base", &x), LOSSFN_ERROR_PARAMETER,
                  "base is a parameter of several terms of the sum");
     assert_error(lossfn_get_double(NULL, "base", &x), LOSSFN_ERROR_ARGUMENT, "loss is NULL");
@@ -141,12 +142,13 @@ static void test_options(void **unused) {
     lossfn_options_set_string(options, "reduction", word);
     lossfn_options_set_int(options, "ignore_index", -100);
     lossfn_options_set_double(options, "label_smoothing", 0.3);
-    lossfn_options_set_double(options, "label_smoothing", 0.1); /* the last counts */
+    lossfn_options_set_double(options, "label_smoothing", 0.1);      /* the last counts */
     memset(weights, 0, sizeof weights), key[0] = 'x', word[0] = 'x'; /* all was copied */
     check_with("cross_entropy", options,
                "cross_entropy(class_weight=[1,2,0.25], label_smoothing=0.1, reduction=sum, ignore_index=-100)");
-    check_with("2*cross_entropy - entropy", options,
-               "2*cross_entropy(class_weight=[1,2,0.25], label_smoothing=0.1, reduction=sum, ignore_index=-100) - entropy");
+    check_with(
+        "2*cross_entropy - entropy", options,
+        "2*cross_entropy(class_weight=[1,2,0.25], label_smoothing=0.1, reduction=sum, ignore_index=-100) - entropy");
     lossfn_options_destroy(options);
 
     assert_int_equal(lossfn_options_create(&options), LOSSFN_OK);
@@ -189,9 +191,11 @@ static void test_option_errors(void **unused) {
                        "the sum has no parameter 'delt'; the nearest is 'delta'");
     check_option_error("huber(delta=1)", "delta", 1, LOSSFN_ERROR_PARAMETER,
                        "delta is given in the spec and in the options");
-    check_option_error("mse(axis=1)", "axis", 1, LOSSFN_ERROR_PARAMETER, "axis is given in the spec and in the options");
-    check_option_error("huber + 0.1*pseudo_huber", "delta", 1, LOSSFN_ERROR_PARAMETER,
-                       "option delta fits term 1 (huber) and term 2 (pseudo_huber) of the sum; it belongs into the spec");
+    check_option_error("mse(axis=1)", "axis", 1, LOSSFN_ERROR_PARAMETER,
+                       "axis is given in the spec and in the options");
+    check_option_error(
+        "huber + 0.1*pseudo_huber", "delta", 1, LOSSFN_ERROR_PARAMETER,
+        "option delta fits term 1 (huber) and term 2 (pseudo_huber) of the sum; it belongs into the spec");
     check_option_error("hinge", "labels", 1, LOSSFN_ERROR_PARAMETER, "labels is 1, must be one of: +-1, 01");
     check_option_error("mse", "reduction", 1, LOSSFN_ERROR_PARAMETER,
                        "reduction is 1, must be one of: mean, sum, none, mean_units, mean_all, mean_rows, per_row");
@@ -273,7 +277,8 @@ static void test_describe_errors(void **unused) {
     assert_error(lossfn_describe(NULL, &info), LOSSFN_ERROR_ARGUMENT, "name is NULL");
     assert_error(lossfn_describe("hubr", &info), LOSSFN_ERROR_NOT_FOUND,
                  "no loss is named 'hubr'; the nearest is 'huber'");
-    assert_error(lossfn_describe_input("mse", 2, &input), LOSSFN_ERROR_NOT_FOUND, "mse has 2 inputs, asked for number 2");
+    assert_error(lossfn_describe_input("mse", 2, &input), LOSSFN_ERROR_NOT_FOUND,
+                 "mse has 2 inputs, asked for number 2");
     assert_error(lossfn_describe_param("mse", 7, &param), LOSSFN_ERROR_NOT_FOUND,
                  "mse has 0 parameters and 7 common options, asked for number 7");
 }
@@ -310,7 +315,8 @@ static void test_recommendations_are_whole(void **unused) {
             for (; lossfn_recommend(lossfn_task_at(tasks), flags, n, &r) == LOSSFN_OK; n++) {
                 assert_true(*r.activation && *r.why && *r.caution && *r.source);
                 lossfn_destroy(create(r.spec));
-                for (int32_t k = 0; k < n; k++) assert_string_not_equal(recommended(lossfn_task_at(tasks), flags, k), r.spec);
+                for (int32_t k = 0; k < n; k++)
+                    assert_string_not_equal(recommended(lossfn_task_at(tasks), flags, k), r.spec);
             }
             assert_true(n >= 2);
         }

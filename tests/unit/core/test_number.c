@@ -103,12 +103,24 @@ static void test_known_texts(void **unused) {
     static const struct {
         double x;
         const char *text;
-    } known[] = {{0, "0"},        {-0.0, "-0"},     {0.1, "0.1"},     {1, "1"},
-                 {100, "100"},    {1.5, "1.5"},     {1e15, "1000000000000000"},
-                 {1e16, "1e+16"}, {1e22, "1e+22"},  {1e23, "1e+23"},  {1e-4, "0.0001"},
-                 {1e-5, "1e-05"}, {1e30, "1e+30"},  {-2.5e-7, "-2.5e-07"},
-                 {DBL_MAX, "1.7976931348623157e+308"},   {DBL_MIN, "2.2250738585072014e-308"},
-                 {4.9406564584124654e-324, "5e-324"},    {0x1p-44, "5.684341886080802e-14"},
+    } known[] = {{0, "0"},
+                 {-0.0, "-0"},
+                 {0.1, "0.1"},
+                 {1, "1"},
+                 {100, "100"},
+                 {1.5, "1.5"},
+                 {1e15, "1000000000000000"},
+                 {1e16, "1e+16"},
+                 {1e22, "1e+22"},
+                 {1e23, "1e+23"},
+                 {1e-4, "0.0001"},
+                 {1e-5, "1e-05"},
+                 {1e30, "1e+30"},
+                 {-2.5e-7, "-2.5e-07"},
+                 {DBL_MAX, "1.7976931348623157e+308"},
+                 {DBL_MIN, "2.2250738585072014e-308"},
+                 {4.9406564584124654e-324, "5e-324"},
+                 {0x1p-44, "5.684341886080802e-14"},
                  {9007199254740993.0, "9007199254740992"}};
     char buf[32];
     (void)unused;
@@ -117,8 +129,10 @@ static void test_known_texts(void **unused) {
 }
 
 static void test_what_is_a_number(void **unused) {
-    static const char *const good[] = {"1", "+1", "-1", "1.", ".5", "1e5", "1E+5", "1e-5", "00012", "1e-999999999999", "0e99999999999999"};
-    static const char *const bad[] = {"", "+", "-", ".", "e5", "1e", "1e+", "--1", "+-1", "1 ", " 1", "0x1", "1_0", "1,5", "infinity", "INF", "1.2.3"};
+    static const char *const good[] = {
+        "1", "+1", "-1", "1.", ".5", "1e5", "1E+5", "1e-5", "00012", "1e-999999999999", "0e99999999999999"};
+    static const char *const bad[] = {"",   "+",  "-",   ".",   "e5",  "1e",       "1e+", "--1",  "+-1",
+                                      "1 ", " 1", "0x1", "1_0", "1,5", "infinity", "INF", "1.2.3"};
     static const char *const large[] = {"1e309", "1.7976931348623159e308", "-1e999", "1e99999999999999999999"};
     double x;
     (void)unused;
@@ -148,15 +162,15 @@ static void test_long_numbers(void **unused) {
 }
 
 static void test_integers(void **unused) {
-    static const char *const bad[] = {"", "-", "1.0", "9223372036854775808", "-9223372036854775809", "1e3", "99999999999999999999999"};
+    static const char *const bad[] = {
+        "", "-", "1.0", "9223372036854775808", "-9223372036854775809", "1e3", "99999999999999999999999"};
     int64_t x;
     (void)unused;
     assert_true(lossfn__parse_integer("9223372036854775807", 19, &x) && x == INT64_MAX);
     assert_true(lossfn__parse_integer("-9223372036854775808", 20, &x) && x == INT64_MIN);
     assert_true(lossfn__parse_integer("+7", 2, &x) && x == 7);
     assert_true(lossfn__parse_integer("-100", 4, &x) && x == -100);
-    for (size_t i = 0; i < COUNT(bad); i++)
-        assert_false(lossfn__parse_integer(bad[i], (int64_t)strlen(bad[i]), &x));
+    for (size_t i = 0; i < COUNT(bad); i++) assert_false(lossfn__parse_integer(bad[i], (int64_t)strlen(bad[i]), &x));
     assert_true(lossfn__integer_from_double(-0x1p53, &x) && x == -(INT64_C(1) << 53));
     assert_false(lossfn__integer_from_double(0x1p54, &x));
     assert_false(lossfn__integer_from_double(1.5, &x));

@@ -75,8 +75,8 @@ static void test_bad_names(void **unused) {
     static const char *const bad[] = {".x", "x.", "a..b", "1.x", "a.b c", "a.b(", "a.\xc3\xa4"};
     for (size_t i = 0; i < COUNT(bad); i++) {
         char message[128];
-        snprintf(message, sizeof message,
-                 "the name '%s' is not made of letters, digits and _ with single dots between", bad[i]);
+        snprintf(message, sizeof message, "the name '%s' is not made of letters, digits and _ with single dots between",
+                 bad[i]);
         refuse(bad[i], &v, LOSSFN_ERROR_ARGUMENT, message);
     }
     refuse("a.0123456789012345678901234567890123456789012345678901234567890123456789", &v, LOSSFN_ERROR_ARGUMENT,
@@ -222,8 +222,11 @@ static void test_learnable(void **unused) {
     lossfn_input_info_t inputs[3] = {{.struct_size = sizeof *inputs, .name = "pred", .scale = LOSSFN_SCALE_REAL},
                                      {.struct_size = sizeof *inputs, .name = "target", .scale = LOSSFN_SCALE_REAL},
                                      {.struct_size = sizeof *inputs, .name = "alpha", .scale = 1, .learnable = 1}};
-    lossfn_param_info_t param = {.struct_size = sizeof param, .name = "alpha", .type = LOSSFN_PARAM_DOUBLE,
-                                 .default_value = "1", .learnable = 1};
+    lossfn_param_info_t param = {.struct_size = sizeof param,
+                                 .name = "alpha",
+                                 .type = LOSSFN_PARAM_DOUBLE,
+                                 .default_value = "1",
+                                 .learnable = 1};
     lossfn_vtable_t v = elementwise();
     lossfn_t *loss;
     char buf[64];
@@ -261,8 +264,8 @@ static void test_defaults_by_slot(void **unused) {
 
 static void test_anonymous(void **unused) {
     lossfn_vtable_t v = elementwise();
-    lossfn_param_info_t param = {.struct_size = sizeof param, .name = "gamma", .type = LOSSFN_PARAM_DOUBLE,
-                                 .default_value = "2"};
+    lossfn_param_info_t param = {
+        .struct_size = sizeof param, .name = "gamma", .type = LOSSFN_PARAM_DOUBLE, .default_value = "2"};
     atomic_int destroyed = 0;
     lossfn_options_t *options;
     lossfn_t *loss = NULL;
@@ -327,11 +330,11 @@ static void test_threads(void **unused) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lifetime),         cmocka_unit_test(test_bad_names),
-        cmocka_unit_test(test_bad_vtables),      cmocka_unit_test(test_bad_params),
-        cmocka_unit_test(test_bad_inputs),       cmocka_unit_test(test_all_is_copied),
-        cmocka_unit_test(test_learnable),        cmocka_unit_test(test_defaults_by_slot),
-        cmocka_unit_test(test_anonymous),        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_lifetime),    cmocka_unit_test(test_bad_names),
+        cmocka_unit_test(test_bad_vtables), cmocka_unit_test(test_bad_params),
+        cmocka_unit_test(test_bad_inputs),  cmocka_unit_test(test_all_is_copied),
+        cmocka_unit_test(test_learnable),   cmocka_unit_test(test_defaults_by_slot),
+        cmocka_unit_test(test_anonymous),   cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

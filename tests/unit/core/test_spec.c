@@ -108,7 +108,8 @@ static const struct {
     {"cross_entropy(class_weight=[1,1e400])", LOSSFN_ERROR_SPEC,
      "spec: the number 1e400 at column 31 is beyond a double; infinity is inf"},
     {"1e999*mse", LOSSFN_ERROR_SPEC, "spec: the number 1e999 at column 1 is beyond a double; infinity is inf"},
-    {"huber(delta=1e999)", LOSSFN_ERROR_SPEC, "spec: the number 1e999 at column 13 is beyond a double; infinity is inf"},
+    {"huber(delta=1e999)", LOSSFN_ERROR_SPEC,
+     "spec: the number 1e999 at column 13 is beyond a double; infinity is inf"},
     {"mse(axis=0, axis=0)", LOSSFN_ERROR_SPEC, "axis is given twice in mse"},
     {"huber(delta=1, delta=1)", LOSSFN_ERROR_SPEC, "delta is given twice in huber"},
     {"mse+mse+mse+mse+mse+mse+mse+mse+mse", LOSSFN_ERROR_SPEC, "spec: more than 8 terms: 'mse' ends at column 35"},
@@ -252,12 +253,54 @@ static void test_small_buffers(void **unused) {
 /* Random texts from the grammar's pieces: each is refused with a message, or its canonical text is a fixed point. The
  * text stands at the end of its own allocation, so that a sanitizer sees a read beyond it. */
 static void test_fuzz(void **unused) {
-    static const char *const pieces[] = {
-        "mse",   "huber", "cross_entropy", "hinge", "entropy", "barron", "bce_with_logits", "acme.x", "(",  ")",
-        "=",     ",",     "+",             "-",     "*",       "[",      "]",               "delta",  "1",  "0.5",
-        "1e-3",  "inf",   "nan",           "true",  "none",    "'",      "\"",              " ",      "\n", "class_weight",
-        "base",  "e",     "labels",        "01",    "axis",    "sum",    "reduction",       "1e999",  ".",  "\xc3\xa4",
-        "_",     "alpha", "ignore_index",  "-100",  "9223372036854775808", "\x01", "huber(delta=2)", "mse(axis=1)"};
+    static const char *const pieces[] = {"mse",
+                                         "huber",
+                                         "cross_entropy",
+                                         "hinge",
+                                         "entropy",
+                                         "barron",
+                                         "bce_with_logits",
+                                         "acme.x",
+                                         "(",
+                                         ")",
+                                         "=",
+                                         ",",
+                                         "+",
+                                         "-",
+                                         "*",
+                                         "[",
+                                         "]",
+                                         "delta",
+                                         "1",
+                                         "0.5",
+                                         "1e-3",
+                                         "inf",
+                                         "nan",
+                                         "true",
+                                         "none",
+                                         "'",
+                                         "\"",
+                                         " ",
+                                         "\n",
+                                         "class_weight",
+                                         "base",
+                                         "e",
+                                         "labels",
+                                         "01",
+                                         "axis",
+                                         "sum",
+                                         "reduction",
+                                         "1e999",
+                                         ".",
+                                         "\xc3\xa4",
+                                         "_",
+                                         "alpha",
+                                         "ignore_index",
+                                         "-100",
+                                         "9223372036854775808",
+                                         "\x01",
+                                         "huber(delta=2)",
+                                         "mse(axis=1)"};
     uint64_t state = 4242;
     char once[4096], twice[4096];
     int accepted = 0;
@@ -287,9 +330,8 @@ static void test_fuzz(void **unused) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_canonical_text), cmocka_unit_test(test_messages),
-        cmocka_unit_test(test_null_arguments), cmocka_unit_test(test_locale),
-        cmocka_unit_test(test_long_list),      cmocka_unit_test(test_small_buffers),
+        cmocka_unit_test(test_canonical_text), cmocka_unit_test(test_messages),  cmocka_unit_test(test_null_arguments),
+        cmocka_unit_test(test_locale),         cmocka_unit_test(test_long_list), cmocka_unit_test(test_small_buffers),
         cmocka_unit_test(test_fuzz),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

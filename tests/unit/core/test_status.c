@@ -169,11 +169,15 @@ static void test_shape_text(void **unused) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_table),        cmocka_unit_test(test_version),
-        cmocka_unit_test(test_message),      cmocka_unit_test(test_long_message),
+        cmocka_unit_test(test_table),
+        cmocka_unit_test(test_version),
+        cmocka_unit_test(test_message),
+        cmocka_unit_test(test_long_message),
         cmocka_unit_test(test_message_belongs_to_the_thread),
-        cmocka_unit_test(test_dtypes),       cmocka_unit_test(test_tensors),
-        cmocka_unit_test(test_tensor_errors), cmocka_unit_test(test_nearest),
+        cmocka_unit_test(test_dtypes),
+        cmocka_unit_test(test_tensors),
+        cmocka_unit_test(test_tensor_errors),
+        cmocka_unit_test(test_nearest),
         cmocka_unit_test(test_shape_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
