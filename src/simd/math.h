@@ -4,8 +4,8 @@
  * gives NaN; -0, infinities, overflow and subnormals follow C's Annex F. The method throughout: a head and a
  * small rest are carried, so that one rounding matters. The coefficients come from tests/numeric/minimax.py.
  *
- * Bounds that tests/unit/simd asserts, in ulp of the exact result, subnormal results included; measured, not
- * proven:
+ * Bounds that tests/unit/simd asserts, in ulp of the exact result, subnormal results included. Not proven but
+ * measured, with a margin: f32 on every 17th bit pattern, f64 on two million arguments, pow on as many pairs.
  *
  *                       f32    f64                              f32    f64
  *     v_exp            0.83   0.83       v_tanh                0.75   0.75

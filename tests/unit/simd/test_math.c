@@ -289,7 +289,7 @@ static void bounds_hold(void **unused) {
 #ifdef LOSSFN_REAL_F32
 static void sweep_of_bit_patterns(void **unused) {
     (void)unused;
-    uint64_t stride = is_long() ? 1 : 997;
+    uint64_t stride = is_long() ? 1 : 1999;
     struct worst worst[FUNCTIONS] = {0};
     for (int k = 0; k < FUNCTIONS; k++) {
         state = 1;
