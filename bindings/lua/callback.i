@@ -81,16 +81,22 @@ static void lf_result(lua_State *L, int index, const char *what, const lossfn_bl
     lua_pop(L, 1);
 }
 
-/* Runs the function (upvalue 1) on a block (argument 1); upvalue 2 holds the names of the parameters; 3: by rows. */
+/* Runs the function (upvalue 1) on a block (argument 1); upvalue 2 holds the names of the parameters, 3 those of the
+ * inputs, 4: by rows. A gradient by several inputs is a table of their names. */
 static int lf_callback_body(lua_State *L) {
     const lossfn_block_t *block = lua_touserdata(L, 1);
-    int rows = lua_toboolean(L, lua_upvalueindex(3)), ndim = rows ? 2 : 1;
+    int rows = lua_toboolean(L, lua_upvalueindex(4)), ndim = rows ? 2 : 1;
     int64_t shape[2] = {block->count, block->cols}, n = rows ? block->count * block->cols : block->count;
     luaL_checkstack(L, LOSSFN_MAX_INPUTS + 10, "too many inputs");
     lua_pushvalue(L, lua_upvalueindex(1));
     for (int i = 0; i < block->n_inputs; i++) {
-        lf_array *a = lf_push_array(L, NULL, block->dtype, ndim, shape);
-        if (n) memcpy(a->tensor.data, block->inputs[i], (size_t)(n * lossfn_dtype_size(block->dtype)));
+        if (block->inputs[i]) {
+            lf_array *a = lf_push_array(L, NULL, block->dtype, ndim, shape);
+            if (n) memcpy(a->tensor.data, block->inputs[i], (size_t)(n * lossfn_dtype_size(block->dtype)));
+        } else { /* labels, which count from 1 here */
+            int64_t *labels = lf_push_array(L, NULL, LOSSFN_I64, 1, shape)->tensor.data;
+            for (int64_t k = 0; k < block->count; k++) labels[k] = block->labels[k] + 1;
+        }
     }
     lua_newtable(L);
     int names = (int)lf_rawlen(L, lua_upvalueindex(2));
@@ -101,7 +107,20 @@ static int lf_callback_body(lua_State *L) {
     }
     lua_call(L, block->n_inputs + 1, 3);
     if (block->values) lf_result(L, 2, "value", block, block->values, block->count);
-    if (block->grads[0]) lf_result(L, 3, "grad", block, block->grads[0], n);
+    for (int i = 0; i < block->n_inputs; i++) {
+        if (!block->grads[i]) continue;
+        lua_rawgeti(L, lua_upvalueindex(3), i + 1);
+        const char *name = lua_tostring(L, -1);
+        lua_pushnil(L);
+        if (lua_istable(L, 3)) {
+            lua_pop(L, 1);
+            lua_pushvalue(L, -1);
+            lua_rawget(L, 3);
+        }
+        if (lua_isnil(L, -1) && i == 0) lua_pushvalue(L, 3);
+        lf_result(L, lua_gettop(L), i == 0 ? "grad" : lua_pushfstring(L, "grad by %s", name), block, block->grads[i], n);
+        lua_settop(L, 4);
+    }
     if (block->hess) lf_result(L, 4, "hess", block, block->hess, n);
     return 0;
 }
@@ -133,8 +152,8 @@ static double lf_number_field(lua_State *L, int index, const char *key, double o
     return x;
 }
 
-/* Makes the vtable and the record of the function at 2 with the description (a table) at 3: rowwise, summary, formula,
- * inputs (names), params (tables of name, default as text, doc, lower, upper). All stays on the stack. */
+/* Makes the vtable and the record of the function at 2 with the description (a table) at 3: rows, labels, summary,
+ * formula, inputs (names), params (tables of name, default as text, doc, lower, upper). All stays on the stack. */
 typedef struct {
     lossfn_vtable_t table;
     lossfn_input_info_t inputs[LOSSFN_MAX_INPUTS];
@@ -147,11 +166,107 @@ static lf_callback *lf_define(lua_State *L, lf_definition *d, const char *name) 
     luaL_checkstack(L, 80, "too many parameters");
     luaL_checktype(L, 2, LUA_TFUNCTION);
     luaL_checktype(L, 3, LUA_TTABLE);
-    lua_getfield(L, 3, "rowwise");
+    lua_getfield(L, 3, "rows");
     int rows = lua_toboolean(L, -1);
     if (rows) d->table.rowwise = lf_callback_run;
     else d->table.elementwise = lf_callback_run;
-    d->table.flags = LOSSFN_VTABLE_F32 | LOSSFN_VTABLE_GRAD | LOSSFN_VTABLE_HESS;
+    d->table.flags = LOSSFN_VTABLE_GRAD | LOSSFN_VTABLE_GRAD_ALL | LOSSFN_VTABLE_HESS;
+    lua_getfield(L, 3, "labels");
+    int labels = lua_toboolean(L, -1);
+    if (labels) d->table.flags |= LOSSFN_VTABLE_LABELS;
+    d->table.summary = lf_text_field(L, 3, "summary");
+    d->table.formula = lf_text_field(L, 3, "formula");
+    lua_getfield(L, 3, "inputs");
+    luaL_checktype(L, -1, LUA_TTABLE);
+    int inputs = lua_gettop(L), n_inputs = (int)lf_rawlen(L, inputs);
+    if (n_inputs < 1 || n_inputs > LOSSFN_MAX_INPUTS)
+        lf_raise(L, LOSSFN_ERROR_ARGUMENT, "%d inputs; a loss has 1 to %d", n_inputs, LOSSFN_MAX_INPUTS);
+    for (int i = 0; i < n_inputs; i++) {
+        lua_rawgeti(L, inputs, i + 1);
+        d->inputs[i].struct_size = sizeof d->inputs[i];
+        d->inputs[i].name = luaL_checkstring(L, -1);
+        d->inputs[i].doc = "";
+        d->inputs[i].scale = i == 1 && rows ? LOSSFN_SCALE_LABEL : LOSSFN_SCALE_REAL;
+        d->inputs[i].differentiable = !(i == 1 && labels);
+    }
+    d->table.n_inputs = n_inputs;
+    d->table.inputs = d->inputs;
+    lua_newtable(L);
+    int names = (int)lf_rawlen(L, lua_upvalueindex(2));
+    for (int i = 0; i < names; i++) {
+        lua_rawgeti(L, lua_upvalueindex(2), i + 1);
+        lua_pushnumber(L, block->params[i]);
+        lua_rawset(L, -3);
+    }
+    lua_call(L, block->n_inputs + 1, 3);
+    if (block->values) lf_result(L, 2, "value", block, block->values, block->count);
+    for (int i = 0; i < block->n_inputs; i++) {
+        if (!block->grads[i]) continue;
+        lua_rawgeti(L, lua_upvalueindex(3), i + 1);
+        const char *name = lua_tostring(L, -1);
+        lua_pushnil(L);
+        if (lua_istable(L, 3)) {
+            lua_pop(L, 1);
+            lua_pushvalue(L, -1);
+            lua_rawget(L, 3);
+        }
+        if (lua_isnil(L, -1) && i == 0) lua_pushvalue(L, 3);
+        lf_result(L, lua_gettop(L), i == 0 ? "grad" : lua_pushfstring(L, "grad by %s", name), block, block->grads[i], n);
+        lua_settop(L, 4);
+    }
+    if (block->hess) lf_result(L, 4, "hess", block, block->hess, n);
+    return 0;
+}
+
+static lossfn_status_t lf_callback_run(const lossfn_block_t *block) {
+    lf_callback *c = block->user_data;
+    lua_State *L = lf_current.L;
+    if (!L || lua_topointer(L, LUA_REGISTRYINDEX) != c->state || (atomic_load(&c->gone) & LF_STATE_GONE))
+        return lossfn_call_fail(block->call, LOSSFN_ERROR_CALLBACK,
+                                "a loss written in Lua runs only in calls from the Lua state that made it");
+    lua_rawgeti(L, LUA_REGISTRYINDEX, c->function);
+    lua_pushlightuserdata(L, (void *)block);
+    if (lua_pcall(L, 1, 0, 0) == 0) {
+        lf_current.L = L; /* calls inside have changed neither, but for their own time */
+        return LOSSFN_OK;
+    }
+    lf_current.error = lua_gettop(L);
+    return lossfn_call_fail(block->call, LOSSFN_ERROR_CALLBACK, "the loss's Lua function raised an error");
+}
+
+static const char *lf_text_field(lua_State *L, int index, const char *key) { /* stays on the stack */
+    lua_getfield(L, index, key);
+    return lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+}
+static double lf_number_field(lua_State *L, int index, const char *key, double otherwise) {
+    lua_getfield(L, index, key);
+    double x = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : otherwise;
+    lua_pop(L, 1);
+    return x;
+}
+
+/* Makes the vtable and the record of the function at 2 with the description (a table) at 3: rows, labels, summary,
+ * formula, inputs (names), params (tables of name, default as text, doc, lower, upper). All stays on the stack. */
+typedef struct {
+    lossfn_vtable_t table;
+    lossfn_input_info_t inputs[LOSSFN_MAX_INPUTS];
+    lossfn_param_info_t params[8];
+} lf_definition;
+
+static lf_callback *lf_define(lua_State *L, lf_definition *d, const char *name) {
+    memset(d, 0, sizeof *d);
+    lossfn_vtable_init(&d->table);
+    luaL_checkstack(L, 80, "too many parameters");
+    luaL_checktype(L, 2, LUA_TFUNCTION);
+    luaL_checktype(L, 3, LUA_TTABLE);
+    lua_getfield(L, 3, "rows");
+    int rows = lua_toboolean(L, -1);
+    if (rows) d->table.rowwise = lf_callback_run;
+    else d->table.elementwise = lf_callback_run;
+    d->table.flags = LOSSFN_VTABLE_GRAD | LOSSFN_VTABLE_GRAD_ALL | LOSSFN_VTABLE_HESS;
+    lua_getfield(L, 3, "labels");
+    int labels = lua_toboolean(L, -1);
+    if (labels) d->table.flags |= LOSSFN_VTABLE_LABELS;
     d->table.summary = lf_text_field(L, 3, "summary");
     d->table.formula = lf_text_field(L, 3, "formula");
     lua_getfield(L, 3, "inputs");
@@ -196,8 +311,9 @@ static lf_callback *lf_define(lua_State *L, lf_definition *d, const char *name) 
     lf_callback_sweep(L);
     lua_pushvalue(L, 2);
     lua_pushvalue(L, names);
+    lua_pushvalue(L, inputs);
     lua_pushboolean(L, rows);
-    lua_pushcclosure(L, lf_callback_body, 3);
+    lua_pushcclosure(L, lf_callback_body, 4);
     int function = luaL_ref(L, LUA_REGISTRYINDEX);
     lf_callback *c = malloc(sizeof *c + strlen(name) + 1);
     if (!c) {
