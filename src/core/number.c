@@ -268,6 +268,7 @@ static int reads_as(const decimal_t *d, uint64_t bits) {
 
 static void shortest(uint64_t bits, decimal_t *best) {
     decimal_t full;
+    full.digit[0] = 0; /* the compiler cannot see that there is a first digit */
     expand(bits, &full);
     for (int32_t n = 1;; n++) {
         int up = n < full.n && full.digit[n] >= '5'; /* the nearer of the two first */

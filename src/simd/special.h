@@ -88,7 +88,7 @@ INLINE pair pair_quotient(pair a, pair b) {
 }
 INLINE pair pair_times(pair a, D factor) { return pair_of(a.hi * factor, a.lo * factor); } /* by a power of 2 */
 
-/* ln(2^k (1 + f)), f in [-0.3, 0.42]: relative error 2^-63. With z = f/(2 + f), w = z^2,
+/* ln(2^k (1 + f)), f in [-0.3, 0.42]: relative error 2^-65. With z = f/(2 + f), w = z^2,
  * ln(1 + f) = 2 atanh z = 2 z (1 + w/3 + w^2 (1/5 + w/7 + ...)); w^2/5 < 2^-12, so there double is enough. */
 INLINE pair pair_log(D k, pair f) {
     static const double c[] = {1. / 5,  1. / 7,  1. / 9,  1. / 11, 1. / 13, 1. / 15,
@@ -214,34 +214,32 @@ INLINE V v_lgamma1p(V y) {
 INLINE D d_barron_dalpha(D b, D u, D t, D phi, D p, D et, D Ew) {
     /* For |t| <= 2, moments m_k = exp(-t) (1/k!) integral over x in [0, 1] of x^k exp(t x), by the recurrence
      * m_(k-1) = 1/k! - t m_k, which damps errors downwards; and sum = m_2 - u m_3 + u^2 m_4 - ... */
-    static const double inverse_factorial[] = {
-        1.,
-        1.,
-        1. / 2.,
-        1. / 6.,
-        1. / 24.,
-        1. / 120.,
-        1. / 720.,
-        1. / 5040.,
-        1. / 40320.,
-        1. / 362880.,
-        1. / 3628800.,
-        1. / 39916800.,
-        1. / 479001600.,
-        1. / 6227020800.,
-        1. / 87178291200.,
-        1. / 1307674368000.,
-        1. / 20922789888000.,
-        1. / 355687428096000.,
-        1. / 6402373705728000.,
-        1. / 121645100408832000.,
-        1. / 2432902008176640000.,
-        1. / 51090942171709440000.,
-        1. / 1124000727777607680000.,
-        1. / 25852016738884976640000.,
-        1. / 620448401733239439360000.,
-        1. / 15511210043330985984000000.,
-    };
+    static const double inverse_factorial[] = {1.,
+                                               1.,
+                                               1. / 2.,
+                                               1. / 6.,
+                                               1. / 24.,
+                                               1. / 120.,
+                                               1. / 720.,
+                                               1. / 5040.,
+                                               1. / 40320.,
+                                               1. / 362880.,
+                                               1. / 3628800.,
+                                               1. / 39916800.,
+                                               1. / 479001600.,
+                                               1. / 6227020800.,
+                                               1. / 87178291200.,
+                                               1. / 1307674368000.,
+                                               1. / 20922789888000.,
+                                               1. / 355687428096000.,
+                                               1. / 6402373705728000.,
+                                               1. / 121645100408832000.,
+                                               1. / 2432902008176640000.,
+                                               1. / 51090942171709440000.,
+                                               1. / 1124000727777607680000.,
+                                               1. / 25852016738884976640000.,
+                                               1. / 620448401733239439360000.,
+                                               1. / 15511210043330985984000000.};
     const D two = d_set(2), zero = d_set(0);
     L slow = d_abs(t) <= two, near = u <= two;
     D ts = d_select(slow, t, zero), us = d_select(near, u, zero);
@@ -263,6 +261,7 @@ INLINE D d_barron_dalpha(D b, D u, D t, D phi, D p, D et, D Ew) {
 
 INLINE void d_barron(D r, D r_low, D alpha, D *rho, D *w, D *curvature, D *dalpha) {
     const D zero = d_set(0), one = d_set(1), inf = d_set(INFINITY);
+    r_low = d_select(r < zero, -r_low, r_low);
     r = d_abs(r);
     D size = d_abs(alpha);
     L at_two = alpha == d_set(2), unbounded = r == inf;
@@ -298,7 +297,7 @@ INLINE void d_barron(D r, D r_low, D alpha, D *rho, D *w, D *curvature, D *dalph
     pair e, ew;
     D n = pair_exp(t, &e), nw = pair_exp(tw, &ew);
 
-    D half_square = r / 2 * r;
+    D half_square = d_fma(r / 2, r, r * r_low);
     L invalid = (r != r) | (alpha != alpha);
     D nan = r + alpha;
     if (rho) {
@@ -321,9 +320,12 @@ INLINE void d_barron(D r, D r_low, D alpha, D *rho, D *w, D *curvature, D *dalph
     }
     pair one_f = pair_sum(pair_of(one, zero), f);
     if (curvature) {
-        pair factor =
-            pair_of_sum(al, d_select(size > d_set(BARRON_GREATEST), d_set(-2), -one)); /* at infinity +-b */
-        pair x = pair_sum(pair_of(shrink, zero), pair_product(factor, g));
+        /* 1 + (alpha - 1) q = (1 +- s) + q, in units of 2^k: s is exact, 1 - s and the last sum may cancel */
+        pair s = pair_times(square, d_power_of_two(d_between(2 * er - k, -1000, 1000)));
+        s = pair_of(d_select(below, -s.hi, s.hi), d_select(below, -s.lo, s.lo));
+        L endless = size > d_set(BARRON_GREATEST);
+        pair last = pair_of(d_select(endless, zero, g.hi), d_select(endless, zero, g.lo));
+        pair x = pair_sum(pair_sum(pair_of(shrink, zero), s), last);
         x = pair_product(pair_quotient(x, one_f), pair_sum(pair_of(one, zero), ew));
         D value = d_scale(x.hi + x.lo, nw);
         value = d_select(unbounded, far, d_select(at_two, one, value));
@@ -341,10 +343,11 @@ INLINE void d_barron(D r, D r_low, D alpha, D *rho, D *w, D *curvature, D *dalph
         D value = d_barron_dalpha(b.hi, u.hi, t.hi, d_select(u.hi < d_set(0x1p-6), phi_small, phi.hi), p.hi,
                                   et.hi, Ew);
         D decay = d_select(size > d_set(BARRON_GREATEST), d_set(BARRON_GREATEST) / size, one);
-        value = d_scale(value * decay * decay, unit);
-        value = d_select(unbounded,
-                         d_select(alpha < zero, 2 / (size * size), d_select(alpha == inf, zero, inf)), value);
-        value = d_select(at_two, d_select(r == zero, zero, inf), value);
+        D unit1 = d_at_most(unit, 1800); /* decay^2 alone underflows */
+        value = d_scale(d_scale(value, unit1) * decay * decay, unit - unit1);
+        value = d_select(unbounded, d_select(alpha < zero, 2 / (size * size), inf), value);
+        value = d_select(at_two, inf, value);
+        value = d_select((r == zero) | (size == inf), zero, value);
         *dalpha = d_select(invalid, nan, value);
     }
 }

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: MIT
+"""Losses written in Python."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from . import _core
+from ._errors import ArgumentError
+from ._loss import Loss, create, new_options
+
+
+def _definition(fn: Callable[..., Any], rows: bool, labels: bool, summary: str | None, formula: str) -> tuple[Any, ...]:
+    """What the C side needs to know of fn: arguments without a default are inputs, those with one are parameters."""
+    if not callable(fn):
+        raise ArgumentError(f"a loss is a function of blocks; {type(fn).__name__} is not callable")
+    inputs: list[str] = []
+    params: list[tuple[str, int, str]] = []
+    try:
+        arguments = list(inspect.signature(fn).parameters.values())
+    except (TypeError, ValueError):  # a built-in
+        arguments = []
+    for argument in arguments:
+        default = argument.default
+        if argument.kind in (argument.VAR_POSITIONAL, argument.VAR_KEYWORD):
+            continue
+        if default is argument.empty:
+            inputs.append(argument.name)
+        elif isinstance(default, bool):
+            params.append((argument.name, _core.PARAM_BOOL, "true" if default else "false"))
+        elif isinstance(default, int):
+            params.append((argument.name, _core.PARAM_INT, str(default)))
+        elif isinstance(default, float):
+            params.append((argument.name, _core.PARAM_DOUBLE, repr(default)))
+        else:
+            raise ArgumentError(f"the default of {argument.name} is {default!r}; a parameter is a number or a bool")
+    if summary is None:
+        summary = (inspect.getdoc(fn) or "").partition("\n")[0]
+    flags = (1 if rows or labels else 0) | (2 if labels else 0)  # FUNCTION_ in callback.h
+    return fn, tuple(inputs) or ("pred", "target"), tuple(params), flags, summary, formula
+
+
+def register(
+    name: str,
+    fn: Callable[..., Any] | None = None,
+    *,
+    rows: bool = False,
+    labels: bool = False,
+    summary: str | None = None,
+    formula: str = "",
+) -> Any:
+    """Makes fn a loss that every part of the library knows by `name`, which must contain a dot. Returns the loss.
+
+    fn(pred, target, **params) -> value, grad[, hess] gets float64 arrays of kept elements of any length n and returns
+    arrays of that length; it must not depend on how elements are cut into blocks. Weights, masks, reductions, dtypes and
+    strides come from the library. A gradient by further inputs is a tuple in the order of the inputs, None where there is
+    none. Arguments with a default are parameters of the loss.
+
+    rows=True: arrays are (n, classes), the value has one number per row; labels arrive one-hot. labels=True: they arrive
+    as int64 numbers instead. Without fn it is a decorator that returns fn."""
+    if fn is None:
+
+        def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+            register(name, function, rows=rows, labels=labels, summary=summary, formula=formula)
+            return function
+
+        return decorate
+    _core.register_function(name, _definition(fn, rows, labels, summary, formula))
+    return create(name)
+
+
+def unregister(name: str) -> None:
+    """Forgets a loss made by register(). Those created before go on working."""
+    _core.unregister(name)
+
+
+def custom(fn: Callable[..., Any], *, rows: bool = False, labels: bool = False, **params: Any) -> Loss:
+    """A loss from fn without a name; otherwise as register(). Pickles if fn does."""
+    handle = _core.create_function(_definition(fn, rows, labels, None, ""), new_options(params))
+    return Loss._from_handle(handle, (fn, {"rows": rows, "labels": labels}, params))
+
+
+def _restore_custom(fn: Callable[..., Any], kinds: dict[str, bool], params: dict[str, Any]) -> Loss:
+    return custom(fn, **kinds, **params)
