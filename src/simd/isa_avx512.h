@@ -9,12 +9,18 @@ INLINE f32v f32_sqrt(f32v x) { return _mm512_sqrt_ps(x); }
 INLINE f64v f64_sqrt(f64v x) { return _mm512_sqrt_pd(x); }
 INLINE f32v f32_round(f32v x) { return _mm512_roundscale_ps(x, NEAREST); }
 INLINE f64v f64_round(f64v x) { return _mm512_roundscale_pd(x, NEAREST); }
+INLINE f32v f32_lesser(f32v a, f32v b) { return _mm512_min_ps(a, b); }
+INLINE f64v f64_lesser(f64v a, f64v b) { return _mm512_min_pd(a, b); }
+INLINE f32v f32_greater(f32v a, f32v b) { return _mm512_max_ps(a, b); }
+INLINE f64v f64_greater(f64v a, f64v b) { return _mm512_max_pd(a, b); }
 INLINE uint32_t f32_bits(i32v m) { return _mm512_movepi32_mask((__m512i)m); }
 INLINE uint32_t f64_bits(i64v m) { return _mm512_movepi64_mask((__m512i)m); }
 INLINE i32v f32_to_int(f32v x) { return (i32v)_mm512_cvtps_epi32(x); }
 INLINE i64v f64_to_int(f64v x) { return (i64v)_mm512_cvtpd_epi64(x); }
 INLINE f32v f32_from_int(i32v i) { return _mm512_cvtepi32_ps((__m512i)i); }
 INLINE f64v f64_from_int(i64v i) { return _mm512_cvtepi64_pd((__m512i)i); }
+INLINE f32v f32_ldexp(f32v x, f32v n) { return _mm512_scalef_ps(x, n); }
+INLINE f64v f64_ldexp(f64v x, f64v n) { return _mm512_scalef_pd(x, n); }
 INLINE f64v f32_widen_low(f32v x) { return _mm512_cvtps_pd(_mm512_castps512_ps256(x)); }
 INLINE f64v f32_widen_high(f32v x) { return _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1)); }
 INLINE f32v f32_narrow(f64v low, f64v high) {
