@@ -18,7 +18,8 @@ static int32_t find_param(const lossfn__definition_t *d, lossfn__piece_t key) {
 void lossfn__draft_add(lossfn__draft_t *draft, double coefficient, const lossfn__definition_t *d) {
     lossfn__draft_term_t *added = &draft->terms[draft->n_terms++];
     lossfn__term_t *term = &added->term;
-    memset(added, 0, sizeof *added);
+    memset(term, 0, sizeof *term); /* lists[] are read only where values[] count elements */
+    added->own_seen = added->common_seen = 0;
     term->coefficient = coefficient;
     term->definition = d;
     term->class_weight = find_param(d, lossfn__piece("class_weight"));
@@ -108,8 +109,8 @@ static lossfn_status_t apply_option(lossfn__draft_t *draft, const lossfn__option
         int32_t i = find_param(draft->terms[t].term.definition, key);
         if (i < 0) continue;
         LOSSFN__REQUIRE(found < 0, LOSSFN_ERROR_PARAMETER,
-                        "option %s fits term %d (%s) and term %d (%s) of the sum; it belongs into the spec", option->key,
-                        found + 1, draft->terms[found].term.definition->name, t + 1,
+                        "option %s fits term %d (%s) and term %d (%s) of the sum; it belongs into the spec",
+                        option->key, found + 1, draft->terms[found].term.definition->name, t + 1,
                         draft->terms[t].term.definition->name);
         found = t, param = i;
     }

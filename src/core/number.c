@@ -75,13 +75,19 @@ static double from_bits(uint64_t bits) {
 static enum lossfn__number round_natural(const natural_t *a, int32_t exponent, int sticky, uint64_t *bits) {
     int32_t length = bit_length(a), lowest = length - 53;
     if (length == 0) return *bits = 0, LOSSFN__A_NUMBER;
+    if (exponent == 0 && !sticky && length <= 53) { /* exact, and common: 1, 100 */
+        double x = (double)(a->n > 1 ? (uint64_t)a->word[1] << 32 | a->word[0] : a->word[0]);
+        memcpy(bits, &x, sizeof x);
+        return LOSSFN__A_NUMBER;
+    }
     if (lowest + exponent < -1074) lowest = -1074 - exponent; /* a subnormal has fewer bits */
     uint64_t mantissa = 0;
     for (int32_t i = length - 1; i >= lowest; i--) mantissa = mantissa << 1 | (uint64_t)bit(a, i);
     if (lowest <= length && bit(a, lowest - 1) && (sticky || any_below(a, lowest - 1) || (mantissa & 1))) mantissa++;
     if (mantissa >> 53) mantissa >>= 1, lowest++;
     if (mantissa >> 52 && lowest + exponent > 971) return LOSSFN__NUMBER_TOO_LARGE;
-    *bits = mantissa >> 52 ? (uint64_t)(lowest + exponent + 1075) << 52 | (mantissa & ((UINT64_C(1) << 52) - 1)) : mantissa;
+    *bits =
+        mantissa >> 52 ? (uint64_t)(lowest + exponent + 1075) << 52 | (mantissa & ((UINT64_C(1) << 52) - 1)) : mantissa;
     return LOSSFN__A_NUMBER;
 }
 
@@ -262,6 +268,7 @@ static int reads_as(const decimal_t *d, uint64_t bits) {
 
 static void shortest(uint64_t bits, decimal_t *best) {
     decimal_t full;
+    full.digit[0] = 0; /* the compiler cannot see that there is a first digit */
     expand(bits, &full);
     for (int32_t n = 1;; n++) {
         int up = n < full.n && full.digit[n] >= '5'; /* the nearer of the two first */
