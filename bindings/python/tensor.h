@@ -3,6 +3,13 @@
  * the buffer protocol, DLPack, and last the package's own conversion (lists, pandas, bfloat16 arrays), which is a hook.
  */
 
+#if PY_VERSION_HEX < 0x030a0000
+static PyObject *Py_NewRef(PyObject *object) {
+    Py_INCREF(object);
+    return object;
+}
+#endif
+
 /* What the package `lossfn` supplies at import; see install(). */
 static struct {
     PyObject *convert;   /* convert(object, name, flags) -> a buffer, or (a buffer of 16-bit words, dtype) */

@@ -3,10 +3,9 @@
 
 import warnings
 
+import lossfn
 import numpy as np
 import pytest
-
-import lossfn
 
 A, B = np.arange(6.0).reshape(3, 2), np.ones((3, 2))
 LOGITS, LABELS = np.zeros((4, 3)), np.array([0, 1, 2, 0])

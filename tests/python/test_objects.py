@@ -9,10 +9,9 @@ import re
 import weakref
 import xml.etree.ElementTree as ET
 
+import lossfn
 import numpy as np
 import pytest
-
-import lossfn
 
 SPECS = ["mse", "huber(delta=1.5)", "cross_entropy(label_smoothing=0.1, ignore_index=-100)", "0.7*mse - 0.01*mae"]
 
@@ -144,7 +143,7 @@ def test_accumulator_errors():
 def test_drawing(name, tmp_path):
     drawing = lossfn.plot(name)
     root = ET.fromstring(drawing.svg)
-    assert root.tag.endswith("svg") 
+    assert root.tag.endswith("svg")
     assert not re.search(r"\b(nan|inf)\b", drawing.svg)
     assert set(drawing.panels) <= {"value", "gradient", "Hessian"} and "gradient" in drawing.panels
     drawing.save(tmp_path / "curve.svg")

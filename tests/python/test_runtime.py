@@ -10,10 +10,9 @@ import threading
 import time
 import tracemalloc
 
+import lossfn
 import numpy as np
 import pytest
-
-import lossfn
 
 
 def test_other_threads_run_during_a_long_call():
@@ -192,5 +191,5 @@ keep.append(keep)
 
 
 def test_module_command():
-    done = _run("import runpy, sys; sys.argv = ['lossfn', '--version']; runpy.run_module('lossfn')")
+    done = _run("import runpy, sys; sys.argv = ['lossfn', '--version']; runpy.run_module('lossfn', run_name='__main__')")
     assert done.stdout.strip() == lossfn.__version__, done.stderr
