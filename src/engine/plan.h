@@ -5,6 +5,7 @@
 
 #include "core/handle.h"
 #include "engine/exact.h"
+#include "engine/want.h"
 
 /* A tensor as the engine walks it. The leading axes (all of them when elements are walked, the row axes when rows are)
  * are merged where they can be; the class axis stands apart. Strides count elements. */
@@ -40,9 +41,6 @@ typedef struct {
 
 /* Rows of up to this many classes are staged whole; a user's kernel over longer ones needs scratch. */
 enum { LOSSFN__STAGED_CLASSES = 64 };
-
-/* Which derivatives a kernel is asked for. */
-enum { LOSSFN__WANT_VALUE, LOSSFN__WANT_GRAD, LOSSFN__WANT_HESS, LOSSFN__WANT_ALL, LOSSFN__WANTS };
 
 typedef struct lossfn__plan {
     const lossfn_t *loss;
