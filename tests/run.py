@@ -146,10 +146,9 @@ def kind(name: str) -> Callable[[Stage], Count]:
 def stage_asan(stage: Stage) -> Count:
     if not stage.build("asan"):
         return Count(failed=1)
-    return stage.ctest(
-        *("asan", "-L", "^(unit|numeric|conformance|stress)$"),
-        env={"ASAN_OPTIONS": "detect_stack_use_after_return=1:strict_string_checks=1", **quick()},
-    )
+    # Not detect_stack_use_after_return: gcc 12's fake stack misaligns 64-byte vectors (gcc bug 110027).
+    env = {"ASAN_OPTIONS": "detect_stack_use_after_return=0:strict_string_checks=1", **quick()}
+    return stage.ctest("asan", "-L", "^(unit|numeric|conformance|stress)$", env=env)
 
 
 def stage_tsan(stage: Stage) -> Count:
@@ -247,6 +246,7 @@ def main() -> int:
         count = STAGES[name](stage)
         if count == Count():
             count = Count(failed=1)  # a stage without a test tests nothing
+            stage.run("echo", "there is no test in this stage")
         lines.append(f"{name:<12} {time.monotonic() - start:7.1f} s   {count}")
         if count.failed:
             tail = stage.log.read_text(errors="replace").splitlines()[-40:]

@@ -279,7 +279,7 @@ static lf_array *lf_push_converted(lua_State *L, int index, int32_t dtype, const
             const char *wrong = lf_set_number(&made->tensor, i, lf_get_double(&a->tensor, i));
             place.index[0] = i + 1;
             if (wrong)
-                lf_raise(L, LOSSFN_ERROR_DTYPE, "element %s = %.17g %s %s", lf_place_text(&place, 1).text,
+                lf_raise(L, LOSSFN_ERROR_DTYPE, "%s = %.17g %s %s", lf_place_text(&place, 1).text,
                          lf_get_double(&a->tensor, i), wrong, lossfn_dtype_name(made->tensor.dtype));
         }
         return made;

@@ -118,7 +118,8 @@ static int lf_callback_body(lua_State *L) {
             lua_rawget(L, 3);
         }
         if (lua_isnil(L, -1) && i == 0) lua_pushvalue(L, 3);
-        lf_result(L, lua_gettop(L), i == 0 ? "grad" : lua_pushfstring(L, "grad by %s", name), block, block->grads[i], n);
+        int found = lua_gettop(L);
+        lf_result(L, found, i == 0 ? "grad" : lua_pushfstring(L, "grad by %s", name), block, block->grads[i], n);
         lua_settop(L, 4);
     }
     if (block->hess) lf_result(L, 4, "hess", block, block->hess, n);
@@ -172,8 +173,7 @@ static lf_callback *lf_define(lua_State *L, lf_definition *d, const char *name) 
     else d->table.elementwise = lf_callback_run;
     d->table.flags = LOSSFN_VTABLE_GRAD | LOSSFN_VTABLE_GRAD_ALL | LOSSFN_VTABLE_HESS;
     lua_getfield(L, 3, "labels");
-    int labels = lua_toboolean(L, -1);
-    if (labels) d->table.flags |= LOSSFN_VTABLE_LABELS;
+    if (lua_toboolean(L, -1)) d->table.flags |= LOSSFN_VTABLE_LABELS;
     d->table.summary = lf_text_field(L, 3, "summary");
     d->table.formula = lf_text_field(L, 3, "formula");
     lua_getfield(L, 3, "inputs");
@@ -187,104 +187,10 @@ static lf_callback *lf_define(lua_State *L, lf_definition *d, const char *name) 
         d->inputs[i].name = luaL_checkstring(L, -1);
         d->inputs[i].doc = "";
         d->inputs[i].scale = i == 1 && rows ? LOSSFN_SCALE_LABEL : LOSSFN_SCALE_REAL;
-        d->inputs[i].differentiable = !(i == 1 && labels);
+        d->inputs[i].differentiable = strcmp(d->inputs[i].name, "target") != 0; /* fn need not give what few ask for */
     }
     d->table.n_inputs = n_inputs;
     d->table.inputs = d->inputs;
-    lua_newtable(L);
-    int names = (int)lf_rawlen(L, lua_upvalueindex(2));
-    for (int i = 0; i < names; i++) {
-        lua_rawgeti(L, lua_upvalueindex(2), i + 1);
-        lua_pushnumber(L, block->params[i]);
-        lua_rawset(L, -3);
-    }
-    lua_call(L, block->n_inputs + 1, 3);
-    if (block->values) lf_result(L, 2, "value", block, block->values, block->count);
-    for (int i = 0; i < block->n_inputs; i++) {
-        if (!block->grads[i]) continue;
-        lua_rawgeti(L, lua_upvalueindex(3), i + 1);
-        const char *name = lua_tostring(L, -1);
-        lua_pushnil(L);
-        if (lua_istable(L, 3)) {
-            lua_pop(L, 1);
-            lua_pushvalue(L, -1);
-            lua_rawget(L, 3);
-        }
-        if (lua_isnil(L, -1) && i == 0) lua_pushvalue(L, 3);
-        lf_result(L, lua_gettop(L), i == 0 ? "grad" : lua_pushfstring(L, "grad by %s", name), block, block->grads[i], n);
-        lua_settop(L, 4);
-    }
-    if (block->hess) lf_result(L, 4, "hess", block, block->hess, n);
-    return 0;
-}
-
-static lossfn_status_t lf_callback_run(const lossfn_block_t *block) {
-    lf_callback *c = block->user_data;
-    lua_State *L = lf_current.L;
-    if (!L || lua_topointer(L, LUA_REGISTRYINDEX) != c->state || (atomic_load(&c->gone) & LF_STATE_GONE))
-        return lossfn_call_fail(block->call, LOSSFN_ERROR_CALLBACK,
-                                "a loss written in Lua runs only in calls from the Lua state that made it");
-    lua_rawgeti(L, LUA_REGISTRYINDEX, c->function);
-    lua_pushlightuserdata(L, (void *)block);
-    if (lua_pcall(L, 1, 0, 0) == 0) {
-        lf_current.L = L; /* calls inside have changed neither, but for their own time */
-        return LOSSFN_OK;
-    }
-    lf_current.error = lua_gettop(L);
-    return lossfn_call_fail(block->call, LOSSFN_ERROR_CALLBACK, "the loss's Lua function raised an error");
-}
-
-static const char *lf_text_field(lua_State *L, int index, const char *key) { /* stays on the stack */
-    lua_getfield(L, index, key);
-    return lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
-}
-static double lf_number_field(lua_State *L, int index, const char *key, double otherwise) {
-    lua_getfield(L, index, key);
-    double x = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : otherwise;
-    lua_pop(L, 1);
-    return x;
-}
-
-/* Makes the vtable and the record of the function at 2 with the description (a table) at 3: rows, labels, summary,
- * formula, inputs (names), params (tables of name, default as text, doc, lower, upper). All stays on the stack. */
-typedef struct {
-    lossfn_vtable_t table;
-    lossfn_input_info_t inputs[LOSSFN_MAX_INPUTS];
-    lossfn_param_info_t params[8];
-} lf_definition;
-
-static lf_callback *lf_define(lua_State *L, lf_definition *d, const char *name) {
-    memset(d, 0, sizeof *d);
-    lossfn_vtable_init(&d->table);
-    luaL_checkstack(L, 80, "too many parameters");
-    luaL_checktype(L, 2, LUA_TFUNCTION);
-    luaL_checktype(L, 3, LUA_TTABLE);
-    lua_getfield(L, 3, "rows");
-    int rows = lua_toboolean(L, -1);
-    if (rows) d->table.rowwise = lf_callback_run;
-    else d->table.elementwise = lf_callback_run;
-    d->table.flags = LOSSFN_VTABLE_GRAD | LOSSFN_VTABLE_GRAD_ALL | LOSSFN_VTABLE_HESS;
-    lua_getfield(L, 3, "labels");
-    int labels = lua_toboolean(L, -1);
-    if (labels) d->table.flags |= LOSSFN_VTABLE_LABELS;
-    d->table.summary = lf_text_field(L, 3, "summary");
-    d->table.formula = lf_text_field(L, 3, "formula");
-    lua_getfield(L, 3, "inputs");
-    if (lua_istable(L, -1)) {
-        int list = lua_gettop(L), n = (int)lf_rawlen(L, list);
-        if (n < 1 || n > LOSSFN_MAX_INPUTS)
-            lf_raise(L, LOSSFN_ERROR_ARGUMENT, "%d inputs; a loss has 1 to %d", n, LOSSFN_MAX_INPUTS);
-        for (int i = 0; i < n; i++) {
-            lua_rawgeti(L, list, i + 1);
-            d->inputs[i].struct_size = sizeof d->inputs[i];
-            d->inputs[i].name = luaL_checkstring(L, -1);
-            d->inputs[i].doc = "";
-            d->inputs[i].scale = LOSSFN_SCALE_REAL;
-            d->inputs[i].differentiable = i == 0;
-        }
-        d->table.n_inputs = n;
-        d->table.inputs = d->inputs;
-    }
     lua_newtable(L);
     int names = lua_gettop(L);
     lua_getfield(L, 3, "params");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * The lossfn_args_t typemap: the one place where the arguments of a Python call become those of lossfn_run. A call is the
- * tuple (handle, want, inputs, options): inputs a tuple in the declared order (None = not given), options a dict of what
- * was given by keyword and is no parameter of the loss, or None. */
+ * The lossfn_args_t typemap: the one place where the arguments of a Python call become those of lossfn_run. A call is
+ * the tuple (handle, want, inputs, options): inputs a tuple in the declared order (None = not given), options a dict of
+ * what was given by keyword and is no parameter of the loss, or None. */
 
 enum {
     WANT_VALUE = 1,
@@ -80,9 +80,9 @@ enum {
     KEY_VECTOR,
     KEY_COUNT
 };
-static const char *const key_names[KEY_COUNT] = {"weight",   "mask",     "sample_weight", "upstream",
-                                                 "denominator", "out",   "grad_out",      "hess_out",
-                                                 "wrt",      "hess_kind", "threads",      "vector"};
+static const char *const key_names[KEY_COUNT] = {"weight",      "mask",      "sample_weight", "upstream",
+                                                 "denominator", "out",       "grad_out",      "hess_out",
+                                                 "wrt",         "hess_kind", "threads",       "vector"};
 static PyObject *key_objects[KEY_COUNT];
 
 static int find_name(const char *const *names, int n, const char *name) {
@@ -153,7 +153,8 @@ static int call_inputs(call_t *call, PyObject **inputs) {
         PyMem_Free(spec);
         return 0;
     }
-    /* Whole numbers are fine as a prediction, unless the target is not whole: then they are swapped, and the library asks. */
+    /* Whole numbers are fine as a prediction, unless the target is not whole: then they are swapped, and the library
+     * asks. */
     target = call->args.inputs[1];
     for (int i = 0; i < call->args.n_inputs; i++) {
         const lossfn_tensor_t *input = call->args.inputs[i];
@@ -179,10 +180,11 @@ static const lossfn_tensor_t *call_sample_weight(call_t *call, PyObject *object)
     int ndim = pred->ndim - (lossfn_unit(call->loss) == LOSSFN_UNIT_ROW);
     if (!tensor || tensor->ndim == 0 || ndim < 1) return tensor;
     if (tensor->ndim != 1 || tensor->shape[0] != pred->shape[0]) {
-        PyErr_Format(error_of(LOSSFN_ERROR_SHAPE),
-                     "sample_weight has %d dimensions and %lld values, pred has %lld samples along axis 0; weight= takes "
-                     "weights of other shapes",
-                     (int)tensor->ndim, (long long)(tensor->ndim ? tensor->shape[0] : 1), (long long)pred->shape[0]);
+        PyErr_Format(
+            error_of(LOSSFN_ERROR_SHAPE),
+            "sample_weight has %d dimensions and %lld values, pred has %lld samples along axis 0; weight= takes "
+            "weights of other shapes",
+            (int)tensor->ndim, (long long)(tensor->ndim ? tensor->shape[0] : 1), (long long)pred->shape[0]);
         return NULL;
     }
     for (int i = 1; i < ndim; i++) {
@@ -204,8 +206,9 @@ static int call_wrt(call_t *call, PyObject *wrt, int *several) {
         const char *name = PyUnicode_AsUTF8(PyTuple_GetItem(names, k));
         int i = name ? find_input(call->loss, name) : -1;
         if (name && (i < 0 || !call->args.inputs[i]))
-            PyErr_Format(error_of(LOSSFN_ERROR_ARGUMENT), i < 0 ? "wrt: %s has no input '%s'" : "wrt: %s was called without %s",
-                         lossfn_name(call->loss), name);
+            PyErr_Format(error_of(LOSSFN_ERROR_ARGUMENT),
+                         i < 0 ? "wrt: %s has no input '%s'" : "wrt: %s was called without %s", lossfn_name(call->loss),
+                         name);
         if (PyErr_Occurred()) {
             Py_DECREF(names);
             return 0;
@@ -246,8 +249,8 @@ static int call_outputs(call_t *call, PyObject **given) {
         several |= n > 1;
         if (several && outs && (!PySequence_Check(outs) || PySequence_Size(outs) != n)) {
             PyErr_Clear();
-            PyErr_Format(error_of(LOSSFN_ERROR_ARGUMENT), "grad_out: %d gradients need a sequence of %d arrays (or None)",
-                         n, n);
+            PyErr_Format(error_of(LOSSFN_ERROR_ARGUMENT),
+                         "grad_out: %d gradients need a sequence of %d arrays (or None)", n, n);
             return 0;
         }
         for (int i = 0, k = 0; i < args->n_inputs; i++) {
@@ -272,8 +275,8 @@ static int call_outputs(call_t *call, PyObject **given) {
             return 0;
         }
         if (!(args->hvp_vector = call_weight(call, given[KEY_VECTOR], "vector"))) return 0;
-        if (!(args->hvp = call_output(call, given[KEY_OUT], "out", floating ? floating : compute, pred->ndim, pred->shape,
-                                      &call->hvp)))
+        if (!(args->hvp = call_output(call, given[KEY_OUT], "out", floating ? floating : compute, pred->ndim,
+                                      pred->shape, &call->hvp)))
             return 0;
     }
     if (call->want & WANT_COMPONENTS) {
@@ -306,7 +309,8 @@ static int call_rest(call_t *call, PyObject **given) {
         const char *name = PyUnicode_AsUTF8(given[KEY_HESS_KIND]);
         if (!name) return 0;
         if ((args->hess_kind = find_name(kinds, 3, name)) < 0) {
-            PyErr_Format(error_of(LOSSFN_ERROR_ARGUMENT), "hess_kind is '%s'; it can be 'exact', 'fisher' or 'upper'", name);
+            PyErr_Format(error_of(LOSSFN_ERROR_ARGUMENT), "hess_kind is '%s'; it can be 'exact', 'fisher' or 'upper'",
+                         name);
             return 0;
         }
     }
@@ -353,8 +357,9 @@ static int call_open(call_t *call, PyObject *arguments) {
     call->args.n_inputs = lossfn_input_count(loss);
 
     if (PyTuple_GET_SIZE(positional) > call->args.n_inputs) {
-        PyErr_Format(error_of(LOSSFN_ERROR_ARGUMENT), "%s has %d inputs, %zd were given; weights, masks and options go by keyword",
-                     lossfn_name(loss), (int)call->args.n_inputs, PyTuple_GET_SIZE(positional));
+        PyErr_Format(error_of(LOSSFN_ERROR_ARGUMENT),
+                     "%s has %d inputs, %zd were given; weights, masks and options go by keyword", lossfn_name(loss),
+                     (int)call->args.n_inputs, PyTuple_GET_SIZE(positional));
         return 0;
     }
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(positional); i++) {
@@ -385,8 +390,10 @@ static int call_warn(const call_t *call) {
     }
     for (int i = 0; i < pred->ndim; i++)
         used += (size_t)snprintf(where + used, sizeof where - used, "%s%lld", i ? ", " : "", (long long)at[i]);
-    return PyErr_WarnFormat(hooks.domain, 2, "%s: a value at index [%s] lies outside the domain; the result is NaN there "
-                            "(domain='error' refuses it)", lossfn_name(call->loss), where) == 0;
+    return PyErr_WarnFormat(hooks.domain, 2,
+                            "%s: a value at index [%s] lies outside the domain; the result is NaN there "
+                            "(domain='error' refuses it)",
+                            lossfn_name(call->loss), where) == 0;
 }
 
 static PyObject *call_gradients(call_t *call) {
@@ -406,7 +413,8 @@ static PyObject *call_gradients(call_t *call) {
         Py_INCREF(call->gradients[i]);
         PyTuple_SetItem(arrays, k++, call->gradients[i]);
     }
-    if (names && arrays && !PyErr_Occurred()) result = PyObject_CallFunctionObjArgs(hooks.gradients, names, arrays, NULL);
+    if (names && arrays && !PyErr_Occurred())
+        result = PyObject_CallFunctionObjArgs(hooks.gradients, names, arrays, NULL);
     Py_XDECREF(names);
     Py_XDECREF(arrays);
     return result;

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT
- * Losses written in Python: fn(pred, target, ..., **params) -> value, grad[, hess], called on blocks of kept elements or
- * rows, on the thread that made the call. The arrays are copies, so that one which fn keeps (or a traceback does) stays
- * valid. An exception becomes LOSSFN_ERROR_CALLBACK and stays current, so that it arrives as itself. */
+ * Losses written in Python: fn(pred, target, ..., **params) -> value, grad[, hess], called on blocks of kept elements
+ * or rows, on the thread that made the call. The arrays are copies, so that one which fn keeps (or a traceback does)
+ * stays valid. An exception becomes LOSSFN_ERROR_CALLBACK and stays current, so that it arrives as itself. */
 
 enum { FUNCTION_MAX_PARAMS = 8 };
 
 typedef struct {
     PyObject *function;
-    PyObject *keywords;          /* tuple of the parameters' names, or NULL when there are none */
+    PyObject *keywords; /* tuple of the parameters' names, or NULL when there are none */
     int n_params;
     int kinds[FUNCTION_MAX_PARAMS]; /* of the parameters: 0 float, 1 int, 2 bool */
-    char name[64];               /* for messages */
+    char name[64];                  /* for messages */
 } function_t;
 
 /* A new array with a copy of `from`. */
@@ -50,22 +50,25 @@ static int block_take(const function_t *f, PyObject *returned, const char *what,
         n *= shape[i];
     }
     if (!fits) {
-        PyErr_Format(error_of(LOSSFN_ERROR_SHAPE),
-                     "%s that the function returned has %d dimensions and extent %lld, a block of %lld %s needs %d and %lld",
-                     name, (int)tensor->ndim, (long long)(tensor->ndim ? tensor->shape[0] : 1), (long long)shape[0],
-                     ndim == 2 ? "rows" : "units", ndim, (long long)shape[0]);
+        PyErr_Format(
+            error_of(LOSSFN_ERROR_SHAPE),
+            "%s that the function returned has %d dimensions and extent %lld, a block of %lld %s needs %d and %lld",
+            name, (int)tensor->ndim, (long long)(tensor->ndim ? tensor->shape[0] : 1), (long long)shape[0],
+            ndim == 2 ? "rows" : "units", ndim, (long long)shape[0]);
         goto done;
     }
     if (tensor->dtype != LOSSFN_F64 && tensor->dtype != LOSSFN_F32) {
-        PyErr_Format(error_of(LOSSFN_ERROR_DTYPE), "%s that the function returned has dtype %s, not float64 or float32", name,
-                     lossfn_dtype_name(tensor->dtype));
+        PyErr_Format(error_of(LOSSFN_ERROR_DTYPE), "%s that the function returned has dtype %s, not float64 or float32",
+                     name, lossfn_dtype_name(tensor->dtype));
         goto done;
     }
-    for (int i = ndim; i-- > 0; step *= shape[i]) strides[i] = tensor->flags & LOSSFN_TENSOR_STRIDED ? tensor->strides[i] : step;
+    for (int i = ndim; i-- > 0; step *= shape[i])
+        strides[i] = tensor->flags & LOSSFN_TENSOR_STRIDED ? tensor->strides[i] : step;
     for (int64_t i = 0; i < n; i++) {
         int64_t offset = 0;
         for (int d = 0; d < ndim; d++) offset += at[d] * strides[d];
-        to[i] = tensor->dtype == LOSSFN_F64 ? ((const double *)tensor->data)[offset] : ((const float *)tensor->data)[offset];
+        to[i] = tensor->dtype == LOSSFN_F64 ? ((const double *)tensor->data)[offset]
+                                            : ((const float *)tensor->data)[offset];
         for (int d = ndim; d-- > 0 && ++at[d] == shape[d];) at[d] = 0;
     }
     ok = 1;
@@ -87,7 +90,7 @@ static PyObject *block_call(const function_t *f, const lossfn_block_t *block, in
         double x = block->params[i];
         arguments[1 + n] = f->kinds[i] == 2   ? PyBool_FromLong(x != 0)
                            : f->kinds[i] == 1 ? PyLong_FromDouble(x)
-                                               : PyFloat_FromDouble(x);
+                                              : PyFloat_FromDouble(x);
         if (!arguments[1 + n]) goto done;
     }
     result = PyObject_Vectorcall(f->function, arguments + 1, (size_t)block->n_inputs | PY_VECTORCALL_ARGUMENTS_OFFSET,
@@ -109,7 +112,8 @@ static int block_missing(const function_t *f, const char *what) {
 
 /* Spreads (value, grad, hess) over the outputs that are wanted; a value alone is allowed. grad is pred's, or a tuple of
  * all inputs'. */
-static int block_spread(const function_t *f, const lossfn_block_t *block, PyObject *returned, int ndim, const int64_t *shape) {
+static int block_spread(const function_t *f, const lossfn_block_t *block, PyObject *returned, int ndim,
+                        const int64_t *shape) {
     PyObject *parts = PyTuple_Check(returned) ? Py_NewRef(returned) : PyTuple_Pack(1, returned), *value, *grads, *hess;
     int ok;
     if (!parts) return 0;
@@ -141,7 +145,8 @@ static lossfn_status_t block_run(const lossfn_block_t *block, int ndim) {
         Py_DECREF(returned);
     }
     PyGILState_Release(state);
-    return ok ? LOSSFN_OK : lossfn_call_fail(block->call, LOSSFN_ERROR_CALLBACK, "the Python function raised an exception");
+    return ok ? LOSSFN_OK
+              : lossfn_call_fail(block->call, LOSSFN_ERROR_CALLBACK, "the Python function raised an exception");
 }
 
 static lossfn_status_t function_elementwise(const lossfn_block_t *block) { return block_run(block, 1); }
@@ -158,10 +163,11 @@ static void function_destroy(void *user_data) {
     free(f);
 }
 
-enum { FUNCTION_ROWS = 1, FUNCTION_LABELS = 2 };
+enum { FUNCTION_ROWS = 1, FUNCTION_LABELS = 2, FUNCTION_GRADS_SHIFT = 8 /* a bit per input with a gradient */ };
 
-/* definition: (function, inputs, params, flags, summary, formula), inputs a tuple of names, params a tuple of (name, type,
- * default text), all strings alive as long as the tuple. Registers under `name`, or makes a handle without one. */
+/* definition: (function, inputs, params, flags, summary, formula), inputs a tuple of names, params a tuple of (name,
+ * type, default text), all strings alive as long as the tuple. Registers under `name`, or makes a handle without one.
+ */
 static lossfn_status_t function_define(const char *name, lossfn_t **out, PyObject *definition,
                                        const lossfn_options_t *options) {
     PyObject *function, *inputs, *params;
@@ -191,7 +197,7 @@ static lossfn_status_t function_define(const char *name, lossfn_t **out, PyObjec
         input[i].name = PyUnicode_AsUTF8(PyTuple_GetItem(inputs, i));
         input[i].doc = "";
         input[i].scale = i == 1 && flags & FUNCTION_ROWS ? LOSSFN_SCALE_LABEL : LOSSFN_SCALE_REAL;
-        input[i].differentiable = !(i == 1 && flags & FUNCTION_LABELS);
+        input[i].differentiable = flags >> (FUNCTION_GRADS_SHIFT + i) & 1;
     }
     for (int i = 0; i < n_params; i++) {
         param[i].struct_size = sizeof param[i];

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT
- * The tensor typemap: a Python object as a lossfn_tensor_t, in place wherever that is possible. In this order: numbers, the
- * buffer protocol, DLPack, and last the package's own conversion (lists, pandas, bfloat16 arrays), which is a hook. */
+ * The tensor typemap: a Python object as a lossfn_tensor_t, in place wherever that is possible. In this order: numbers,
+ * the buffer protocol, DLPack, and last the package's own conversion (lists, pandas, bfloat16 arrays), which is a hook.
+ */
 
 /* What the package `lossfn` supplies at import; see install(). */
 static struct {
-    PyObject *convert;    /* convert(object, name, flags) -> a buffer, or (a buffer of 16-bit words, dtype) */
-    PyObject *allocate;   /* allocate(shape, dtype) -> an array, where `empty` has none */
-    PyObject *gradients;  /* gradients(names, arrays) -> a named tuple */
-    PyObject *empty;      /* numpy.empty, or None */
-    PyObject *dtypes;     /* tuple of numpy dtypes by lossfn_dtype, or of None */
-    PyObject *errors;     /* tuple of exception classes by -status */
-    PyObject *device;     /* exception: an array that is not in this process's memory */
-    PyObject *domain;     /* warning: LOSSFN_NOTE_DOMAIN */
+    PyObject *convert;   /* convert(object, name, flags) -> a buffer, or (a buffer of 16-bit words, dtype) */
+    PyObject *allocate;  /* allocate(shape, dtype) -> an array, where `empty` has none */
+    PyObject *gradients; /* gradients(names, arrays) -> a named tuple */
+    PyObject *empty;     /* numpy.empty, or None */
+    PyObject *dtypes;    /* tuple of numpy dtypes by lossfn_dtype, or of None */
+    PyObject *errors;    /* tuple of exception classes by -status */
+    PyObject *device;    /* exception: an array that is not in this process's memory */
+    PyObject *domain;    /* warning: LOSSFN_NOTE_DOMAIN */
 } hooks;
 
 static PyObject *error_of(lossfn_status_t status) {
@@ -54,7 +55,8 @@ typedef struct dl_versioned {
     dl_tensor_t tensor;
 } dl_versioned_t;
 
-/* ---- One array held for the duration of a call -------------------------------------------------------------------- */
+/* ---- One array held for the duration of a call --------------------------------------------------------------------
+ */
 
 enum {
     TENSOR_OUTPUT = 1, /* is written: nothing may be copied on the way */
@@ -88,18 +90,26 @@ static int32_t dtype_of_format(const char *format, Py_ssize_t itemsize) {
     if (*format == '@' || *format == '=' || *format == (PY_BIG_ENDIAN ? '>' : '<')) format++;
     if (format[0] == 0 || format[1] != 0) return 0;
     switch (format[0]) {
-    case 'd': return itemsize == 8 ? LOSSFN_F64 : 0;
-    case 'f': return itemsize == 4 ? LOSSFN_F32 : 0;
-    case 'e': return LOSSFN_F16;
-    case '?': return LOSSFN_BOOL;
+    case 'd':
+        return itemsize == 8 ? LOSSFN_F64 : 0;
+    case 'f':
+        return itemsize == 4 ? LOSSFN_F32 : 0;
+    case 'e':
+        return LOSSFN_F16;
+    case '?':
+        return LOSSFN_BOOL;
     }
     if (!(found = strchr(integers, format[0]))) return 0;
     int is_unsigned = found - integers >= 6;
     switch (itemsize) {
-    case 1: return is_unsigned ? LOSSFN_U8 : LOSSFN_I8;
-    case 2: return is_unsigned ? LOSSFN_U16 : LOSSFN_I16;
-    case 4: return is_unsigned ? LOSSFN_U32 : LOSSFN_I32;
-    case 8: return is_unsigned ? LOSSFN_U64 : LOSSFN_I64;
+    case 1:
+        return is_unsigned ? LOSSFN_U8 : LOSSFN_I8;
+    case 2:
+        return is_unsigned ? LOSSFN_U16 : LOSSFN_I16;
+    case 4:
+        return is_unsigned ? LOSSFN_U32 : LOSSFN_I32;
+    case 8:
+        return is_unsigned ? LOSSFN_U64 : LOSSFN_I64;
     }
     return 0;
 }
@@ -150,28 +160,48 @@ static int slot_from_view(slot_t *slot, const char *name, int32_t dtype) {
 static int32_t dtype_of_dlpack(int code, int bits, int lanes) {
     if (lanes != 1) return 0;
     switch (code << 8 | bits) {
-    case 0x008: return LOSSFN_I8;
-    case 0x010: return LOSSFN_I16;
-    case 0x020: return LOSSFN_I32;
-    case 0x040: return LOSSFN_I64;
-    case 0x108: return LOSSFN_U8;
-    case 0x110: return LOSSFN_U16;
-    case 0x120: return LOSSFN_U32;
-    case 0x140: return LOSSFN_U64;
-    case 0x210: return LOSSFN_F16;
-    case 0x220: return LOSSFN_F32;
-    case 0x240: return LOSSFN_F64;
-    case 0x410: return LOSSFN_BF16;
-    case 0x608: return LOSSFN_BOOL;
+    case 0x008:
+        return LOSSFN_I8;
+    case 0x010:
+        return LOSSFN_I16;
+    case 0x020:
+        return LOSSFN_I32;
+    case 0x040:
+        return LOSSFN_I64;
+    case 0x108:
+        return LOSSFN_U8;
+    case 0x110:
+        return LOSSFN_U16;
+    case 0x120:
+        return LOSSFN_U32;
+    case 0x140:
+        return LOSSFN_U64;
+    case 0x210:
+        return LOSSFN_F16;
+    case 0x220:
+        return LOSSFN_F32;
+    case 0x240:
+        return LOSSFN_F64;
+    case 0x410:
+        return LOSSFN_BF16;
+    case 0x608:
+        return LOSSFN_BOOL;
     }
     return 0;
 }
 
 static int raise_device(const char *name, long type, long id) {
-    static const char *const names[] = {"",     "CPU",   "CUDA", "pinned CUDA host", "OpenCL", "",       "",    "Vulkan",
-                                        "Metal", "VPI",   "ROCm", "pinned ROCm host", "",       "managed CUDA", "oneAPI"};
+    static const char *const names[] = {"",       "CPU",
+                                        "CUDA",   "pinned CUDA host",
+                                        "OpenCL", "",
+                                        "",       "Vulkan",
+                                        "Metal",  "VPI",
+                                        "ROCm",   "pinned ROCm host",
+                                        "",       "managed CUDA",
+                                        "oneAPI"};
     const char *device = type > 0 && type < 15 ? names[type] : "";
-    PyErr_Format(hooks.device, "%s lives on %s device %ld; lossfn computes on the CPU: pass a copy in main memory, as .cpu() gives",
+    PyErr_Format(hooks.device,
+                 "%s lives on %s device %ld; lossfn computes on the CPU: pass a copy in main memory, as .cpu() gives",
                  name, *device ? device : "an unknown", id);
     return 0;
 }
@@ -248,8 +278,9 @@ static int slot_from_dlpack(slot_t *slot, PyObject *object, PyObject *export, co
     }
     if (tensor->device.type != LOSSFN_DEVICE_CPU) return raise_device(name, tensor->device.type, tensor->device.id);
     if (!(dtype = dtype_of_dlpack(tensor->dtype.code, tensor->dtype.bits, tensor->dtype.lanes))) {
-        PyErr_Format(error_of(LOSSFN_ERROR_DTYPE), "%s has DLPack type code %d with %d bits, which lossfn does not read",
-                     name, tensor->dtype.code, tensor->dtype.bits);
+        PyErr_Format(error_of(LOSSFN_ERROR_DTYPE),
+                     "%s has DLPack type code %d with %d bits, which lossfn does not read", name, tensor->dtype.code,
+                     tensor->dtype.bits);
         return 0;
     }
     if (readonly && flags & TENSOR_OUTPUT) {
@@ -319,8 +350,8 @@ static int slot_acquire(slot_t *slot, PyObject *object, const char *name, int fl
         return 0;
     }
     if ((done = slot_from_view(slot, name, dtype)) < 0) {
-        PyErr_Format(error_of(LOSSFN_ERROR_DTYPE), "%s has a layout or element type ('%s') that lossfn does not read", name,
-                     slot->view.format ? slot->view.format : "B");
+        PyErr_Format(error_of(LOSSFN_ERROR_DTYPE), "%s has a layout or element type ('%s') that lossfn does not read",
+                     name, slot->view.format ? slot->view.format : "B");
         return 0;
     }
     return done;

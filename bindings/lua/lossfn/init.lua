@@ -642,8 +642,8 @@ end
 --- Makes fn a loss that every part of the library knows by `name`, which must contain a dot. Returns the loss.
 ---
 --- fn(pred, target, params) -> value, grad[, hess] gets lossfn.arrays (float64) of kept elements of any length n and
---- returns arrays or tables of that length; it must not depend on how elements are cut into blocks. A gradient by further
---- inputs is a table by their names. Weights, masks, reductions and dtypes come from the library.
+--- returns arrays or tables of that length; it must not depend on how elements are cut into blocks. A gradient by more
+--- inputs than pred (all but one named target) is a table by their names. Weights, masks, reductions and dtypes come from the library.
 ---
 --- options: params (defaults by name), inputs (names), rows = true (arrays are n x classes, the value is one per row,
 --- labels arrive one-hot), labels = true (they arrive as integers from 1), summary, formula.
@@ -670,6 +670,7 @@ end
 ---@return lossfn.Loss
 function lossfn.custom(fn, options)
     local d, values = definition(fn, options)
+    if d.rows and values.label_base == nil then values.label_base = 1 end
     local handle = core.custom_loss(next(values) ~= nil and new_options(values) or nil, fn, d)
     return new_loss(handle, nil, {fn = fn, options = options or {}})
 end

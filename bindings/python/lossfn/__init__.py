@@ -8,15 +8,15 @@
     loss.value_grad_hess(pred, target, weight=w, mask=m)
 
 Every loss of lossfn.names() is an attribute of the module; help(lossfn.Loss) lists what all of them understand and
-print(lossfn.describe("huber")) what one is. Arrays are NumPy's, or anything with a buffer or DLPack; lists work too. NumPy
-is used when it is there; without it results are array.array and memoryview."""
+print(lossfn.describe("huber")) what one is. Arrays are NumPy's, or anything with a buffer or DLPack; lists work too.
+NumPy is used when it is there; without it results are array.array and memoryview."""
 
 from __future__ import annotations
 
 import os as _os
 from pathlib import Path as _Path
 
-from . import _core, _native
+from . import _core
 from ._accumulator import Accumulator
 from ._catalogue import Description, Input, Parameter, Recommendation, describe, names, recommend, tasks
 from ._errors import (

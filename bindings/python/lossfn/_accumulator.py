@@ -13,7 +13,7 @@ from ._native import read
 
 
 class Accumulator:
-    """A loss over batches. Over any split of the data, merged in any order, value() has the bits of one call over all of it.
+    """A loss over batches. Over any split of the data, merged in any order, value() has the bits of one call over all.
 
     acc = lossfn.Accumulator("mse")
     for pred, target in batches: acc.update(pred, target)

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""Arrays that the C side cannot take or make by itself: lists, pandas, bfloat16, foreign byte order, and all of it without
-NumPy. The hot path (buffers and DLPack in, numpy.empty out) does not come here."""
+"""Arrays that the C side cannot take or make by itself: lists, pandas, bfloat16, foreign byte order, and all of it
+without NumPy. The hot path (buffers and DLPack in, numpy.empty out) does not come here."""
 
 from __future__ import annotations
 
 import sys
 from array import array
 from collections import namedtuple
-from functools import lru_cache
+from functools import cache
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from . import _core
 from ._errors import ArgumentError, DTypeError, ShapeError
@@ -79,7 +79,7 @@ def _flatten(obj: Any, shape: list[int], name: str) -> list[Any]:
 def _shaped(values: array[Any], shape: list[int] | tuple[int, ...]) -> Any:
     if len(shape) == 1:
         return values
-    return memoryview(values).cast("B").cast(values.typecode, shape=list(shape))  # type: ignore[call-overload]
+    return memoryview(values).cast("B").cast(cast(Any, values.typecode), list(shape))
 
 
 def _convert_plain(obj: Any, name: str, flags: int) -> Any:
@@ -88,7 +88,9 @@ def _convert_plain(obj: Any, name: str, flags: int) -> Any:
             readonly = memoryview(obj).readonly
         except TypeError:
             raise ArgumentError(f"{name} is a {type(obj).__name__}; an output is a writable array") from None
-        raise ArgumentError(f"{name} is read-only") if readonly else DTypeError(f"an output is {_WRITABLE}; {name} is not")
+        if readonly:
+            raise ArgumentError(f"{name} is read-only")
+        raise DTypeError(f"an output is {_WRITABLE}; {name} is not")
     if not isinstance(obj, (list, tuple, range)):
         try:
             obj = memoryview(obj).tolist()
@@ -125,7 +127,7 @@ def dtypes() -> tuple[Any, ...]:
     return (None, *(numpy.dtype(name) if name else None for name in names))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _gradients_type(names: tuple[str, ...]) -> Any:
     base: Any = namedtuple("Gradients", names)  # type: ignore[misc]
     reduce = {"__slots__": (), "__reduce__": lambda self: (gradients, (names, tuple(self)))}

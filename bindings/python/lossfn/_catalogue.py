@@ -28,9 +28,7 @@ _SCALES = {
     _core.SCALE_POSITIVE: "positive",
     _core.SCALE_COUNT: "count",
 }
-_TRAITS = {
-    name[len("TRAIT_") :].lower(): getattr(_core, name) for name in dir(_core) if name.startswith("TRAIT_")
-}
+_TRAITS = {name[len("TRAIT_") :].lower(): getattr(_core, name) for name in dir(_core) if name.startswith("TRAIT_")}
 _HESSIANS = {"exact": _core.HESS_EXACT, "fisher": _core.HESS_FISHER, "upper": _core.HESS_UPPER}
 
 
@@ -132,10 +130,7 @@ class Description:
                 f"<tr><th><code>{param.name}</code></th>"
                 f"<td>{html.escape(f'{param.default or chr(8212)} {param.bounds} {param.doc}')}</td></tr>"
             )
-        return (
-            f"<h4>{self.name}</h4><p>{html.escape(self.summary)}</p>"
-            f"<p>$${self.latex}$$</p><table>{rows}</table>"
-        )
+        return f"<h4>{self.name}</h4><p>{html.escape(self.summary)}</p><p>$${self.latex}$$</p><table>{rows}</table>"
 
     def _repr_latex_(self) -> str:
         return f"$${self.latex}$$"

@@ -20,7 +20,8 @@ _LABELS = (_core.SCALE_LABEL, _core.SCALE_MARGIN_LABEL)
 
 # Keywords of a call that are neither inputs nor parameters of a loss; the same as in call.h.
 _CALL = frozenset(
-    "weight mask sample_weight upstream denominator out grad_out hess_out wrt hess_kind threads vector y_pred y_true".split()
+    ("weight", "mask", "sample_weight", "upstream", "denominator", "out", "grad_out", "hess_out")
+    + ("wrt", "hess_kind", "threads", "vector", "y_pred", "y_true")
 )
 _BOUND_LIMIT = 256
 
@@ -63,29 +64,11 @@ def new_options(params: dict[str, Any]) -> Any:
     return options
 
 
-def _hint(name: str, params: dict[str, Any]) -> str:
-    """What to add to the message about a parameter that other libraries have and lossfn has not."""
-    if "from_logits" in params:
-        return (
-            "; a loss of logits has its own name here: bce_with_logits and cross_entropy take logits, "
-            "binary_cross_entropy and categorical_cross_entropy take probabilities"
-        )
-    if "size_average" in params or "reduce" in params:
-        return "; reduction= says how values are combined"
-    return ""
-
-
 def new_handle(spec: str, params: dict[str, Any]) -> Any:
     """A handle of the C library."""
     if not isinstance(spec, str):
         raise TypeError(f"a loss is named by a str, not by a {type(spec).__name__}")
-    try:
-        return _core.create_options(spec, new_options(params)) if params else _core.create(spec)
-    except Error as error:
-        hint = _hint(spec, params)
-        if not hint:
-            raise
-        raise type(error)(f"{error}{hint}") from None
+    return _core.create_options(spec, new_options(params)) if params else _core.create(spec)
 
 
 class _PerLoss:
@@ -119,7 +102,7 @@ and every parameter of the loss; see lossfn.describe(name).
 
 
 class Loss:
-    __doc__ = _PerLoss(_DOC, lambda loss: loss._make_doc())  # type: ignore[assignment]
+    __doc__ = _PerLoss(_DOC, lambda loss: loss._make_doc())
     __signature__ = _PerLoss(None, lambda loss: loss._make_signature())
 
     __slots__ = (
@@ -136,21 +119,21 @@ class Loss:
     )
 
     def __init__(self, spec: str, /, **params: Any) -> None:
-        self._setup(new_handle(spec, params), None)
+        self._setup(new_handle(spec, params), None, None)
 
     @classmethod
-    def _from_handle(cls, handle: Any, function: tuple[Any, ...] | None = None) -> Loss:
+    def _from_handle(cls, handle: Any, function: tuple[Any, ...] | None = None, inputs: Any = None) -> Loss:
         loss = cls.__new__(cls)
-        loss._setup(handle, function)
+        loss._setup(handle, function, inputs)
         return loss
 
-    def _setup(self, handle: Any, function: tuple[Any, ...] | None) -> None:
+    def _setup(self, handle: Any, function: tuple[Any, ...] | None, inputs: Any) -> None:
         self._handle = handle
         self._function = function  # of a loss without a name: (callable, options, parameters), for pickle
         self._spec = read(_core.spec, handle)
         self._bound: dict[Any, Loss] = {}
         names = [_core.input_name(handle, i) for i in range(_core.input_count(handle))]
-        known = self._input_infos()
+        known = self._input_infos() if inputs is None else inputs
         learnable, grads, ints = set(), 0, 0
         for i, name in enumerate(names):
             info = known.get(name)
@@ -169,35 +152,35 @@ class Loss:
         self._value_grad_flags = self._flags | _VALUE | _GRAD
 
     def _input_infos(self) -> dict[str, dict[str, Any]]:
-        found = {}
+        found: dict[str, dict[str, Any]] = {}
         for c in range(_core.component_count(self._handle)):
             try:
                 name = _core.component_name(self._handle, c)
                 for i in range(fill("info", _core.describe, name)["n_inputs"]):
                     info = fill("input_info", _core.describe_input, name, i)
                     found.setdefault(info["name"], info)
-            except NotFoundError:  # a loss without a name, or one that was unregistered
+            except NotFoundError:  # one that was unregistered
                 pass
         return found
 
     def _bind(self, options: dict[str, Any]) -> Loss:
-        """The loss with those parameters that are among `options`, which are taken out. Made once for the same values."""
-        params = []
-        for key in options.keys() - self._keywords:
-            if key in self._learnable and not isinstance(options[key], numbers.Real):
-                continue  # an array: an input
-            params.append((key, options.pop(key)))
+        """The loss with those parameters that are among `options`, which are taken out. It is made once
+        for the same values, so that a call with parameters costs little more than one without."""
+        params = [(name, options[name]) for name in options if name not in self._keywords]
+        if self._learnable:  # an array is an input, a number a parameter
+            params = [item for item in params if item[0] not in self._learnable or isinstance(item[1], numbers.Real)]
         if not params:
             return self
+        for name, _ in params:
+            del options[name]
         try:
-            key = frozenset(params)
-            return self._bound[key]
-        except KeyError:
-            pass
+            key: Any = params[0] if len(params) == 1 else frozenset(params)
+            found = self._bound.get(key)
         except TypeError:  # a list or an array
             key = frozenset((name, _hashable(value)) for name, value in params)
-            if key in self._bound:
-                return self._bound[key]
+            found = self._bound.get(key)
+        if found is not None:
+            return found
         bound = self.replace(**dict(params))
         if len(self._bound) >= _BOUND_LIMIT:
             self._bound.clear()
@@ -223,7 +206,7 @@ class Loss:
     value = __call__
 
     def grad(self, *inputs: Any, **options: Any) -> Any:
-        """The gradient of the value by pred, or a named tuple by every differentiable input that is given, but target."""
+        """The gradient of the value by pred; a named tuple if other inputs than target are given and differentiable."""
         loss = self._bind(options) if options else self
         return _run((loss._handle, loss._flags | _GRAD, inputs, options))
 
@@ -256,7 +239,7 @@ class Loss:
         """What looks wrong with these arguments, in words; [] if nothing does. Reads all data."""
         loss = self._bind(options) if options else self
         text = read(_core.check, (loss._handle, loss._flags, inputs, options), capacity=4096)
-        return text.splitlines()
+        return list(text.splitlines())
 
     def check_gradient(self, *inputs: Any, **options: Any) -> dict[str, Any]:
         """Compares gradients and Hessian with differences: a report with "agrees" and the worst place."""

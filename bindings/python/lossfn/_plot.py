@@ -9,6 +9,7 @@ import zlib
 from array import array
 from dataclasses import dataclass
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 from . import _core
@@ -47,8 +48,7 @@ class Plot:
 
     def save(self, path: str | PathLike[str]) -> None:
         """Writes the SVG to a file."""
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(self.svg)
+        Path(path).write_text(self.svg, encoding="utf-8")
 
     def _repr_svg_(self) -> str:
         return self.svg
@@ -59,7 +59,6 @@ class Plot:
 
 
 def _grid(low: float, high: float) -> list[float]:
-    # The ends belong to the next decade of a half-open domain: probabilities are drawn up to just inside of 0 and 1.
     return [low + (high - low) * i / (_POINTS - 1) for i in range(_POINTS)]
 
 
@@ -107,7 +106,7 @@ def _data(loss: Loss) -> tuple[str, list[float], list[Any], int]:
         else:
             values.extend((p, 1 - p))
     if target == _core.SCALE_LABEL:
-        goal = memoryview(array("q", [0]) * _POINTS)
+        goal: Any = array("q", [0]) * _POINTS
     else:  # a distribution
         goal = memoryview(array("d", [0.5, 0.5] * _POINTS)).cast("B").cast("d", [_POINTS, 2])
     table = memoryview(values).cast("B").cast("d", [_POINTS, 2])
@@ -134,8 +133,8 @@ def _curves(loss: Loss, label: str, colour: str) -> tuple[str, dict[str, Curve]]
 def _ticks(low: float, high: float) -> list[float]:
     step = 10 ** math.floor(math.log10((high - low) / 4))
     step *= next(factor for factor in (1, 2, 5, 10) if (high - low) / (factor * step) <= 5)
-    first = math.ceil(low / step - 1e-9)
-    return [round((first + i) * step, 10) for i in range(int((high - low) / step + 1e-9) + 2) if (first + i) * step <= high + 1e-9 * step]
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [round(i * step, 10) for i in range(first, last + 1)]
 
 
 def _limits(curves: list[Curve]) -> tuple[float, float]:
@@ -191,8 +190,8 @@ def _panel(title: str, axis: str, curves: list[Curve], left: int, key: str) -> l
 
 
 def plot(*specs: str | Loss) -> Plot:
-    """Value, gradient and Hessian of one or several losses side by side, drawn as SVG: over the residual, the margin, the
-    logit or the probability, whichever the losses take."""
+    """Value, gradient and Hessian of one or several losses side by side, drawn as SVG: over the residual, the margin,
+    the logit or the probability, whichever the losses take."""
     if not specs:
         raise ArgumentError("plot needs at least one loss: lossfn.plot('huber', 'mae')")
     panels: dict[str, list[Curve]] = {}
@@ -209,9 +208,9 @@ def plot(*specs: str | Loss) -> Plot:
     width = _WIDTH * len(panels)
     height = _HEIGHT + 22
     name = html.escape(", ".join(labels))
+    size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="lossfn" viewBox="0 0 {width} {height}" width="{width}" '
-        f'height="{height}" role="img" aria-label="{name}">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="lossfn" {size} role="img" aria-label="{name}">',
         f"<title>{name}</title><style>{_STYLE}</style>",
     ]
     for i, (title, curves_) in enumerate(panels.items()):

@@ -12,7 +12,14 @@ from ._errors import ArgumentError
 from ._loss import Loss, create, new_options
 
 
-def _definition(fn: Callable[..., Any], rows: bool, labels: bool, summary: str | None, formula: str) -> tuple[Any, ...]:
+def _definition(
+    fn: Callable[..., Any],
+    rows: bool = False,
+    labels: bool = False,
+    wrt: tuple[str, ...] | None = None,
+    summary: str | None = None,
+    formula: str = "",
+) -> tuple[Any, ...]:
     """What the C side needs to know of fn: arguments without a default are inputs, those with one are parameters."""
     if not callable(fn):
         raise ArgumentError(f"a loss is a function of blocks; {type(fn).__name__} is not callable")
@@ -39,7 +46,13 @@ def _definition(fn: Callable[..., Any], rows: bool, labels: bool, summary: str |
     if summary is None:
         summary = (inspect.getdoc(fn) or "").partition("\n")[0]
     flags = (1 if rows or labels else 0) | (2 if labels else 0)  # FUNCTION_ in callback.h
-    return fn, tuple(inputs) or ("pred", "target"), tuple(params), flags, summary, formula
+    inputs = inputs or ["pred", "target"]
+    unknown = [name for name in wrt or () if name not in inputs]
+    if unknown:
+        raise ArgumentError(f"wrt names {unknown[0]!r}; the inputs are {', '.join(inputs)}")
+    for i, name in enumerate(inputs):
+        flags |= (name in wrt if wrt is not None else i != 1) << 8 + i
+    return fn, tuple(inputs), tuple(params), flags, summary, formula
 
 
 def register(
@@ -48,26 +61,29 @@ def register(
     *,
     rows: bool = False,
     labels: bool = False,
+    wrt: tuple[str, ...] | None = None,
     summary: str | None = None,
     formula: str = "",
 ) -> Any:
     """Makes fn a loss that every part of the library knows by `name`, which must contain a dot. Returns the loss.
 
-    fn(pred, target, **params) -> value, grad[, hess] gets float64 arrays of kept elements of any length n and returns
-    arrays of that length; it must not depend on how elements are cut into blocks. Weights, masks, reductions, dtypes and
-    strides come from the library. A gradient by further inputs is a tuple in the order of the inputs, None where there is
-    none. Arguments with a default are parameters of the loss.
+    fn(pred, target, **params) -> value, grad[, hess] gets float64 arrays of kept elements, of any length n, and returns
+    arrays of that length; it must not depend on how elements are cut into blocks. Weights, masks, reductions, dtypes
+    and strides come from the library. Arguments with a default are parameters of the loss.
 
-    rows=True: arrays are (n, classes), the value has one number per row; labels arrive one-hot. labels=True: they arrive
-    as int64 numbers instead. Without fn it is a decorator that returns fn."""
+    rows=True: arrays are (n, classes) and the value has one number per row; labels arrive one-hot, or as int64 numbers
+    with labels=True. wrt names the inputs that fn can differentiate by; default: all but the second. When it returns
+    more than pred's gradient, grad is a tuple in the order of the inputs, None where there is none.
+
+    Without fn it is a decorator that returns fn."""
     if fn is None:
 
         def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-            register(name, function, rows=rows, labels=labels, summary=summary, formula=formula)
+            register(name, function, rows=rows, labels=labels, wrt=wrt, summary=summary, formula=formula)
             return function
 
         return decorate
-    _core.register_function(name, _definition(fn, rows, labels, summary, formula))
+    _core.register_function(name, _definition(fn, rows, labels, wrt, summary, formula))
     return create(name)
 
 
@@ -76,11 +92,27 @@ def unregister(name: str) -> None:
     _core.unregister(name)
 
 
-def custom(fn: Callable[..., Any], *, rows: bool = False, labels: bool = False, **params: Any) -> Loss:
+def custom(
+    fn: Callable[..., Any],
+    *,
+    rows: bool = False,
+    labels: bool = False,
+    wrt: tuple[str, ...] | None = None,
+    **params: Any,
+) -> Loss:
     """A loss from fn without a name; otherwise as register(). Pickles if fn does."""
-    handle = _core.create_function(_definition(fn, rows, labels, None, ""), new_options(params))
-    return Loss._from_handle(handle, (fn, {"rows": rows, "labels": labels}, params))
+    kinds = {"rows": rows, "labels": labels, "wrt": wrt}
+    definition = _definition(fn, rows, labels, wrt)
+    inputs = {
+        name: {
+            "scale": _core.SCALE_LABEL if i == 1 and (rows or labels) else _core.SCALE_REAL,
+            "differentiable": definition[3] >> 8 + i & 1,
+            "learnable": False,
+        }
+        for i, name in enumerate(definition[1])
+    }
+    return Loss._from_handle(_core.create_function(definition, new_options(params)), (fn, kinds, params), inputs)
 
 
-def _restore_custom(fn: Callable[..., Any], kinds: dict[str, bool], params: dict[str, Any]) -> Loss:
+def _restore_custom(fn: Callable[..., Any], kinds: dict[str, Any], params: dict[str, Any]) -> Loss:
     return custom(fn, **kinds, **params)
