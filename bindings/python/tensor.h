@@ -75,8 +75,13 @@ typedef struct {
 
 static void slot_release(slot_t *slot) {
     if (slot->view.obj) PyBuffer_Release(&slot->view);
-    if (slot->managed && slot->managed->deleter) slot->managed->deleter(slot->managed);
-    if (slot->versioned && slot->versioned->deleter) slot->versioned->deleter(slot->versioned);
+    if (slot->managed || slot->versioned) { /* a deleter may be Python code: an exception must not be in its way */
+        PyObject *type, *value, *trace;
+        PyErr_Fetch(&type, &value, &trace);
+        if (slot->managed && slot->managed->deleter) slot->managed->deleter(slot->managed);
+        if (slot->versioned && slot->versioned->deleter) slot->versioned->deleter(slot->versioned);
+        PyErr_Restore(type, value, trace);
+    }
     slot->view.obj = NULL;
     slot->managed = NULL;
     slot->versioned = NULL;
@@ -148,13 +153,13 @@ static int slot_from_view(slot_t *slot, const char *name, int32_t dtype) {
     const Py_buffer *view = &slot->view;
     int64_t shape[LOSSFN_MAX_DIMS], strides[LOSSFN_MAX_DIMS];
     if (!dtype) dtype = dtype_of_format(view->format, view->itemsize);
-    if (!dtype || (uintptr_t)view->buf % (uintptr_t)view->itemsize) return -1;
+    if (!dtype || (view->len && (uintptr_t)view->buf % (uintptr_t)view->itemsize)) return -1;
     for (int i = 0; i < view->ndim && i < LOSSFN_MAX_DIMS; i++) {
         if (view->strides[i] % view->itemsize && view->shape[i] > 1) return -1;
         shape[i] = view->shape[i];
         strides[i] = view->strides[i] / view->itemsize;
     }
-    return slot_set(slot, name, view->buf, dtype, view->ndim, shape, strides, view->readonly);
+    return slot_set(slot, name, view->len ? view->buf : NULL, dtype, view->ndim, shape, strides, view->readonly);
 }
 
 static int32_t dtype_of_dlpack(int code, int bits, int lanes) {
