@@ -115,8 +115,6 @@ struct lossfn_call {
 
 /* Calls a user's kernel; any failure comes back as a status of the library's, its message in the call. */
 lossfn_status_t lossfn__call_user(lossfn_status_t (*kernel)(const lossfn_block_t *), const lossfn_block_t *block);
-/* Registered with a user-made loss. */
-void *lossfn__user_data(const lossfn__definition_t *definition);
 /* A kernel's status if it is a failure that the library has, else LOSSFN_ERROR_CALLBACK. */
 lossfn_status_t lossfn__known_failure(lossfn_status_t status);
 /* One number, rounded once to a floating dtype; one number of any dtype. */

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stddef.h>
 #include <string.h>
+#include "core/registry.h"
 #include "core/status.h"
 #include "engine/fpenv.h"
 #include "engine/isa.h"
