@@ -10,7 +10,7 @@
  *     v_barron: rho, W, curvature                                  0.51     1
  *     v_barron: d rho/d alpha                                      0.51     6
  *     v_barron_log_partition: value                                0.51     1.5
- *     v_barron_log_partition: derivative                           0.51     4.5 */
+ *     v_barron_log_partition: derivative                           0.51     5 */
 #ifndef LOSSFN_SIMD_SPECIAL_H
 #define LOSSFN_SIMD_SPECIAL_H
 
