@@ -6,7 +6,7 @@
 
 #include "lossfn/extend.h"
 
-enum { LOSSFN__MAX_PARAMS = 12, LOSSFN__MAX_CONSTANTS = 12 };
+enum { LOSSFN__MAX_PARAMS = 12, LOSSFN__MAX_CONSTANTS = 16 };
 
 typedef struct {
     const char *name;

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT
+ * Exact sums of a block. A number added to 1.5 * 2^e lands on the grid of 2^(e-52); the bits of the result, added as
+ * integers, count grid steps exactly. What is left of it goes to a second grid below. Blocks that do not fit (a wide range
+ * of magnitudes, infinities) are found by checks and added one number at a time. */
+#ifndef LOSSFN_ENGINE_DEPOSIT_H
+#define LOSSFN_ENGINE_DEPOSIT_H
+
+#include "engine/kernel.h"
+
+enum { GRID_NONE = -4096, GRID_LOWEST = -900, GRID_HIGHEST = 1020, GRID_STEP = 53 };
+
+/* Adds c[0..n) to sum if every one, below 2^(exponent-1) in magnitude, is a multiple of the last grid's step; otherwise
+ * returns 0 and adds nothing. */
+ALWAYS_INLINE int deposit_on_grids(const REAL *c, int64_t n, int exponent, const int grids, lossfn__exact_t *sum) {
+    L count[2][DPARTS], inexact = {0}, far = {0};
+    D magic[2];
+    int64_t vectors = 0;
+    for (int g = 0; g < grids; g++) {
+        int64_t bits = (int64_t)(exponent - g * GRID_STEP + 1023) << 52 | 1ll << 51;
+        double m;
+        memcpy(&m, &bits, 8);
+        magic[g] = d_set(m);
+        for (int d = 0; d < DPARTS; d++) count[g][d] = (L){0};
+    }
+    for (int64_t i = 0; i < n; i += LANES, vectors++) {
+        D part[DPARTS];
+        v_widen(load_some(c, i, n, 0), part);
+        for (int d = 0; d < DPARTS; d++)
+            for (int g = 0; g < grids; g++) {
+                D t = part[d] + magic[g];
+                count[g][d] += d_as_l(t);
+                far |= d_as_l(t) ^ d_as_l(magic[g]);
+                part[d] -= t - magic[g];
+                if (g == grids - 1) inexact |= d_as_l(part[d]);
+            }
+    }
+    int64_t bad = 0;
+    for (int l = 0; l < DLANES; l++) bad |= (int64_t)inexact[l] << 1 | (int64_t)((uint64_t)far[l] >> 52);
+    if (bad) return 0;
+    for (int g = 0; g < grids; g++) {
+        uint64_t steps = 0;
+        for (int d = 0; d < DPARTS; d++)
+            for (int l = 0; l < DLANES; l++)
+                steps += (uint64_t)count[g][d][l] - (uint64_t)vectors * (uint64_t)d_as_l(magic[g])[l];
+        lossfn__exact_add_scaled(sum, (int64_t)steps, exponent - g * GRID_STEP - 52);
+    }
+    return 1;
+}
+
+/* Adds c[0..n), n <= 1024, to sum. *guess is the grid that served the block before. */
+NO_INLINE void deposit(const REAL *c, int64_t n, lossfn__exact_t *sum, int *guess) {
+    const int grids = sizeof(REAL) == 4 ? 1 : 2;
+    if (*guess != GRID_NONE && deposit_on_grids(c, n, *guess, grids, sum)) return;
+    V largest = v_zero();
+    for (int64_t i = 0; i < n; i += LANES) {
+        V a = v_abs(load_some(c, i, n, 0));
+        largest = v_select(a <= largest, largest, a); /* a NaN stays or is replaced by the next number: found below */
+    }
+    REAL lanes[LANES];
+    double top = 0;
+    v_store(lanes, largest);
+    for (int l = 0; l < LANES; l++)
+        if (!((double)lanes[l] <= top)) top = (double)lanes[l];
+    int64_t bits;
+    memcpy(&bits, &top, 8);
+    int exponent = (int)(bits >> 52 & 0x7ff) - 1023 + 2;
+    if (top == 0 && deposit_on_grids(c, n, 0, 1, sum)) return; /* all zeros */
+    if (exponent >= GRID_LOWEST && exponent <= GRID_HIGHEST) {
+        *guess = exponent + 2 <= GRID_HIGHEST ? exponent + 2 : exponent;
+        if (deposit_on_grids(c, n, exponent, 2, sum)) return;
+    }
+    for (int64_t i = 0; i < n; i++) lossfn__exact_add(sum, (double)c[i]);
+}
+
+#endif

@@ -1,0 +1,70 @@
+/* Computes under the default floating-point control word whatever the caller set: round to nearest, subnormals
+ * kept, no traps. Enter, call the functions that compute, leave; the compiler may move arithmetic across these
+ * two, so it must stand in functions that are not inlined between them.
+ *
+ * The control bits are never seen changed. Where they were foreign, the whole word comes back as it was (on
+ * x86-64 with the sticky exception flags in it); under the default word nothing is written, and flags raised by
+ * computing stay raised, as they do after any function of libm. */
+#ifndef LOSSFN_ENGINE_FPENV_H
+#define LOSSFN_ENGINE_FPENV_H
+
+#include <stdint.h>
+
+typedef struct {
+    uint64_t word;
+    int foreign;
+} lossfn__fpenv_t;
+
+#if defined(__x86_64__)
+
+static inline uint64_t lossfn__fpenv_get(void) {
+    uint32_t word;
+    __asm__ volatile("stmxcsr %0" : "=m"(word) : : "memory");
+    return word;
+}
+
+static inline void lossfn__fpenv_set(uint64_t word) {
+    uint32_t low = (uint32_t)word;
+    __asm__ volatile("ldmxcsr %0" : : "m"(low) : "memory");
+}
+
+/* Bits 0..5 are the sticky flags; 6 DAZ, 7..12 the masks, 13..14 rounding, 15 FTZ. */
+#define LOSSFN__FPENV_CONTROL 0xFFC0u
+#define LOSSFN__FPENV_DEFAULT 0x1F80u
+
+#elif defined(__aarch64__)
+
+static inline uint64_t lossfn__fpenv_get(void) {
+    uint64_t word;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(word) : : "memory");
+    return word;
+}
+
+static inline void lossfn__fpenv_set(uint64_t word) {
+    __asm__ volatile("msr fpcr, %0" : : "r"(word) : "memory");
+}
+
+/* FPCR holds control bits only (the flags live in FPSR), and all of them are 0 by default. */
+#define LOSSFN__FPENV_CONTROL UINT64_MAX
+#define LOSSFN__FPENV_DEFAULT 0u
+
+#else /* nothing to set, as in WebAssembly */
+
+static inline uint64_t lossfn__fpenv_get(void) { return 0; }
+static inline void lossfn__fpenv_set(uint64_t word) { (void)word; }
+#define LOSSFN__FPENV_CONTROL 0u
+#define LOSSFN__FPENV_DEFAULT 0u
+
+#endif
+
+static inline void lossfn__fpenv_enter(lossfn__fpenv_t *saved) {
+    saved->word = lossfn__fpenv_get();
+    saved->foreign = (saved->word & LOSSFN__FPENV_CONTROL) != LOSSFN__FPENV_DEFAULT;
+    if (saved->foreign) lossfn__fpenv_set(LOSSFN__FPENV_DEFAULT);
+}
+
+static inline void lossfn__fpenv_leave(const lossfn__fpenv_t *saved) {
+    if (saved->foreign) lossfn__fpenv_set(saved->word);
+}
+
+#endif

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT
+ * The loops that a loss's mathematics is inlined into. Included once per instruction set and dtype. */
+#ifndef LOSSFN_ENGINE_KERNEL_H
+#define LOSSFN_ENGINE_KERNEL_H
+
+#include "engine/stage.h"
+#include "losses/formula.h"
+
+#define NO_INLINE static __attribute__((noinline))
+
+/* ---- Elements ---------------------------------------------------------------------------------------------------- */
+
+/* A block of elements for one loss: contiguous arrays of n. */
+typedef struct {
+    int64_t n;
+    const REAL *in[LOSSFN_MAX_INPUTS];
+    const REAL *weight; /* NULL: all 1; 0 = not kept */
+    const REAL *factor; /* of each derivative, or NULL: scale for all */
+    REAL scale;
+    REAL constants[MAX_CONSTANTS];
+    REAL *values; /* weighted */
+    REAL *grads[LOSSFN_MAX_INPUTS];
+    REAL *hess;
+    int64_t fault; /* first element of the block outside the domain, or -1 */
+} block_t;
+
+typedef void (*element_fn)(block_t *b);
+
+/* The one loop over elements. `kernel` and `want` are constants of each caller, so the kernel is inlined and what is not
+ * wanted vanishes. It runs twice: over whole vectors where they lie, then over the last n % LANES elements in padded
+ * copies, where lanes past the end have weight 0; so both go through the same text. */
+ALWAYS_INLINE void element_loop(block_t *b, void (*kernel)(const V *, const V *, unit_t *), int n_inputs, int want) {
+    const int n_grads = want == LOSSFN__WANT_ALL ? n_inputs : want >= LOSSFN__WANT_GRAD ? 1 : 0;
+    const int n_hess = want == LOSSFN__WANT_HESS || want == LOSSFN__WANT_ALL;
+    const int64_t whole = b->n / LANES * LANES, rest = b->n - whole;
+    REAL tail_in[MAX_GRADS][LANES], tail_weight[LANES], tail_factor[LANES];
+    REAL tail_value[LANES], tail_grads[MAX_GRADS][LANES], tail_hess[LANES];
+    block_t at = *b;
+    V p[MAX_CONSTANTS];
+    for (int j = 0; j < MAX_CONSTANTS; j++) p[j] = v_set(b->constants[j]);
+    at.n = whole;
+    for (int run = 0; run < 2; run++) {
+        if (run == 1) {
+            if (rest == 0) break;
+            for (int64_t l = 0; l < LANES; l++) {
+                int64_t from = whole + (l < rest ? l : rest - 1);
+                for (int j = 0; j < n_inputs; j++) tail_in[j][l] = b->in[j][from];
+                tail_weight[l] = l >= rest ? 0 : b->weight ? b->weight[from] : 1;
+                tail_factor[l] = l >= rest ? 0 : b->factor ? b->factor[from] : b->scale;
+            }
+            for (int j = 0; j < n_inputs; j++) at.in[j] = tail_in[j];
+            at.weight = tail_weight;
+            at.factor = tail_factor;
+            at.values = tail_value;
+            for (int j = 0; j < n_grads; j++) at.grads[j] = b->grads[j] ? tail_grads[j] : NULL;
+            at.hess = b->hess ? tail_hess : NULL;
+            at.n = LANES;
+        }
+        for (int64_t i = 0; i < at.n; i += LANES) {
+            V x[MAX_GRADS], factor = v_set(at.scale);
+            M kept = m_not(m_none());
+            unit_t u;
+            u.outside = m_none();
+            for (int j = 0; j < n_inputs; j++) x[j] = v_load(at.in[j] + i);
+            kernel(x, p, &u);
+            if (at.weight) {
+                V w = v_load(at.weight + i);
+                kept = w != v_zero();
+                u.value = v_where(kept, u.value * w);
+                factor = v_load(at.factor + i);
+            }
+            M fault = m_and(u.outside, kept);
+            if (__builtin_expect(m_any(fault), 0)) {
+                V nan = v_set(NAN);
+                u.value = v_select(fault, nan, u.value);
+                for (int j = 0; j < n_grads; j++) u.grad[j] = v_select(fault, nan, u.grad[j]);
+                if (n_hess) u.hess = v_select(fault, nan, u.hess);
+                if (b->fault < 0) b->fault = (run ? whole : i) + __builtin_ctz(m_bits(fault));
+            }
+            v_store(at.values + i, u.value);
+            for (int j = 0; j < n_grads; j++)
+                if (want != LOSSFN__WANT_ALL || at.grads[j])
+                    v_store(at.grads[j] + i, v_where(kept, u.grad[j] * factor));
+            if (n_hess && (want != LOSSFN__WANT_ALL || at.hess)) v_store(at.hess + i, v_where(kept, u.hess * factor));
+        }
+    }
+    if (rest) {
+        size_t bytes = (size_t)rest * sizeof(REAL);
+        memcpy(b->values + whole, tail_value, bytes);
+        for (int j = 0; j < n_grads; j++)
+            if (b->grads[j]) memcpy(b->grads[j] + whole, tail_grads[j], bytes);
+        if (n_hess && b->hess) memcpy(b->hess + whole, tail_hess, bytes);
+    }
+}
+
+/* ---- Rows -------------------------------------------------------------------------------------------------------- */
+
+/* The layout of every sum inside a row: class c belongs to virtual lane c % 16; a lane adds in double, folded every
+ * FOLD classes; the 16 lanes meet in one fixed tree. So neither the vector width nor the chunks show in the bits. */
+enum { ROW_LANES = 16, FOLD = 256 };
+
+/* Part of a row, staged: classes [first, first + n). */
+typedef struct {
+    int64_t first, n;
+    const REAL *x, *t; /* t NULL: the label */
+    const REAL *weight; /* class weights, or NULL */
+    const REAL *out;    /* nonzero: the class is taken out; or NULL */
+    int64_t label;      /* from 0; -1 without one */
+    int64_t top_class;  /* first class of the largest x; -1 if there is none */
+    REAL top, classes;
+    REAL constants[MAX_CONSTANTS];
+    double sums[MAX_SUMS][ROW_LANES];
+    REAL totals[MAX_SUMS];     /* the sums of the whole row, rounded */
+    REAL finished[MAX_CONSTANTS]; /* k[] */
+    REAL value, factor;
+    REAL *grads[2], *hess;
+    int64_t fault; /* first class outside the domain, or -1 */
+} chunk_t;
+
+typedef struct {
+    void (*sums)(chunk_t *c);   /* over one chunk, added to c->sums */
+    void (*finish)(chunk_t *c); /* totals -> value, finished */
+    void (*map)(chunk_t *c);    /* over one chunk: derivatives */
+    int n_sums, wants_top;
+} row_kernel_t;
+
+/* Loads up to LANES classes from at[i]; lanes at or past n read as fill. */
+ALWAYS_INLINE V load_some(const REAL *at, int64_t i, int64_t n, REAL fill) {
+    if (__builtin_expect(i + LANES <= n, 1)) return v_load(at + i);
+    REAL some[LANES];
+    for (int64_t l = 0; l < LANES; l++) some[l] = i + l < n ? at[i + l] : fill;
+    return v_load(some);
+}
+
+ALWAYS_INLINE void store_some(REAL *at, int64_t i, int64_t n, V x) {
+    if (__builtin_expect(i + LANES <= n, 1)) {
+        v_store(at + i, x);
+        return;
+    }
+    REAL some[LANES];
+    v_store(some, x);
+    for (int64_t l = 0; i + l < n; l++) at[i + l] = some[l];
+}
+
+/* The classes of one vector, and which lanes hold one. */
+ALWAYS_INLINE M load_classes(const chunk_t *c, int64_t i, class_t *cl) {
+    I index = i_set(c->first + i) + i_iota();
+    M valid = (M)(index < i_set(c->first + c->n));
+    cl->x = load_some(c->x, i, c->n, 1);
+    cl->t = c->t ? load_some(c->t, i, c->n, 0) : v_where((M)(index == i_set(c->label)), v_one());
+    cl->w = c->weight ? load_some(c->weight, i, c->n, 0) : v_one();
+    cl->top = (M)(index == i_set(c->top_class));
+    if (c->out) valid = m_and(valid, load_some(c->out, i, c->n, 1) == v_zero());
+    return valid;
+}
+
+ALWAYS_INLINE row_t load_row(const chunk_t *c) {
+    row_t r;
+    r.top = v_set(c->top);
+    r.classes = v_set(c->classes);
+    return r;
+}
+
+/* The largest x of the chunk and its first place, into top and top_class. NaN is never the largest. */
+NO_INLINE void chunk_top(chunk_t *c) {
+    V best = v_set(-INFINITY);
+    I place = i_set(-1);
+    for (int64_t i = 0; i < c->n; i += LANES) {
+        I index = i_set(c->first + i) + i_iota();
+        V x = load_some(c->x, i, c->n, -INFINITY);
+        if (c->out) x = v_select(load_some(c->out, i, c->n, 1) == v_zero(), x, v_set(-INFINITY));
+        M larger = x > best;
+        best = v_select(larger, x, best);
+        place = i_select(larger, index, place);
+    }
+    REAL lanes[LANES];
+    v_store(lanes, best);
+    for (int l = 0; l < LANES; l++) {
+        int64_t at = (int64_t)place[l];
+        if (lanes[l] > c->top || (lanes[l] == c->top && at >= 0 && c->top_class >= 0 && at < c->top_class)) {
+            c->top = lanes[l];
+            c->top_class = at;
+        }
+    }
+}
+
+ALWAYS_INLINE void row_sums_loop(chunk_t *c, void (*kernel)(const row_t *, const class_t *, const V *, V *, unit_t *),
+                                 const int n_sums) {
+    enum { STEPS = ROW_LANES / LANES, GROUPS = ROW_LANES / DLANES };
+    const row_t r = load_row(c);
+    V p[MAX_CONSTANTS];
+    for (int j = 0; j < MAX_CONSTANTS; j++) p[j] = v_set(c->constants[j]);
+    for (int64_t fold = 0; fold < c->n; fold += FOLD) {
+        D sums[MAX_SUMS][GROUPS];
+        int64_t end = fold + FOLD < c->n ? fold + FOLD : c->n;
+        for (int k = 0; k < n_sums; k++)
+            for (int g = 0; g < GROUPS; g++) sums[k][g] = d_set(0);
+        for (int64_t i = fold; i < end; i += ROW_LANES)
+            for (int step = 0; step < STEPS; step++) {
+                class_t cl;
+                unit_t u;
+                V s[MAX_SUMS];
+                M valid = load_classes(c, i + step * LANES, &cl);
+                u.outside = m_none();
+                kernel(&r, &cl, p, s, &u);
+                M fault = m_and(u.outside, valid);
+                if (__builtin_expect(m_any(fault), 0) && c->fault < 0)
+                    c->fault = c->first + i + step * LANES + __builtin_ctz(m_bits(fault));
+                for (int k = 0; k < n_sums; k++) {
+                    D wide[DPARTS];
+                    v_widen(v_where(valid, s[k]), wide);
+                    for (int d = 0; d < DPARTS; d++) sums[k][step * DPARTS + d] += wide[d];
+                }
+            }
+        for (int k = 0; k < n_sums; k++)
+            for (int g = 0; g < GROUPS; g++) {
+                double *lanes = c->sums[k] + g * DLANES;
+                d_store(lanes, d_load(lanes) + sums[k][g]);
+            }
+    }
+}
+
+ALWAYS_INLINE void row_finish_once(chunk_t *c, void (*kernel)(const row_t *, const V *, const V *, V *, unit_t *),
+                                   const int n_sums) {
+    const row_t r = load_row(c);
+    V p[MAX_CONSTANTS], s[MAX_SUMS], k[MAX_CONSTANTS];
+    unit_t u;
+    for (int j = 0; j < MAX_CONSTANTS; j++) p[j] = v_set(c->constants[j]), k[j] = v_zero();
+    for (int j = 0; j < n_sums; j++) {
+        double lanes[ROW_LANES];
+        memcpy(lanes, c->sums[j], sizeof lanes);
+        for (int half = ROW_LANES / 2; half > 0; half /= 2)
+            for (int l = 0; l < half; l++) lanes[l] += lanes[l + half];
+        c->totals[j] = (REAL)lanes[0];
+        s[j] = v_set(c->totals[j]);
+    }
+    kernel(&r, s, p, k, &u);
+    c->value = u.value[0];
+    for (int j = 0; j < MAX_CONSTANTS; j++) c->finished[j] = k[j][0];
+}
+
+ALWAYS_INLINE void row_map_loop(chunk_t *c, void (*kernel)(const row_t *, const class_t *, const V *, const V *, unit_t *)) {
+    const row_t r = load_row(c);
+    V p[MAX_CONSTANTS], k[MAX_CONSTANTS], factor = v_set(c->factor);
+    for (int j = 0; j < MAX_CONSTANTS; j++) p[j] = v_set(c->constants[j]), k[j] = v_set(c->finished[j]);
+    for (int64_t i = 0; i < c->n; i += LANES) {
+        class_t cl;
+        unit_t u;
+        M valid = load_classes(c, i, &cl);
+        u.outside = m_none();
+        kernel(&r, &cl, k, p, &u);
+        M fault = m_and(u.outside, valid);
+        V nan = v_set(NAN);
+        for (int j = 0; j < 2; j++)
+            if (c->grads[j])
+                store_some(c->grads[j], i, c->n, v_where(valid, v_select(fault, nan, u.grad[j]) * factor));
+        if (c->hess) store_some(c->hess, i, c->n, v_where(valid, v_select(fault, nan, u.hess) * factor));
+    }
+}
+
+/* ---- The functions of a loss ------------------------------------------------------------------------------------- */
+
+#define ELEMENTWISE_FUNCTIONS(name, n_inputs)                                                                          \
+    NO_INLINE void name##_value(block_t *b) { element_loop(b, name##_element, n_inputs, LOSSFN__WANT_VALUE); }         \
+    NO_INLINE void name##_grad(block_t *b) { element_loop(b, name##_element, n_inputs, LOSSFN__WANT_GRAD); }           \
+    NO_INLINE void name##_hess(block_t *b) { element_loop(b, name##_element, n_inputs, LOSSFN__WANT_HESS); }           \
+    NO_INLINE void name##_all(block_t *b) { element_loop(b, name##_element, n_inputs, LOSSFN__WANT_ALL); }
+
+#define ROWWISE_FUNCTIONS(name)                                                                                        \
+    NO_INLINE void name##_row_sums(chunk_t *c) { row_sums_loop(c, name##_sums, name##_n_sums); }                       \
+    NO_INLINE void name##_row_finish(chunk_t *c) { row_finish_once(c, name##_finish, name##_n_sums); }                 \
+    NO_INLINE void name##_row_map(chunk_t *c) { row_map_loop(c, name##_map); }
+
+typedef struct {
+    element_fn elements[LOSSFN__WANTS]; /* by what is wanted; NULL for a loss over rows */
+    row_kernel_t rows;
+} kernel_t;
+
+#endif

@@ -1,0 +1,660 @@
+/* SPDX-License-Identifier: MIT
+ * From arguments to a plan: everything is checked here, before anything is written. */
+#include "engine/plan.h"
+
+#include <math.h>
+#include <string.h>
+#include "core/status.h"
+
+typedef char shape_text[LOSSFN__SHAPE_TEXT];
+
+static const char *shape_of(const lossfn_tensor_t *tensor, shape_text text) {
+    return lossfn__format_shape(tensor->ndim, tensor->shape, text);
+}
+
+static int is_float(int32_t dtype) { return dtype >= LOSSFN_F64 && dtype <= LOSSFN_BF16; }
+
+static int64_t count_of(const lossfn_tensor_t *tensor) {
+    int64_t n = 1;
+    for (int32_t d = 0; d < tensor->ndim; d++) n *= tensor->shape[d];
+    return n;
+}
+
+static void strides_of(const lossfn_tensor_t *tensor, int64_t strides[8]) {
+    int64_t next = 1;
+    for (int32_t d = tensor->ndim - 1; d >= 0; d--) {
+        strides[d] = tensor->flags & LOSSFN_TENSOR_STRIDED ? tensor->strides[d] : next;
+        next *= tensor->shape[d];
+    }
+}
+
+static int same_shape(const lossfn_tensor_t *tensor, int32_t ndim, const int64_t *shape) {
+    if (tensor->ndim != ndim) return 0;
+    for (int32_t d = 0; d < ndim; d++)
+        if (tensor->shape[d] != shape[d]) return 0;
+    return 1;
+}
+
+/* Whether a tensor's extents are the shape's or 1. */
+static int repeats_to(const lossfn_tensor_t *tensor, int32_t ndim, const int64_t *shape) {
+    if (tensor->ndim == 0) return 1;
+    if (tensor->ndim != ndim) return 0;
+    for (int32_t d = 0; d < ndim; d++)
+        if (tensor->shape[d] != shape[d] && tensor->shape[d] != 1) return 0;
+    return 1;
+}
+
+/* ---- Single tensors ---------------------------------------------------------------------------------------------- */
+
+static lossfn_status_t check_tensor(const char *name, const lossfn_tensor_t *t) {
+    int64_t n = 1, item = lossfn_dtype_size(t->dtype);
+    LOSSFN__REQUIRE(item > 0, LOSSFN_ERROR_DTYPE, "%s has dtype %d, which is none", name, (int)t->dtype);
+    LOSSFN__REQUIRE(t->ndim >= 0 && t->ndim <= LOSSFN_MAX_DIMS, LOSSFN_ERROR_ARGUMENT, "%s has %d dimensions, at most 8 are possible",
+                    name, (int)t->ndim);
+    LOSSFN__REQUIRE(t->device_type == LOSSFN_DEVICE_CPU || t->device_type == 0, LOSSFN_ERROR_ARGUMENT,
+                    "%s lies on a device of type %d, only the CPU (1) is possible", name, (int)t->device_type);
+    for (int32_t d = 0; d < t->ndim; d++)
+        LOSSFN__REQUIRE(t->shape[d] >= 0, LOSSFN_ERROR_SHAPE, "%s has extent %lld along axis %d", name,
+                        (long long)t->shape[d], (int)d);
+    for (int32_t d = 0; d < t->ndim; d++)
+        if (t->shape[d] == 0) return LOSSFN_OK;
+    for (int32_t d = 0; d < t->ndim; d++) {
+        LOSSFN__REQUIRE(t->shape[d] <= INT64_MAX / item / n, LOSSFN_ERROR_SHAPE, "%s has more than 2^63 - 1 bytes", name);
+        n *= t->shape[d];
+    }
+    LOSSFN__REQUIRE(t->data != NULL, LOSSFN_ERROR_ARGUMENT, "%s.data is NULL, but it has %lld elements", name, (long long)n);
+    LOSSFN__REQUIRE((uintptr_t)t->data % (uintptr_t)item == 0, LOSSFN_ERROR_ARGUMENT, "%s.data is not aligned to its %d-byte elements",
+                    name, (int)item);
+    return LOSSFN_OK;
+}
+
+static int64_t magnitude(int64_t x) { return x < 0 ? -x : x; }
+
+/* An output: writable, of a floating dtype, no two of its elements in one place. */
+static lossfn_status_t check_output(const char *name, const lossfn_tensor_t *t) {
+    int64_t strides[8];
+    LOSSFN__TRY(check_tensor(name, t));
+    LOSSFN__REQUIRE(!(t->flags & LOSSFN_TENSOR_READONLY), LOSSFN_ERROR_ARGUMENT, "%s is read-only", name);
+    LOSSFN__REQUIRE(is_float(t->dtype), LOSSFN_ERROR_DTYPE, "%s is %s, outputs are floating", name, lossfn_dtype_name(t->dtype));
+    if (!(t->flags & LOSSFN_TENSOR_STRIDED) || count_of(t) == 0) return LOSSFN_OK;
+    strides_of(t, strides);
+    /* by growing stride, each axis must step over all that the axes before it cover */
+    int64_t covered = 0;
+    int used[8] = {0};
+    for (int32_t step = 0; step < t->ndim; step++) {
+        int32_t least = -1;
+        for (int32_t d = 0; d < t->ndim; d++)
+            if (!used[d] && t->shape[d] > 1 && (least < 0 || magnitude(strides[d]) < magnitude(strides[least]))) least = d;
+        if (least < 0) break;
+        used[least] = 1;
+        LOSSFN__REQUIRE(magnitude(strides[least]) > covered, LOSSFN_ERROR_ALIAS,
+                        "%s overlaps itself: stride %lld along axis %d of extent %lld", name, (long long)strides[least],
+                        (int)least, (long long)t->shape[least]);
+        covered += magnitude(strides[least]) * (t->shape[least] - 1);
+    }
+    return LOSSFN_OK;
+}
+
+static uint64_t divisor(uint64_t a, uint64_t b) {
+    while (b) {
+        uint64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+/* Whether two tensors share a byte, as far as bounds and the common divisor of their strides can tell. */
+static int overlap(const lossfn_tensor_t *a, const lossfn_tensor_t *b) {
+    const lossfn_tensor_t *pair[2] = {a, b};
+    int64_t low[2], high[2], item[2];
+    uint64_t step = 0;
+    if (count_of(a) == 0 || count_of(b) == 0) return 0;
+    for (int i = 0; i < 2; i++) {
+        int64_t strides[8];
+        item[i] = lossfn_dtype_size(pair[i]->dtype);
+        low[i] = high[i] = (int64_t)(intptr_t)pair[i]->data;
+        high[i] += item[i];
+        strides_of(pair[i], strides);
+        for (int32_t d = 0; d < pair[i]->ndim; d++) {
+            int64_t reach = (pair[i]->shape[d] - 1) * strides[d] * item[i];
+            if (reach < 0) low[i] += reach;
+            if (reach > 0) high[i] += reach;
+            if (pair[i]->shape[d] > 1) step = divisor(step, (uint64_t)magnitude(strides[d] * item[i]));
+        }
+    }
+    if (high[0] <= low[1] || high[1] <= low[0]) return 0;
+    if (step == 0) return 1;
+    int64_t apart = (int64_t)(((uint64_t)(intptr_t)b->data - (uint64_t)(intptr_t)a->data) % step);
+    return !(apart >= item[0] && apart <= (int64_t)step - item[1]);
+}
+
+static int lies_exactly_on(const lossfn_tensor_t *a, const lossfn_tensor_t *b) {
+    int64_t one[8], other[8];
+    if (a->data != b->data || a->dtype != b->dtype || !same_shape(a, b->ndim, b->shape)) return 0;
+    strides_of(a, one);
+    strides_of(b, other);
+    for (int32_t d = 0; d < a->ndim; d++)
+        if (a->shape[d] > 1 && one[d] != other[d]) return 0;
+    return 1;
+}
+
+/* ---- Views ------------------------------------------------------------------------------------------------------- */
+
+/* How a tensor of `ndim` axes lies along the same axes; a scalar repeats everywhere. */
+static lossfn__layout_t lay(const lossfn_tensor_t *t, int32_t ndim, const int64_t *shape) {
+    lossfn__layout_t layout = {t->data, t->dtype, {0}};
+    int64_t strides[8];
+    strides_of(t, strides);
+    for (int32_t d = 0; d < ndim && t->ndim == ndim; d++)
+        if (t->shape[d] == shape[d] && shape[d] != 1) layout.strides[d] = strides[d];
+    return layout;
+}
+
+/* Merges the axes of a layout (all but `apart`, the class axis; -1 for none). */
+static void make_view(lossfn__view_t *view, const lossfn__layout_t *layout, int32_t ndim, const int64_t *shape, int32_t apart) {
+    view->data = layout->data;
+    view->dtype = layout->dtype;
+    view->item = (int32_t)lossfn_dtype_size(layout->dtype);
+    view->ndim = 0;
+    view->class_stride = 0;
+    for (int32_t d = 0; d < ndim; d++) {
+        int32_t last = view->ndim - 1;
+        if (d == apart) {
+            view->class_stride = layout->strides[d];
+        } else if (shape[d] != 1) {
+            if (view->ndim > 0 && view->strides[last] == layout->strides[d] * shape[d]) {
+                view->shape[last] *= shape[d];
+                view->strides[last] = layout->strides[d];
+            } else {
+                view->shape[view->ndim] = shape[d];
+                view->strides[view->ndim++] = layout->strides[d];
+            }
+        }
+    }
+}
+
+/* ---- The call ---------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    lossfn__plan_t *plan;
+    const lossfn_t *loss;
+    const lossfn_args_t *args;
+    int32_t axis; /* class axis, or -1 when elements are walked */
+    int32_t row_ndim;
+    int64_t row_shape[8]; /* pred's shape without the class axis */
+    const lossfn_tensor_t *outputs[LOSSFN_MAX_INPUTS + 3];
+    char names[LOSSFN_MAX_INPUTS + 3][40];
+    int32_t n_outputs;
+} maker_t;
+
+static lossfn_status_t check_pred(maker_t *m) {
+    lossfn__plan_t *plan = m->plan;
+    const lossfn_tensor_t *pred = m->args->inputs[0];
+    LOSSFN__TRY(check_tensor("pred", pred));
+    if (!is_float(pred->dtype)) {
+        const lossfn_tensor_t *target = m->args->n_inputs > 1 ? m->args->inputs[1] : NULL;
+        if (target && is_float(target->dtype))
+            return lossfn__fail(LOSSFN_ERROR_DTYPE, "pred is %s and target %s; are they swapped?",
+                                lossfn_dtype_name(pred->dtype), lossfn_dtype_name(target->dtype));
+        return lossfn__fail(LOSSFN_ERROR_DTYPE, "pred is %s, it must be floating", lossfn_dtype_name(pred->dtype));
+    }
+    plan->ndim = pred->ndim;
+    memcpy(plan->shape, pred->shape, sizeof plan->shape);
+    m->axis = -1;
+    plan->unit = m->loss->unit;
+    if (plan->unit == LOSSFN_UNIT_ROW) {
+        shape_text text;
+        LOSSFN__REQUIRE(pred->ndim > 0, LOSSFN_ERROR_SHAPE, "pred is a scalar, %s needs a class axis", lossfn_name(m->loss));
+        m->axis = m->loss->axis < 0 ? m->loss->axis + pred->ndim : m->loss->axis;
+        LOSSFN__REQUIRE(m->axis >= 0 && m->axis < pred->ndim, LOSSFN_ERROR_SHAPE, "axis %d is not one of pred's, whose shape is %s",
+                        (int)m->loss->axis, shape_of(pred, text));
+        plan->cols = pred->shape[m->axis];
+        LOSSFN__REQUIRE(plan->cols > 0, LOSSFN_ERROR_SHAPE, "pred has shape %s, without a class", shape_of(pred, text));
+        LOSSFN__REQUIRE(plan->cols < INT32_MAX, LOSSFN_ERROR_SHAPE, "pred has %lld classes, at most 2^31 - 2 are possible",
+                        (long long)plan->cols);
+        plan->rows = 1;
+        for (int32_t d = 0; d < pred->ndim; d++)
+            if (d != m->axis) {
+                m->row_shape[m->row_ndim++] = pred->shape[d];
+                plan->rows *= pred->shape[d];
+            }
+        plan->units = plan->rows;
+        plan->span = 1;
+    } else {
+        int64_t n = count_of(pred);
+        plan->rows = pred->ndim > 0 ? pred->shape[0] : 1;
+        plan->cols = plan->rows > 0 ? n / plan->rows : 0;
+        int by_rows = m->loss->reduction == LOSSFN__PER_ROW || m->loss->reduction == LOSSFN__MEAN_ROWS;
+        plan->units = by_rows ? plan->rows : n;
+        plan->span = by_rows ? plan->cols : 1;
+        m->row_ndim = pred->ndim;
+        memcpy(m->row_shape, pred->shape, sizeof m->row_shape);
+    }
+    plan->input_layouts[0] = lay(pred, plan->ndim, plan->shape);
+    return LOSSFN_OK;
+}
+
+/* The shape of a weight, mask or label tensor: a row's in row losses, else pred's. Lays it along pred's axes. */
+static lossfn__layout_t lay_units(const maker_t *m, const lossfn_tensor_t *t) {
+    if (m->axis < 0) return lay(t, m->plan->ndim, m->plan->shape);
+    lossfn__layout_t rows = lay(t, m->row_ndim, m->row_shape), layout = {t->data, t->dtype, {0}};
+    for (int32_t d = 0, r = 0; d < m->plan->ndim; d++)
+        if (d != m->axis) layout.strides[d] = rows.strides[r++];
+    return layout;
+}
+
+static lossfn_status_t check_target(maker_t *m, const char *name, const lossfn_tensor_t *target) {
+    lossfn__plan_t *plan = m->plan;
+    shape_text one, other;
+    const lossfn_tensor_t *pred = m->args->inputs[0];
+    if (same_shape(target, plan->ndim, plan->shape)) return LOSSFN_OK;
+    int takes_labels = 0;
+    for (int32_t k = 0; k < plan->n_parts; k++)
+        takes_labels |= plan->parts[k].term->definition->inputs[1].scale == LOSSFN_SCALE_LABEL;
+    if (plan->unit == LOSSFN_UNIT_ROW && takes_labels && same_shape(target, m->row_ndim, m->row_shape)) {
+        for (int32_t k = 0; k < plan->n_parts; k++)
+            LOSSFN__REQUIRE(plan->parts[k].n_inputs < 2 || plan->parts[k].term->definition->inputs[1].scale == LOSSFN_SCALE_LABEL,
+                            LOSSFN_ERROR_SHAPE, "%s holds labels, %s needs a %s of pred's shape %s", name,
+                            plan->parts[k].term->definition->name, name, shape_of(pred, one));
+        plan->has_labels = 1;
+        return LOSSFN_OK;
+    }
+    if (count_of(target) == count_of(pred) || (plan->unit == LOSSFN_UNIT_ROW && takes_labels && count_of(target) == plan->rows)) {
+        int labels = count_of(target) != count_of(pred);
+        return lossfn__fail(LOSSFN_ERROR_SHAPE, "%s has shape %s, pred has shape %s; reshape %s to %s", name, shape_of(target, one),
+                            shape_of(pred, other), name,
+                            labels ? lossfn__format_shape(m->row_ndim, m->row_shape, (char[LOSSFN__SHAPE_TEXT]){0})
+                                   : lossfn__format_shape(pred->ndim, pred->shape, (char[LOSSFN__SHAPE_TEXT]){0}));
+    }
+    if (target->ndim == pred->ndim && target->ndim > 0 && target->shape[0] != pred->shape[0])
+        return lossfn__fail(LOSSFN_ERROR_SHAPE, "%s has %lld rows, pred has %lld (shapes %s and %s)", name,
+                            (long long)target->shape[0], (long long)pred->shape[0], shape_of(target, one), shape_of(pred, other));
+    if (plan->unit == LOSSFN_UNIT_ROW && takes_labels)
+        return lossfn__fail(LOSSFN_ERROR_SHAPE, "%s has shape %s; for pred of shape %s it is %s with labels, or pred's shape with "
+                            "distributions", name, shape_of(target, one), shape_of(pred, other),
+                            lossfn__format_shape(m->row_ndim, m->row_shape, (char[LOSSFN__SHAPE_TEXT]){0}));
+    return lossfn__fail(LOSSFN_ERROR_SHAPE, "%s has shape %s, pred has shape %s; they must be equal", name, shape_of(target, one),
+                        shape_of(pred, other));
+}
+
+static lossfn_status_t check_inputs(maker_t *m) {
+    lossfn__plan_t *plan = m->plan;
+    const lossfn_args_t *args = m->args;
+    plan->n_inputs = m->loss->n_inputs;
+    LOSSFN__REQUIRE(args->n_inputs >= 0 && args->n_inputs <= plan->n_inputs, LOSSFN_ERROR_ARGUMENT, "%d inputs given, %s takes %d",
+                    (int)args->n_inputs, lossfn_name(m->loss), (int)plan->n_inputs);
+    for (int32_t j = 0; j < plan->n_inputs; j++) {
+        const lossfn__input_t *input = &m->loss->inputs[j];
+        const lossfn_tensor_t *t = j < args->n_inputs ? args->inputs[j] : NULL;
+        shape_text one, other;
+        if (!t) {
+            LOSSFN__REQUIRE(input->learnable, LOSSFN_ERROR_ARGUMENT, "input %s is NULL", input->name);
+            plan->is_constant[j] = 1;
+            for (int32_t k = 0; k < plan->n_parts; k++) {
+                const lossfn__definition_t *definition = plan->parts[k].term->definition;
+                for (int32_t i = 0; i < definition->n_params; i++)
+                    if (definition->params[i].learnable && strcmp(definition->params[i].name, input->name) == 0)
+                        plan->constant[j] = plan->parts[k].term->values[i].number;
+            }
+            continue;
+        }
+        if (j == 0) {
+            LOSSFN__TRY(check_pred(m));
+        } else {
+            LOSSFN__TRY(check_tensor(input->name, t));
+            if (j == 1) LOSSFN__TRY(check_target(m, input->name, t));
+            if (j > 1) {
+                LOSSFN__REQUIRE(is_float(t->dtype), LOSSFN_ERROR_DTYPE, "%s is %s, it must be floating", input->name,
+                                lossfn_dtype_name(t->dtype));
+                LOSSFN__REQUIRE(repeats_to(t, plan->ndim, plan->shape), LOSSFN_ERROR_SHAPE,
+                                "%s has shape %s; for pred of shape %s it is a scalar, pred's shape, or that with extents of 1",
+                                input->name, shape_of(t, one), shape_of(args->inputs[0], other));
+                LOSSFN__REQUIRE(plan->unit == LOSSFN_UNIT_ELEMENT, LOSSFN_ERROR_UNSUPPORTED,
+                                "%s must be a constant in a sum with a loss over rows", input->name);
+                for (int32_t k = 0; k < plan->n_parts; k++)
+                    for (int32_t i = 0; i < plan->parts[k].term->definition->n_params; i++)
+                        LOSSFN__REQUIRE(strcmp(plan->parts[k].term->definition->params[i].name, input->name) != 0 ||
+                                            !plan->parts[k].term->values[i].is_set,
+                                        LOSSFN_ERROR_ARGUMENT, "%s is given both as a parameter of the loss and as an input", input->name);
+            }
+            plan->input_layouts[j] = plan->has_labels && j == 1 ? lay_units(m, t) : lay(t, plan->ndim, plan->shape);
+        }
+        if (t->dtype == LOSSFN_F64 && !(j == 1 && plan->has_labels)) plan->is_double = 1;
+    }
+    return LOSSFN_OK;
+}
+
+/* Weight or mask: a scalar, or the units' shape with extents of 1 where it repeats. */
+static lossfn_status_t check_weight(maker_t *m, const char *name, const lossfn_tensor_t *t, lossfn__layout_t *layout) {
+    shape_text one, other, by_row, by_column;
+    LOSSFN__TRY(check_tensor(name, t));
+    if (!repeats_to(t, m->row_ndim, m->row_shape)) {
+        int64_t row[8], column[8];
+        if (m->axis >= 0)
+            return lossfn__fail(LOSSFN_ERROR_SHAPE, "%s has shape %s; %s has one value per row, so it is a scalar or %s", name,
+                                shape_of(t, one), lossfn_name(m->loss), lossfn__format_shape(m->row_ndim, m->row_shape, other));
+        for (int32_t d = 0; d < m->row_ndim; d++) {
+            row[d] = d == 0 ? m->row_shape[0] : 1;
+            column[d] = d == m->row_ndim - 1 ? m->row_shape[d] : 1;
+        }
+        return lossfn__fail(LOSSFN_ERROR_SHAPE, "%s has shape %s, pred has shape %s; use %s for one per row, %s for one per column", name,
+                            shape_of(t, one), lossfn__format_shape(m->row_ndim, m->row_shape, other),
+                            lossfn__format_shape(m->row_ndim, row, by_row), lossfn__format_shape(m->row_ndim, column, by_column));
+    }
+    *layout = lay_units(m, t);
+    return LOSSFN_OK;
+}
+
+static lossfn_status_t add_output(maker_t *m, const char *name, const lossfn_tensor_t *t) {
+    size_t length = strlen(name);
+    if (length > sizeof m->names[0] - 1) length = sizeof m->names[0] - 1;
+    memcpy(m->names[m->n_outputs], name, length);
+    m->names[m->n_outputs][length] = 0;
+    LOSSFN__TRY(check_output(m->names[m->n_outputs], t));
+    m->outputs[m->n_outputs++] = t;
+    return LOSSFN_OK;
+}
+
+static lossfn_status_t require_shape(const char *name, const lossfn_tensor_t *t, const char *of, int32_t ndim, const int64_t *shape) {
+    shape_text one, other;
+    LOSSFN__REQUIRE(same_shape(t, ndim, shape), LOSSFN_ERROR_SHAPE, "%s has shape %s, %s has shape %s", name, shape_of(t, one), of,
+                    lossfn__format_shape(ndim, shape, other));
+    return LOSSFN_OK;
+}
+
+/* Whether a term can give the gradient of its input j. */
+static int gives_gradient(const lossfn__part_t *part, int32_t j) {
+    const lossfn__definition_t *definition = part->term->definition;
+    if (j >= part->n_inputs || !definition->inputs[j].differentiable) return 0;
+    if (definition->user && !definition->user->run)
+        return (definition->user->flags & LOSSFN_VTABLE_GRAD_ALL) || (j == 0 && definition->user->flags & LOSSFN_VTABLE_GRAD);
+    return 1;
+}
+
+static lossfn_status_t check_gradients(maker_t *m) {
+    lossfn__plan_t *plan = m->plan;
+    const lossfn_args_t *args = m->args;
+    for (int32_t j = 0; j < LOSSFN_MAX_INPUTS; j++) {
+        const lossfn_tensor_t *grad = args->grads[j];
+        if (!grad) continue;
+        LOSSFN__REQUIRE(j < plan->n_inputs, LOSSFN_ERROR_ARGUMENT, "grads[%d] is given, %s has %d inputs", (int)j,
+                        lossfn_name(m->loss), (int)plan->n_inputs);
+        const char *name = m->loss->inputs[j].name;
+        char grad_name[40] = "grad_";
+        size_t length = strlen(name) < 34 ? strlen(name) : 34;
+        memcpy(grad_name + 5, name, length + 0);
+        LOSSFN__REQUIRE(!plan->is_constant[j], LOSSFN_ERROR_ARGUMENT, "%s is wanted, but %s is no input of this call", grad_name, name);
+        LOSSFN__REQUIRE(!(j == 1 && plan->has_labels), LOSSFN_ERROR_UNSUPPORTED, "%s is wanted, but %s holds labels", grad_name, name);
+        for (int32_t k = 0; k < plan->n_parts; k++)
+            LOSSFN__REQUIRE(j >= plan->parts[k].n_inputs || gives_gradient(&plan->parts[k], j), LOSSFN_ERROR_UNSUPPORTED,
+                            "%s has no gradient with respect to %s", plan->parts[k].term->definition->name, name);
+        LOSSFN__TRY(add_output(m, grad_name, grad));
+        LOSSFN__TRY(require_shape(grad_name, grad, name, args->inputs[j]->ndim, args->inputs[j]->shape));
+        if (j > 1 && !same_shape(args->inputs[j], plan->ndim, plan->shape)) {
+            plan->collects[j] = 1;
+            plan->collected[j] = grad;
+            continue;
+        }
+        plan->has_grad[j] = 1;
+        lossfn__layout_t layout = lay(grad, plan->ndim, plan->shape);
+        make_view(&plan->grads[j], &layout, plan->ndim, plan->shape, m->axis);
+    }
+    return LOSSFN_OK;
+}
+
+/* The shape of `values`. */
+static void values_shape(const lossfn_t *loss, int32_t ndim, const int64_t *shape, int32_t row_ndim, const int64_t *row_shape,
+                         int32_t *out_ndim, int64_t *out_shape) {
+    if (loss->reduction == LOSSFN__PER_ROW && loss->unit == LOSSFN_UNIT_ELEMENT) {
+        *out_ndim = ndim > 0;
+        out_shape[0] = ndim > 0 ? shape[0] : 1;
+    } else {
+        *out_ndim = row_ndim;
+        memcpy(out_shape, row_shape, 8 * sizeof *row_shape);
+    }
+}
+
+static lossfn_status_t check_outputs(maker_t *m) {
+    lossfn__plan_t *plan = m->plan;
+    const lossfn_args_t *args = m->args;
+    int32_t ndim;
+    int64_t shape[8];
+    int reduced = plan->reduction != LOSSFN__NONE && plan->reduction != LOSSFN__PER_ROW;
+    LOSSFN__REQUIRE(!args->value || reduced, LOSSFN_ERROR_ARGUMENT, "value is wanted, but the reduction is %s: ask for values",
+                    plan->reduction == LOSSFN__NONE ? "none" : "per_row");
+    LOSSFN__REQUIRE(!args->components || reduced, LOSSFN_ERROR_ARGUMENT, "components are wanted, but the reduction is %s",
+                    plan->reduction == LOSSFN__NONE ? "none" : "per_row");
+    values_shape(m->loss, plan->ndim, plan->shape, m->row_ndim, m->row_shape, &ndim, shape);
+    if (args->values) {
+        for (int32_t k = 0; k < plan->n_parts; k++)
+            LOSSFN__REQUIRE(plan->parts[k].term->definition->unit == plan->unit, LOSSFN_ERROR_UNSUPPORTED,
+                            "values are wanted, but %s has one per element and %s one per row", "one term of the sum", "another");
+        LOSSFN__TRY(add_output(m, "values", args->values));
+        LOSSFN__TRY(require_shape("values", args->values, plan->reduction == LOSSFN__PER_ROW ? "one per row" : "one per unit", ndim, shape));
+        plan->has_values = 1;
+        if (plan->reduction == LOSSFN__PER_ROW && plan->unit == LOSSFN_UNIT_ELEMENT) {
+            lossfn__layout_t layout = lay(args->values, ndim, shape);
+            make_view(&plan->values, &layout, ndim, shape, -1);
+        } else {
+            lossfn__layout_t layout = lay_units(m, args->values);
+            make_view(&plan->values, &layout, plan->ndim, plan->shape, m->axis);
+        }
+    }
+    if (args->upstream) {
+        shape_text one, other;
+        const lossfn_tensor_t *t = args->upstream;
+        LOSSFN__TRY(check_tensor("upstream", t));
+        LOSSFN__REQUIRE(is_float(t->dtype), LOSSFN_ERROR_DTYPE, "upstream is %s, it must be floating", lossfn_dtype_name(t->dtype));
+        LOSSFN__REQUIRE(t->ndim == 0 || (!reduced && same_shape(t, ndim, shape)), LOSSFN_ERROR_SHAPE,
+                        reduced ? "upstream has shape %s, with this reduction it is a scalar%.0s"
+                                : "upstream has shape %s, it is a scalar or the shape of values, %s",
+                        shape_of(t, one), lossfn__format_shape(ndim, shape, other));
+        plan->has_upstream = t->ndim != 0;
+        if (plan->has_upstream) {
+            if (plan->reduction == LOSSFN__PER_ROW && plan->unit == LOSSFN_UNIT_ELEMENT) {
+                int64_t strides[8];
+                lossfn__layout_t layout = lay(t, ndim, shape);
+                make_view(&plan->upstream, &layout, ndim, shape, -1);
+                strides_of(t, strides);
+                plan->upstream_layout = (lossfn__layout_t){t->data, t->dtype, {strides[0]}};
+            } else {
+                plan->upstream_layout = lay_units(m, t);
+                make_view(&plan->upstream, &plan->upstream_layout, plan->ndim, plan->shape, m->axis);
+            }
+        } else {
+            lossfn__load_double(t->data, t->dtype, &plan->upstream_scalar);
+        }
+    }
+    if (args->hess || args->hvp) {
+        LOSSFN__REQUIRE(args->hess_kind >= LOSSFN_HESS_EXACT && args->hess_kind <= LOSSFN_HESS_UPPER, LOSSFN_ERROR_ARGUMENT,
+                        "hess_kind is %d, it is 0 (exact), 1 (fisher) or 2 (upper)", (int)args->hess_kind);
+        for (int32_t k = 0; k < plan->n_parts; k++) {
+            const lossfn__definition_t *definition = plan->parts[k].term->definition;
+            static const char *const kinds[] = {"exact", "fisher", "upper"};
+            LOSSFN__REQUIRE(definition->hess_kinds >> args->hess_kind & 1, LOSSFN_ERROR_UNSUPPORTED, "%s has no Hessian of kind %s",
+                            definition->name, kinds[args->hess_kind]);
+        }
+    }
+    if (args->hess) {
+        LOSSFN__TRY(add_output(m, "hess", args->hess));
+        LOSSFN__TRY(require_shape("hess", args->hess, "pred", plan->ndim, plan->shape));
+        lossfn__layout_t layout = lay(args->hess, plan->ndim, plan->shape);
+        make_view(&plan->hess, &layout, plan->ndim, plan->shape, m->axis);
+        plan->has_hess = 1;
+    }
+    LOSSFN__REQUIRE(!args->hvp == !args->hvp_vector, LOSSFN_ERROR_ARGUMENT, "%s is given without %s", args->hvp ? "hvp" : "hvp_vector",
+                    args->hvp ? "hvp_vector" : "hvp");
+    if (args->hvp) {
+        LOSSFN__REQUIRE(plan->unit == LOSSFN_UNIT_ELEMENT, LOSSFN_ERROR_UNSUPPORTED, "%s has no Hessian-vector product",
+                        lossfn_name(m->loss));
+        LOSSFN__TRY(check_tensor("hvp_vector", args->hvp_vector));
+        LOSSFN__REQUIRE(is_float(args->hvp_vector->dtype), LOSSFN_ERROR_DTYPE, "hvp_vector is %s, it must be floating",
+                        lossfn_dtype_name(args->hvp_vector->dtype));
+        LOSSFN__TRY(require_shape("hvp_vector", args->hvp_vector, "pred", plan->ndim, plan->shape));
+        LOSSFN__TRY(add_output(m, "hvp", args->hvp));
+        LOSSFN__TRY(require_shape("hvp", args->hvp, "pred", plan->ndim, plan->shape));
+        lossfn__layout_t layout = lay(args->hvp_vector, plan->ndim, plan->shape);
+        make_view(&plan->hvp_vector, &layout, plan->ndim, plan->shape, -1);
+        layout = lay(args->hvp, plan->ndim, plan->shape);
+        make_view(&plan->hvp, &layout, plan->ndim, plan->shape, -1);
+        plan->has_hvp = 1;
+    }
+    return LOSSFN_OK;
+}
+
+static lossfn_status_t check_aliasing(const maker_t *m) {
+    const lossfn_args_t *args = m->args;
+    for (int32_t o = 0; o < m->n_outputs; o++) {
+        const lossfn_tensor_t *out = m->outputs[o];
+        int exact = 0;
+        for (int32_t j = 0; j < args->n_inputs; j++) {
+            const lossfn_tensor_t *in = args->inputs[j];
+            if (!in || !overlap(out, in)) continue;
+            /* An element of the output is written after the same element of the input was last read. That holds for one
+             * output; another pass over broadcast inputs would find its input destroyed. */
+            int passes = 0;
+            for (int32_t i = 0; i < LOSSFN_MAX_INPUTS; i++) passes |= m->plan->collects[i];
+            if (lies_exactly_on(out, in) && same_shape(out, m->plan->ndim, m->plan->shape) && !exact && !passes)
+                exact = 1;
+            else
+                return lossfn__fail(LOSSFN_ERROR_ALIAS, "%s overlaps the input %s", m->names[o], m->loss->inputs[j].name);
+        }
+        const lossfn_tensor_t *others[] = {args->weight, args->mask, args->upstream, args->hvp_vector};
+        static const char *const names[] = {"weight", "mask", "upstream", "hvp_vector"};
+        for (int i = 0; i < 4; i++)
+            LOSSFN__REQUIRE(!others[i] || !overlap(out, others[i]), LOSSFN_ERROR_ALIAS, "%s overlaps %s", m->names[o], names[i]);
+        for (int32_t i = 0; i < o; i++)
+            LOSSFN__REQUIRE(!overlap(out, m->outputs[i]), LOSSFN_ERROR_ALIAS, "%s overlaps %s", m->names[o], m->names[i]);
+    }
+    return LOSSFN_OK;
+}
+
+static lossfn_status_t check_lists(const maker_t *m) {
+    for (int32_t k = 0; k < m->plan->n_parts; k++) {
+        const lossfn__term_t *term = m->plan->parts[k].term;
+        const int32_t lists[] = {term->class_weight, term->class_mask};
+        for (int i = 0; i < 2; i++) {
+            if (lists[i] < 0 || !term->values[lists[i]].list) continue;
+            const lossfn__value_t *value = &term->values[lists[i]];
+            LOSSFN__REQUIRE(value->count == m->plan->cols, LOSSFN_ERROR_SHAPE, "%s has %lld entries, pred has %lld classes",
+                            i ? "class_mask" : "class_weight", (long long)value->count, (long long)m->plan->cols);
+        }
+    }
+    return LOSSFN_OK;
+}
+
+lossfn_status_t lossfn__plan_make(lossfn__plan_t *plan, const lossfn_t *loss, const lossfn_args_t *args) {
+    maker_t m;
+    memset(&m, 0, offsetof(maker_t, outputs));
+    m.n_outputs = 0;
+    memset(plan, 0, offsetof(lossfn__plan_t, parts));
+    m.plan = plan;
+    m.loss = loss;
+    m.args = args;
+    plan->loss = loss;
+    plan->collect = -1;
+    plan->reduction = loss->reduction;
+    plan->upstream_scalar = 1;
+    plan->exec = args->exec;
+    plan->n_parts = loss->n_terms;
+    for (int32_t k = 0; k < plan->n_parts; k++) {
+        lossfn__part_t *part = &plan->parts[k];
+        part->term = &loss->terms[k];
+        part->n_inputs = part->term->definition->n_inputs;
+        part->is_count = part->is_given = part->margin_labels = part->labels_01 = 0;
+        const lossfn_vtable_t *user = part->term->definition->user;
+        if (user && !(user->flags & LOSSFN_VTABLE_F32)) plan->is_double = 1;
+    }
+    LOSSFN__REQUIRE(args->n_inputs > 0 && args->inputs[0], LOSSFN_ERROR_ARGUMENT, "input %s is NULL", loss->inputs[0].name);
+    LOSSFN__TRY(check_inputs(&m));
+    LOSSFN__TRY(check_lists(&m));
+    for (int32_t k = 0; k < plan->n_parts; k++) {
+        lossfn__part_t *part = &plan->parts[k];
+        if (part->n_inputs > 1 && part->term->definition->inputs[1].scale == LOSSFN_SCALE_MARGIN_LABEL) {
+            part->margin_labels = 1;
+            part->labels_01 = (part->term->labels >= 0 && part->term->values[part->term->labels].number == 1) ||
+                              args->inputs[1]->dtype == LOSSFN_BOOL;
+        }
+    }
+    if (args->weight) {
+        LOSSFN__TRY(check_weight(&m, "weight", args->weight, &plan->weight_layout));
+        plan->has_weight = 1;
+        make_view(&plan->weight, &plan->weight_layout, plan->ndim, plan->shape, m.axis);
+    }
+    if (args->mask) {
+        LOSSFN__TRY(check_weight(&m, "mask", args->mask, &plan->mask_layout));
+        plan->has_mask = 1;
+        make_view(&plan->mask, &plan->mask_layout, plan->ndim, plan->shape, m.axis);
+    }
+    LOSSFN__TRY(check_outputs(&m));
+    LOSSFN__TRY(check_gradients(&m));
+    LOSSFN__TRY(check_aliasing(&m));
+    for (int32_t j = 0; j < plan->n_inputs; j++)
+        if (!plan->is_constant[j]) make_view(&plan->inputs[j], &plan->input_layouts[j], plan->ndim, plan->shape, m.axis);
+    int others = 0;
+    for (int32_t j = 1; j < plan->n_inputs; j++) others |= plan->has_grad[j];
+    int hess = plan->has_hess || plan->has_hvp;
+    plan->want = others || (hess && !plan->has_grad[0]) ? LOSSFN__WANT_ALL
+                 : hess                                 ? LOSSFN__WANT_HESS
+                 : plan->has_grad[0]                    ? LOSSFN__WANT_GRAD
+                                                        : LOSSFN__WANT_VALUE;
+    return LOSSFN_OK;
+}
+
+void lossfn__plan_slice(lossfn__plan_t *slice, const lossfn__plan_t *plan, int32_t j, int64_t index) {
+    const lossfn_tensor_t *grad = plan->collected[j];
+    int64_t at[8] = {0};
+    int64_t shape[8];
+    memcpy(slice, plan, sizeof *slice);
+    for (int32_t d = plan->ndim - 1; d >= 0; d--) {
+        int whole = grad->ndim == 0 || grad->shape[d] == 1;
+        shape[d] = whole ? plan->shape[d] : 1;
+        if (!whole) {
+            at[d] = index % plan->shape[d];
+            index /= plan->shape[d];
+        }
+    }
+    slice->units = 1;
+    for (int32_t d = 0; d < plan->ndim; d++) slice->units *= shape[d];
+    slice->span = 1;
+    struct {
+        const lossfn__layout_t *layout;
+        lossfn__view_t *view;
+    } all[LOSSFN_MAX_INPUTS + 3];
+    int n = 0;
+    for (int32_t i = 0; i < plan->n_inputs; i++)
+        if (!plan->is_constant[i]) all[n].layout = &plan->input_layouts[i], all[n++].view = &slice->inputs[i];
+    if (plan->has_weight) all[n].layout = &plan->weight_layout, all[n++].view = &slice->weight;
+    if (plan->has_mask) all[n].layout = &plan->mask_layout, all[n++].view = &slice->mask;
+    if (plan->has_upstream) all[n].layout = &plan->upstream_layout, all[n++].view = &slice->upstream;
+    for (int i = 0; i < n; i++) {
+        lossfn__layout_t moved = *all[i].layout;
+        int64_t item = lossfn_dtype_size(moved.dtype);
+        for (int32_t d = 0; d < plan->ndim; d++) moved.data += at[d] * moved.strides[d] * item;
+        make_view(all[i].view, &moved, plan->ndim, shape, -1);
+    }
+    slice->reduction = LOSSFN__NONE;
+    slice->has_values = slice->has_hess = slice->has_hvp = 0;
+    memset(slice->has_grad, 0, sizeof slice->has_grad);
+    slice->has_grad[j] = 1;
+    slice->want = LOSSFN__WANT_ALL;
+    slice->need_sum = slice->need_total = 0;
+    slice->collect = j;
+}
+
+lossfn_status_t lossfn_values_shape(const lossfn_t *loss, const lossfn_tensor_t *pred, int32_t *ndim, int64_t *shape) {
+    LOSSFN__REQUIRE(loss && pred && ndim && shape, LOSSFN_ERROR_ARGUMENT, "%s is NULL",
+                    !loss ? "loss" : !pred ? "pred" : !ndim ? "ndim" : "shape");
+    lossfn__plan_t plan;
+    maker_t m;
+    lossfn_args_t args = {.n_inputs = 1, .inputs = {pred}};
+    memset(&m, 0, sizeof m);
+    plan.unit = 0;
+    m.plan = &plan;
+    m.loss = loss;
+    m.args = &args;
+    LOSSFN__TRY(check_pred(&m));
+    values_shape(loss, pred->ndim, pred->shape, m.row_ndim, m.row_shape, ndim, shape);
+    return LOSSFN_OK;
+}

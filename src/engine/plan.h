@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT
+ * A checked call: what the kernels need of it, without its arguments' ways of saying it. */
+#ifndef LOSSFN_ENGINE_PLAN_H
+#define LOSSFN_ENGINE_PLAN_H
+
+#include "core/handle.h"
+#include "engine/exact.h"
+
+/* A tensor as the engine walks it. The leading axes (all of them when elements are walked, the row axes when rows are)
+ * are merged where they can be; the class axis stands apart. Strides count elements. */
+typedef struct {
+    char *data;
+    int32_t dtype;
+    int32_t item;     /* bytes of an element */
+    int32_t ndim;     /* merged leading axes; 0: one element for all */
+    int64_t shape[8];
+    int64_t strides[8];
+    int64_t class_stride; /* rows: step along the class axis; 0 when it has none */
+} lossfn__view_t;
+
+typedef struct {
+    const lossfn__term_t *term;
+    int32_t n_inputs;
+    double scale;       /* what its derivatives are multiplied with: coefficient * upstream / denominator */
+    double denominator; /* what its mean divides by */
+    int32_t is_count;       /* then it is `count`, else the exact `weight`, else (given) the number above */
+    int32_t is_given;
+    int64_t count;
+    lossfn__exact_t weight;
+    int32_t margin_labels; /* targets are -1, +1 (0, 1 with labels_01) */
+    int32_t labels_01;
+} lossfn__part_t;
+
+/* A tensor laid along pred's axes: stride 0 where it repeats. */
+typedef struct {
+    char *data;
+    int32_t dtype;
+    int64_t strides[8];
+} lossfn__layout_t;
+
+/* Which derivatives a kernel is asked for. */
+enum { LOSSFN__WANT_VALUE, LOSSFN__WANT_GRAD, LOSSFN__WANT_HESS, LOSSFN__WANT_ALL, LOSSFN__WANTS };
+
+typedef struct lossfn__plan {
+    const lossfn_t *loss;
+    lossfn_call_t *call;
+    int32_t n_parts;
+    int32_t unit;      /* what is walked: elements, or rows with their class axis */
+    int32_t is_double; /* compute dtype */
+    int64_t units;     /* what threads share: elements (rows of them where rows count), or rows */
+    int64_t span;      /* elements of such a unit */
+    int64_t rows;      /* of the data: axis 0 of elements */
+    int64_t cols;      /* elements of a row, or classes */
+    int32_t n_inputs;
+    lossfn__view_t inputs[8];
+    uint8_t is_constant[8]; /* a learnable parameter left to its constant */
+    double constant[8];
+    int32_t has_labels; /* rows: inputs[1] holds labels */
+    int32_t has_weight, has_mask, has_upstream; /* upstream: one per value */
+    lossfn__view_t weight, mask, upstream;
+    double upstream_scalar;
+    int32_t want;
+    int32_t has_values, has_hess, has_hvp;
+    uint8_t has_grad[8];
+    uint8_t collects[8]; /* grads[i] belongs to a broadcast input: an exact sum, made in a pass of its own */
+    lossfn__view_t values, grads[8], hess, hvp_vector, hvp;
+    int32_t reduction; /* lossfn__reduction */
+    int32_t need_sum;   /* exact sums are wanted, of rows or of everything */
+    int32_t need_total; /* and of everything, with per_row */
+    int32_t dry;        /* only look for values outside the domain */
+    int32_t collect;    /* or only the exact sum of this input's gradient; -1 normally */
+    int32_t threads;
+    const lossfn_exec_t *exec;
+    /* Kept for passes over slices of the data: pred's shape and how everything lies along it. */
+    int32_t ndim;
+    int64_t shape[8];
+    lossfn__layout_t input_layouts[8], weight_layout, mask_layout, upstream_layout;
+    const lossfn_tensor_t *collected[8]; /* the gradients of broadcast inputs */
+    lossfn__part_t parts[LOSSFN__MAX_TERMS];
+} lossfn__plan_t;
+
+/* What one thread finds while it runs over its share of the units; shares are merged in any order. */
+typedef struct {
+    int64_t fault; /* first element outside the domain, or -1 */
+    int32_t fault_part;
+    lossfn_status_t status; /* of a callback */
+    lossfn__exact_t sums[];  /* one per part */
+} lossfn__partial_t;
+
+/* What the pre-pass over weights, masks, labels and NaNs finds. */
+typedef struct {
+    int64_t kept;      /* units */
+    int64_t kept_rows; /* rows with something kept */
+    int64_t bad_label; /* first unit whose label is illegal, or -1 */
+    double label;      /* and what it is */
+    int64_t nan_index; /* first kept element that is NaN, or -1 */
+    int32_t nan_input;
+    int32_t label_part;
+    int32_t label_masked; /* it is the label of a class taken out */
+    lossfn__exact_t weights[]; /* total weight, one per part */
+} lossfn__survey_t;
+
+/* The engine compiled for one instruction set and compute dtype. Units are half-open ranges. */
+typedef struct lossfn__engine {
+    void (*run)(const lossfn__plan_t *plan, int64_t begin, int64_t end, lossfn__partial_t *partial);
+    void (*survey)(const lossfn__plan_t *plan, int64_t begin, int64_t end, lossfn__survey_t *survey);
+} lossfn__engine_t;
+
+/* The running call, as user-made losses see it. */
+struct lossfn_call {
+    char message[256];
+    lossfn_status_t status;
+};
+
+/* Calls a user's kernel; any failure comes back as a status of the library's, its message in the call. */
+lossfn_status_t lossfn__call_user(lossfn_status_t (*kernel)(const lossfn_block_t *), const lossfn_block_t *block);
+/* Registered with a user-made loss. */
+void *lossfn__user_data(const lossfn__definition_t *definition);
+/* One number, rounded once to a floating dtype. */
+void lossfn__store_double(void *to, int32_t dtype, double x);
+
+/* The offset of leading index i in a view, in elements. */
+static inline int64_t lossfn__view_offset(const lossfn__view_t *view, int64_t i) {
+    if (view->ndim == 1) return i * view->strides[0];
+    int64_t offset = 0;
+    for (int32_t d = view->ndim - 1; d >= 0; d--) {
+        int64_t rest = i / view->shape[d];
+        offset += (i - rest * view->shape[d]) * view->strides[d];
+        i = rest;
+    }
+    return offset;
+}
+
+/* Checks a call and describes it; fails with a message, having written nothing. */
+lossfn_status_t lossfn__plan_make(lossfn__plan_t *plan, const lossfn_t *loss, const lossfn_args_t *args);
+/* The part of a plan that belongs to element `index` of the gradient of broadcast input j. */
+void lossfn__plan_slice(lossfn__plan_t *slice, const lossfn__plan_t *plan, int32_t j, int64_t index);
+
+#endif

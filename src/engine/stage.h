@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT
+ * Between tensors of any layout and dtype and contiguous blocks of REAL. Included once per instruction set and dtype. */
+#ifndef LOSSFN_ENGINE_STAGE_H
+#define LOSSFN_ENGINE_STAGE_H
+
+#include <string.h>
+#include "engine/plan.h"
+#include "simd/vec.h"
+
+#ifdef LOSSFN_REAL_F32
+#define REAL_DTYPE LOSSFN_F32
+#else
+#define REAL_DTYPE LOSSFN_F64
+#endif
+
+static inline float half_to_float(uint16_t h) {
+    uint32_t sign = (uint32_t)(h & 0x8000u) << 16, exponent = (h >> 10) & 31u, mantissa = h & 0x3ffu, bits;
+    float f;
+    if (exponent == 0) { /* zero or subnormal: mantissa * 2^-24, exactly */
+        f = (float)mantissa * 0x1p-24f;
+        memcpy(&bits, &f, 4);
+        bits |= sign;
+    } else {
+        bits = sign | (exponent == 31 ? 0x7f800000u : (exponent + 112) << 23) | mantissa << 13;
+    }
+    memcpy(&f, &bits, 4);
+    return f;
+}
+
+static inline float bfloat_to_float(uint16_t b) {
+    uint32_t bits = (uint32_t)b << 16;
+    float f;
+    memcpy(&f, &bits, 4);
+    return f;
+}
+
+/* To nearest even from the bits of a double, so that a half is rounded once whatever the compute dtype.
+ * precision: stored mantissa bits; bias and the largest exponent field are the format's. */
+static inline uint16_t double_to_16(double x, int precision, int exponent_bits) {
+    uint64_t bits;
+    memcpy(&bits, &x, 8);
+    uint16_t sign = (uint16_t)(bits >> 48 & 0x8000u);
+    int bias = (1 << (exponent_bits - 1)) - 1, top = (1 << exponent_bits) - 1;
+    int exponent = (int)(bits >> 52 & 0x7ff);
+    uint64_t mantissa = bits & 0xfffffffffffffull;
+    if (exponent == 0x7ff)
+        return (uint16_t)(sign | top << precision | (mantissa ? 1 << (precision - 1) : 0));
+    if (exponent == 0) return sign; /* below half of the smallest subnormal of either format */
+    int field = exponent - 1023 + bias, shift = 52 - precision;
+    mantissa |= 1ull << 52;
+    if (field <= 0) {
+        shift += 1 - field;
+        field = 0;
+        if (shift > 54) return sign;
+    }
+    uint64_t kept = mantissa >> shift, rest = mantissa & ((1ull << shift) - 1), half = 1ull << (shift - 1);
+    kept += rest > half || (rest == half && (kept & 1));
+    /* The implicit bit adds 1 to the field of a normal number; a carry out of the mantissa does the same. */
+    uint64_t result = (field ? (uint64_t)(field - 1) << precision : 0) + kept;
+    if (result >= (uint64_t)top << precision) result = (uint64_t)top << precision;
+    return (uint16_t)(sign | result);
+}
+
+#define STAGE_INTEGER_TYPES(X)                                                                                         \
+    X(LOSSFN_I8, int8_t)                                                                                               \
+    X(LOSSFN_I16, int16_t)                                                                                             \
+    X(LOSSFN_I32, int32_t)                                                                                             \
+    X(LOSSFN_I64, int64_t)                                                                                             \
+    X(LOSSFN_U8, uint8_t)                                                                                              \
+    X(LOSSFN_U16, uint16_t)                                                                                            \
+    X(LOSSFN_U32, uint32_t)                                                                                            \
+    X(LOSSFN_U64, uint64_t)
+
+/* n elements from `from`, `step` apart, to REAL. */
+static void load_run(REAL *restrict to, const char *from, int32_t dtype, int64_t step, int64_t n) {
+    switch (dtype) {
+    case LOSSFN_F64:
+        for (int64_t i = 0; i < n; i++) to[i] = (REAL)((const double *)from)[i * step];
+        break;
+    case LOSSFN_F32:
+        for (int64_t i = 0; i < n; i++) to[i] = (REAL)((const float *)from)[i * step];
+        break;
+    case LOSSFN_F16:
+        for (int64_t i = 0; i < n; i++) to[i] = (REAL)half_to_float(((const uint16_t *)from)[i * step]);
+        break;
+    case LOSSFN_BF16:
+        for (int64_t i = 0; i < n; i++) to[i] = (REAL)bfloat_to_float(((const uint16_t *)from)[i * step]);
+        break;
+    case LOSSFN_BOOL:
+        for (int64_t i = 0; i < n; i++) to[i] = ((const uint8_t *)from)[i * step] ? 1 : 0;
+        break;
+#define STAGE_LOAD(code, type)                                                                                         \
+    case code:                                                                                                         \
+        for (int64_t i = 0; i < n; i++) to[i] = (REAL)((const type *)from)[i * step];                                  \
+        break;
+        STAGE_INTEGER_TYPES(STAGE_LOAD)
+#undef STAGE_LOAD
+    }
+}
+
+static void store_run(char *to, int32_t dtype, int64_t step, const REAL *restrict from, int64_t n) {
+    switch (dtype) {
+    case LOSSFN_F64:
+        for (int64_t i = 0; i < n; i++) ((double *)to)[i * step] = (double)from[i];
+        break;
+    case LOSSFN_F32:
+        for (int64_t i = 0; i < n; i++) ((float *)to)[i * step] = (float)from[i];
+        break;
+    case LOSSFN_F16:
+        for (int64_t i = 0; i < n; i++) ((uint16_t *)to)[i * step] = double_to_16((double)from[i], 10, 5);
+        break;
+    case LOSSFN_BF16:
+        for (int64_t i = 0; i < n; i++) ((uint16_t *)to)[i * step] = double_to_16((double)from[i], 7, 8);
+        break;
+    }
+}
+
+/* Walks the leading indices [begin, begin + n) of a view in straight runs: visit(offset in elements, step, done, count). */
+#define FOR_RUNS(view, begin, n, offset, step, done, count)                                                            \
+    for (int64_t done = 0, count, offset, step; done < (n) && run_at(view, (begin) + done, (n) - done, &offset, &step, &count); \
+         done += count)
+
+static inline int run_at(const lossfn__view_t *view, int64_t i, int64_t left, int64_t *offset, int64_t *step,
+                         int64_t *count) {
+    if (view->ndim == 0) {
+        *offset = 0, *step = 0, *count = left;
+        return 1;
+    }
+    int32_t last = view->ndim - 1;
+    int64_t in_run = view->shape[last] - (view->ndim == 1 ? i : i % view->shape[last]);
+    *offset = lossfn__view_offset(view, i);
+    *step = view->strides[last];
+    *count = in_run < left ? in_run : left;
+    return 1;
+}
+
+static void gather(REAL *to, const lossfn__view_t *view, int64_t begin, int64_t n) {
+    FOR_RUNS(view, begin, n, offset, step, done, count)
+    load_run(to + done, view->data + offset * view->item, view->dtype, step, count);
+}
+
+static void scatter(const lossfn__view_t *view, int64_t begin, const REAL *from, int64_t n) {
+    FOR_RUNS(view, begin, n, offset, step, done, count)
+    store_run(view->data + offset * view->item, view->dtype, step, from + done, count);
+}
+
+/* The elements [begin, begin + n) where they lie, if they lie as REAL in a straight line, else NULL. */
+static inline REAL *in_place(const lossfn__view_t *view, int64_t begin) {
+    if (view->dtype == REAL_DTYPE && view->ndim == 1 && view->strides[0] == 1) return (REAL *)view->data + begin;
+    return NULL;
+}
+
+/* The same for the classes [first, first + n) of a row. */
+static inline const REAL *row_classes(const lossfn__view_t *view, int64_t row, int64_t first, int64_t n, REAL *buffer) {
+    char *from = view->data + (lossfn__view_offset(view, row) + first * view->class_stride) * view->item;
+    if (view->dtype == REAL_DTYPE && view->class_stride == 1) return (const REAL *)from;
+    load_run(buffer, from, view->dtype, view->class_stride, n);
+    return buffer;
+}
+
+static inline void store_classes(const lossfn__view_t *view, int64_t row, int64_t first, const REAL *from, int64_t n) {
+    char *to = view->data + (lossfn__view_offset(view, row) + first * view->class_stride) * view->item;
+    if ((const char *)from != to) store_run(to, view->dtype, view->class_stride, from, n);
+}
+
+static inline REAL load_one(const lossfn__view_t *view, int64_t i) {
+    REAL x;
+    load_run(&x, view->data + lossfn__view_offset(view, i) * view->item, view->dtype, 0, 1);
+    return x;
+}
+
+/* A label as int64; floats must be integral. Returns 0 when it is no integer that fits. */
+static inline int load_label(const lossfn__view_t *view, int64_t i, int64_t *label, double *shown) {
+    const char *from = view->data + lossfn__view_offset(view, i) * view->item;
+    switch (view->dtype) {
+#define STAGE_LABEL(code, type)                                                                                        \
+    case code: {                                                                                                       \
+        type x = *(const type *)from;                                                                                  \
+        *shown = (double)x;                                                                                            \
+        *label = (int64_t)x;                                                                                           \
+        return code != LOSSFN_U64 || *label >= 0;                                                                      \
+    }
+        STAGE_INTEGER_TYPES(STAGE_LABEL)
+#undef STAGE_LABEL
+    case LOSSFN_BOOL:
+        *label = *(const uint8_t *)from != 0;
+        *shown = (double)*label;
+        return 1;
+    case LOSSFN_F64: *shown = *(const double *)from; break;
+    case LOSSFN_F32: *shown = (double)*(const float *)from; break;
+    case LOSSFN_F16: *shown = (double)half_to_float(*(const uint16_t *)from); break;
+    case LOSSFN_BF16: *shown = (double)bfloat_to_float(*(const uint16_t *)from); break;
+    }
+    if (!(*shown > -0x1p62 && *shown < 0x1p62)) return 0;
+    *label = (int64_t)*shown;
+    return (double)*label == *shown;
+}
+
+#endif

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT
+ * Losses over a row of classes. c->t is the target distribution (one-hot for a label), c->w the class weight. */
+
+#define CLASS_PARAMS                                                                                                   \
+    PARAM_LIST("class_weight", "weight of each class"), PARAM_LIST("class_mask", "1 for each class that takes part"),  \
+        PARAM_DOUBLE("label_smoothing", "0", 0, 0, 1, 0, "targets become t (1 - e) + e/C")
+enum { CLASS_SMOOTHING = BASE_CONSTANTS, CLASS_CLAMP, CLASS_LOG_CLAMP };
+static void cross_entropy_setup(const double *params, double *constants) {
+    set_base(params[0], constants);
+    constants[CLASS_SMOOTHING] = params[3];
+}
+static void categorical_cross_entropy_setup(const double *params, double *constants) {
+    cross_entropy_setup(params, constants);
+    constants[CLASS_CLAMP] = params[4];
+    constants[CLASS_LOG_CLAMP] = params[5];
+}
+
+/* The coefficient of class c: its weight times its smoothed target. */
+ALWAYS_INLINE V coefficient(const row_t *r, const class_t *c, const V *p) {
+    V e = p[CLASS_SMOOTHING];
+    return c->w * ((v_one() - e) * c->t + e / r->classes);
+}
+
+/* Softmax cross entropy on logits x: sum over classes of a_c (ln sum exp x - x_c), a_c = w_c t_c.
+ * With m the class of the largest logit and S' the sum of exp(x_c - x_m) over the others:
+ *   value = sum a_c (x_m - x_c) + A log1p(S'),   A = sum a_c
+ *   d/dx_c = A p_c - a_c,   at m: ((A - a_m) - a_m S') / (1 + S')
+ * so that nothing is lost when the loss or 1 - p_c is small. */
+DEFINE(cross_entropy) = {
+    LOSS(cross_entropy),
+    .aliases = "softmax_cross_entropy",
+    .family = "probability",
+    .summary = "Negative log-likelihood of a class, on logits; labels or distributions.",
+    .formula = "sum over classes of class_weight target (log sum exp(pred) - pred)",
+    .latex = "\\sum_c w_c t_c \\left(\\log\\sum_k e^{z_k} - z_c\\right)",
+    .tasks = "multiclass",
+    .see_also = "categorical_cross_entropy, bce_with_logits, kl_div",
+    .look_alikes = "PyTorch: CrossEntropyLoss: axis=1; ignore_index=-100; with soft targets and class weights the mean there\n"
+                   "PyTorch: CrossEntropyLoss: divides by N, here by the total weight (mean_units divides by N)\n"
+                   "Keras: CategoricalCrossentropy(from_logits=True): the same\n"
+                   "Keras: SparseCategoricalCrossentropy(from_logits=True): the same\n"
+                   "optax: softmax_cross_entropy_with_integer_labels: reduction=none\n"
+                   "scikit-learn: HalfMultinomialLoss: the same\n"
+                   "XGBoost: multi:softprob: its Hessian is twice this one",
+    .source = "J. S. Bridle, Probabilistic interpretation of feedforward classification network outputs, 1990",
+    .kinks = "",
+    .unit = LOSSFN_UNIT_ROW,
+    .n_inputs = 2,
+    .n_params = 4,
+    .inputs = {INPUT("pred", LOGITS, 1, "unnormalised log-probability of each class"),
+               INPUT("target", LABEL, 1, "label, or distribution over the classes")},
+    .params = {PARAM_BASE, CLASS_PARAMS},
+    .traits = LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_DIFFERENTIABLE |
+              LOSSFN_TRAIT_TWICE_DIFFERENTIABLE | LOSSFN_TRAIT_LIPSCHITZ | LOSSFN_TRAIT_PROPER | LOSSFN_TRAIT_CALIBRATED,
+    .lipschitz = 1.4142135623730951,
+    .hess_kinds = EXACT | FISHER,
+    .ulp_value = 4, .ulp_grad = 4, .ulp_hess = 6,
+    .setup = cross_entropy_setup,
+};
+ROWWISE(cross_entropy, 4, 1);
+ROW_SUMS(cross_entropy) {
+    V a = coefficient(r, c, p), down = r->top - c->x;
+    s[0] = v_where(m_not(c->top), v_exp(-down));
+    s[1] = v_where(m_not(c->top | (a == v_zero())), a * down);
+    s[2] = v_where(m_not(c->top), a);
+    s[3] = v_where(c->top, a);
+    (void)u;
+}
+ROW_FINISH(cross_entropy) {
+    V all = s[2] + s[3], others = s[0], total = v_one() + others, log_total = v_log1p(others);
+    u->value = in_base(s[1] + all * log_total, p);
+    k[0] = r->top;
+    k[1] = all / total;                             /* A / S */
+    k[2] = (s[2] - s[3] * others) / total;          /* gradient of the top class */
+    k[3] = k[1] * (others / total);                 /* its Hessian */
+    k[4] = log_total;
+    k[5] = v_one() / total;
+}
+ROW_MAP(cross_entropy) {
+    V a = coefficient(r, c, p), down = k[0] - c->x, e = v_exp(-down);
+    u->grad[PRED] = in_base(v_select(c->top, k[2], v_fma(e, k[1], -a)), p);
+    u->hess = in_base(v_select(c->top, k[3], e * k[1] * (v_one() - e * k[5])), p);
+    u->grad[TARGET] = in_base((v_one() - p[CLASS_SMOOTHING]) * c->w * (v_select(c->top, v_zero(), down) + k[4]), p);
+}
+
+/* Cross entropy of probabilities: -sum over classes of w_c t_c ln p_c, 0 ln 0 = 0. They are taken as they are. */
+DEFINE(categorical_cross_entropy) = {
+    LOSS(categorical_cross_entropy),
+    .aliases = "",
+    .family = "probability",
+    .summary = "Negative log-likelihood of a class, on probabilities; labels or distributions.",
+    .formula = "-sum over classes of class_weight target log(pred)",
+    .latex = "-\\sum_c w_c t_c \\log p_c",
+    .tasks = "multiclass",
+    .see_also = "cross_entropy, kl_div, entropy",
+    .look_alikes = "Keras: CategoricalCrossentropy: normalises and clips probabilities first; clamp=1e-7 clips\n"
+                   "PyTorch: NLLLoss: takes log-probabilities",
+    .source = "I. J. Good, Rational decisions, J. R. Statist. Soc. B 14, 1952",
+    .kinks = "where clamp or log_clamp acts: gradient 0",
+    .unit = LOSSFN_UNIT_ROW,
+    .n_inputs = 2,
+    .n_params = 6,
+    .inputs = {INPUT("pred", PROBABILITY, 1, "probability of each class"),
+               INPUT("target", LABEL, 1, "label, or distribution over the classes")},
+    .params = {PARAM_BASE, CLASS_PARAMS,
+               PARAM_DOUBLE("clamp", "0", 0, 0, 0.5, 1, "probabilities are clipped into [clamp, 1 - clamp]"),
+               PARAM_DOUBLE("log_clamp", "-inf", -INFINITY, 0, 0, 1, "natural logarithms are at least this")},
+    .traits = LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_DIFFERENTIABLE |
+              LOSSFN_TRAIT_TWICE_DIFFERENTIABLE | LOSSFN_TRAIT_PROPER,
+    .hess_kinds = EXACT,
+    .ulp_value = 4, .ulp_grad = 3, .ulp_hess = 4,
+    .setup = categorical_cross_entropy_setup,
+};
+/* The clipped probability and its logarithm; `held` where a clamp acts. */
+ALWAYS_INLINE V clamped_log(V *prob, const V *p, M *held) {
+    *held = m_none();
+    if (IS(p[CLASS_CLAMP])) {
+        V low = p[CLASS_CLAMP], high = v_one() - low;
+        *held = (*prob < low) | (*prob > high);
+        *prob = v_select(*prob < low, low, v_select(*prob > high, high, *prob));
+    }
+    V log_p = log_in_base(*prob, p), least = in_base(p[CLASS_LOG_CLAMP], p);
+    *held |= log_p < least;
+    return v_select(log_p < least, least, log_p);
+}
+ROWWISE(categorical_cross_entropy, 1, 0);
+ROW_SUMS(categorical_cross_entropy) {
+    V a = coefficient(r, c, p), prob = c->x;
+    M held;
+    u->outside = (prob < v_zero()) | (prob > v_one());
+    V log_p = clamped_log(&prob, p, &held);
+    s[0] = v_select(a == v_zero(), v_nan_from(v_zero(), c->x), -a * log_p);
+}
+ROW_FINISH(categorical_cross_entropy) {
+    (void)r, (void)p, (void)k;
+    u->value = s[0];
+}
+ROW_MAP(categorical_cross_entropy) {
+    (void)k;
+    V a = coefficient(r, c, p), prob = c->x;
+    M held;
+    u->outside = (prob < v_zero()) | (prob > v_one());
+    V log_p = clamped_log(&prob, p, &held);
+    V slope = v_where(m_not(held | (a == v_zero())), a / prob);
+    u->grad[PRED] = v_nan_from(in_base(-slope, p), c->x);
+    u->hess = v_where(m_not(held | (a == v_zero())), in_base(a / prob / prob, p));
+    u->grad[TARGET] = (v_one() - p[CLASS_SMOOTHING]) * c->w * -log_p;
+}
+
+enum { KL_LOG_PRED = BASE_CONSTANTS, KL_LOG_TARGET };
+static void kl_div_setup(const double *params, double *constants) {
+    set_base(params[0], constants);
+    constants[KL_LOG_PRED] = params[1];
+    constants[KL_LOG_TARGET] = params[2];
+}
+/* Kullback and Leibler (1951): sum over classes of t_c (ln t_c - ln p_c), 0 ln 0 = 0. */
+DEFINE(kl_div) = {
+    LOSS(kl_div),
+    .aliases = "kullback_leibler",
+    .family = "information",
+    .summary = "Kullback-Leibler divergence of the prediction from the target distribution.",
+    .formula = "sum over classes of target (log(target) - log(pred))",
+    .latex = "\\sum_c t_c (\\log t_c - \\log p_c)",
+    .tasks = "multiclass",
+    .see_also = "cross_entropy, entropy",
+    .look_alikes = "PyTorch: KLDivLoss: log_pred=true; reduction=batchmean there is mean here, its mean is this divided by C\n"
+                   "Keras: KLDivergence: clips both into [1e-7, 1]\noptax: kl_divergence: log_pred=true, reduction=none\n"
+                   "MXNet: KLDivLoss: mean over classes too: this divided by C",
+    .source = "S. Kullback, R. A. Leibler, On information and sufficiency, Ann. Math. Statist. 22, 1951",
+    .kinks = "",
+    .unit = LOSSFN_UNIT_ROW,
+    .n_inputs = 2,
+    .n_params = 3,
+    .inputs = {INPUT("pred", PROBABILITY, 1, "probability of each class, or its natural logarithm with log_pred"),
+               INPUT("target", PROBABILITY, 1, "distribution over the classes, or its natural logarithm with log_target")},
+    .params = {PARAM_BASE, PARAM_BOOL("log_pred", "false", "pred holds natural logarithms"),
+               PARAM_BOOL("log_target", "false", "target holds natural logarithms")},
+    .traits = LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE | LOSSFN_TRAIT_PROPER,
+    .hess_kinds = EXACT,
+    .ulp_value = 4, .ulp_grad = 3, .ulp_hess = 4,
+    .setup = kl_div_setup,
+};
+/* ln t - ln p, and t; where t = 0 the logarithm is -inf. */
+ALWAYS_INLINE V kl_log_ratio(const class_t *c, const V *p, V *t, M *outside) {
+    const V zero = v_zero(), one = v_one();
+    V x = c->x, log_t, ratio;
+    *outside = m_none();
+    if (IS(p[KL_LOG_TARGET])) {
+        *t = v_exp(c->t);
+        log_t = c->t;
+    } else {
+        *t = c->t;
+        *outside |= (c->t < zero) | (c->t > one);
+        log_t = v_log(c->t);
+    }
+    if (IS(p[KL_LOG_PRED])) return log_t - x;
+    *outside |= (x < zero) | (x > one);
+    ratio = log_t - v_log(x);
+    if (IS(p[KL_LOG_TARGET])) return ratio;
+    M near = (2 * *t > x) & (*t < 2 * x); /* there t - x is exact and the logarithms would cancel */
+    return v_select(near, v_log1p((*t - x) / x), ratio);
+}
+ROWWISE(kl_div, 1, 0);
+ROW_SUMS(kl_div) {
+    (void)r;
+    V t, ratio = kl_log_ratio(c, p, &t, &u->outside);
+    s[0] = v_select(t == v_zero(), v_nan_from(v_zero(), c->x), t * ratio);
+}
+ROW_FINISH(kl_div) {
+    (void)r, (void)k;
+    u->value = in_base(s[0], p);
+}
+ROW_MAP(kl_div) {
+    (void)r, (void)k;
+    V t, ratio = kl_log_ratio(c, p, &t, &u->outside);
+    M none = t == v_zero();
+    if (IS(p[KL_LOG_PRED])) {
+        u->grad[PRED] = in_base(v_nan_from(-t, c->x), p);
+        u->hess = v_zero();
+    } else {
+        u->grad[PRED] = v_nan_from(in_base(v_where(m_not(none), -t / c->x), p), c->x);
+        u->hess = in_base(v_where(m_not(none), t / c->x / c->x), p);
+    }
+    if (IS(p[KL_LOG_TARGET]))
+        u->grad[TARGET] = in_base(v_where(m_not(none), t * (ratio + v_one())), p);
+    else
+        u->grad[TARGET] = in_base(ratio + v_one(), p);
+}
+
+/* Shannon (1948): the expected information of a distribution, -sum over classes of p_c log p_c, 0 log 0 = 0. */
+DEFINE(entropy) = {
+    LOSS(entropy),
+    .aliases = "shannon_entropy",
+    .family = "information",
+    .summary = "Entropy of the predicted distribution: in bits with base=2.",
+    .formula = "-sum over classes of pred log(pred)",
+    .latex = "-\\sum_c p_c \\log p_c",
+    .tasks = "",
+    .see_also = "self_information, cross_entropy, kl_div",
+    .look_alikes = "SciPy: scipy.stats.entropy: normalises first",
+    .source = "C. E. Shannon, A mathematical theory of communication, Bell Syst. Tech. J. 27, 1948",
+    .kinks = "",
+    .unit = LOSSFN_UNIT_ROW,
+    .n_inputs = 1,
+    .n_params = 1,
+    .inputs = {INPUT("pred", PROBABILITY, 1, "probability of each class")},
+    .params = {PARAM_BASE},
+    .traits = LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
+    .hess_kinds = EXACT,
+    .ulp_value = 4, .ulp_grad = 3, .ulp_hess = 2,
+    .setup = information_setup,
+};
+ROWWISE(entropy, 1, 0);
+ROW_SUMS(entropy) {
+    (void)r;
+    V x = c->x;
+    u->outside = (x < v_zero()) | (x > v_one());
+    s[0] = v_select(x == v_zero(), v_zero(), x * log_in_base(x, p));
+}
+ROW_FINISH(entropy) {
+    (void)r, (void)p, (void)k;
+    u->value = v_zero() - s[0];
+}
+ROW_MAP(entropy) {
+    (void)r, (void)k;
+    V x = c->x;
+    u->outside = (x < v_zero()) | (x > v_one());
+    u->grad[PRED] = -(log_in_base(x, p) + in_base(v_one(), p));
+    u->grad[TARGET] = v_zero();
+    u->hess = in_base(-v_one() / x, p);
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT
+ * The language that losses are written in. A loss is one block: a comment with its formula and source, DEFINE with what it
+ * says of itself, and its mathematics on vectors. It never sees a stride, a dtype, a weight, a mask or a thread. */
+#ifndef LOSSFN_LOSSES_FORMULA_H
+#define LOSSFN_LOSSES_FORMULA_H
+
+#include <math.h>
+#include "core/definition.h"
+#include "simd/math.h"
+#include "simd/special.h"
+
+/* A loss's place in the list: its index in the catalogue and in the tables of kernels. */
+#define ELEMENTWISE_LOSS(name, inputs) KERNEL_##name,
+#define ROWWISE_LOSS(name) KERNEL_##name,
+enum {
+#include "losses/list.h"
+    KERNELS
+};
+#undef ELEMENTWISE_LOSS
+#undef ROWWISE_LOSS
+
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
+enum { MAX_GRADS = 4, MAX_SUMS = 4, MAX_CONSTANTS = LOSSFN__MAX_CONSTANTS };
+
+/* The inputs' places in in[] and grad[]. */
+enum { PRED = 0, TARGET = 1 };
+
+/* What a loss makes of one vector of units (or, mapping a row, of classes). `outside` marks lanes outside the domain. */
+typedef struct {
+    V value, grad[MAX_GRADS], hess;
+    M outside;
+} unit_t;
+
+/* An elementwise loss: in[] are its inputs, p[] its constants. Outputs that nobody wants vanish when it is inlined. */
+#define ELEMENTWISE(name) ALWAYS_INLINE void name##_element(const V *in, const V *p, unit_t *u)
+
+/* A loss over rows. Its value is made of up to MAX_SUMS sums over classes, its derivatives class by class:
+ *   ROW_SUMS    s[]: what class c adds to each sum
+ *   ROW_FINISH  u->value from the sums, and k[]: numbers that the map wants
+ *   ROW_MAP     u->grad[] and u->hess of class c
+ * Written on vectors without saying whether lanes are classes or rows. */
+typedef struct {
+    V x, t, w; /* pred, target (labels arrive as one-hot), class weight (1 without) */
+    M top;     /* the class of the largest x, once per row; only if the loss asks for it */
+} class_t;
+
+typedef struct {
+    V top;     /* the largest x of the row */
+    V classes; /* how many classes the row has (without those taken out) */
+} row_t;
+
+#define ROWWISE(name, n_sums, wants_top) enum { name##_n_sums = n_sums, name##_wants_top = wants_top }
+#define ROW_SUMS(name) ALWAYS_INLINE void name##_sums(const row_t *r, const class_t *c, const V *p, V *s, unit_t *u)
+#define ROW_FINISH(name) ALWAYS_INLINE void name##_finish(const row_t *r, const V *s, const V *p, V *k, unit_t *u)
+#define ROW_MAP(name) ALWAYS_INLINE void name##_map(const row_t *r, const class_t *c, const V *k, const V *p, unit_t *u)
+
+ALWAYS_INLINE V v_zero(void) { return v_set(0); }
+ALWAYS_INLINE V v_one(void) { return v_set(1); }
+/* x where m, else 0: how things are left out (never by multiplying). */
+ALWAYS_INLINE V v_where(M m, V x) { return v_select(m, x, v_zero()); }
+/* The sign of x as -1, 0 or 1; NaN for NaN. */
+ALWAYS_INLINE V v_sign(V x) { return v_select(x == v_zero(), v_zero(), v_select(v_isnan(x), x, v_copysign(v_one(), x))); }
+
+/* x, or NaN where y is NaN: for derivatives that do not depend on their argument. */
+ALWAYS_INLINE V v_nan_from(V x, V y) { return v_select(v_isnan(y), y, x); }
+/* A parameter that is the same for all units, as a condition. */
+#define IS(parameter) ((parameter)[0] != 0)
+
+/* ---- The base of logarithms -------------------------------------------------------------------------------------- */
+
+/* A loss with a base has these as its first constants, made by set_base from its first parameter. */
+enum { BASE_LN, BASE_F64, BASE_F32 = BASE_F64 + 4, BASE_CONSTANTS = BASE_F32 + 4 };
+#define PARAM_BASE PARAM_DOUBLE("base", "e", 0, 1, INFINITY, 1, "base of the logarithms: e, 2 for bits, 10 ...")
+
+/* Run in the catalogue, which is compiled for double. */
+static inline void set_base(double base, double *constants) {
+    base_t b;
+    base_init(&b, base);
+    constants[BASE_LN] = base == 0x1.5bf0a8b145769p1 ? 1 : (double)v_log(v_set(base))[0];
+    constants[BASE_F64] = b.step, constants[BASE_F64 + 1] = b.step_rest;
+    constants[BASE_F64 + 2] = b.scale, constants[BASE_F64 + 3] = b.scale_rest;
+    /* the same cut for float: k * step is exact with 16 bits */
+    double step = (double)b.step + (double)b.step_rest, head;
+    uint64_t bits;
+    memcpy(&bits, &step, sizeof bits);
+    bits &= ~(uint64_t)0 << (53 - 16);
+    memcpy(&head, &bits, sizeof head);
+    constants[BASE_F32] = head, constants[BASE_F32 + 1] = (double)(float)(step - head);
+    constants[BASE_F32 + 2] = (double)(float)b.scale;
+    constants[BASE_F32 + 3] = (double)b.scale - constants[BASE_F32 + 2] + (double)b.scale_rest;
+}
+/* x nats in units of the base. Division, so that ln 2 is exactly 1 bit. */
+ALWAYS_INLINE V in_base(V x, const V *p) { return p[BASE_LN][0] == 1 ? x : x / p[BASE_LN]; }
+/* The logarithm of x to the base; exact at powers of two in base 2. */
+ALWAYS_INLINE V log_in_base(V x, const V *p) {
+    if (p[BASE_LN][0] == 1) return v_log(x);
+    const V *c = p + (sizeof(REAL) == 4 ? BASE_F32 : BASE_F64);
+    base_t b = {c[0][0], c[1][0], c[2][0], c[3][0]};
+    return v_log_base(x, &b);
+}
+
+/* ---- What a loss says of itself ---------------------------------------------------------------------------------- */
+
+#define DEFINE(name) static const lossfn__definition_t name##_definition __attribute__((unused))
+
+#define LOSS(loss) .name = #loss, .kernel = KERNEL_##loss
+
+#define INPUT(n, s, d, text) {.name = n, .scale = LOSSFN_SCALE_##s, .differentiable = d, .doc = text}
+#define LEARNABLE(n, s, d, text) {.name = n, .scale = LOSSFN_SCALE_##s, .differentiable = d, .learnable = 1, .doc = text}
+#define PRED_REAL INPUT("pred", REAL, 1, "prediction")
+#define TARGET_REAL INPUT("target", REAL, 1, "target")
+
+#define PARAM_DOUBLE(n, initial, low, low_open, high, high_open, text)                                                 \
+    {.name = n, .type = LOSSFN_PARAM_DOUBLE, .default_value = initial, .lower = low, .lower_open = low_open,           \
+     .upper = high, .upper_open = high_open, .doc = text}
+#define PARAM_BOOL(n, initial, text)                                                                                   \
+    {.name = n, .type = LOSSFN_PARAM_BOOL, .default_value = initial, .lower = 0, .upper = 1, .doc = text}
+#define PARAM_CHOICE(n, initial, words, text)                                                                          \
+    {.name = n, .type = LOSSFN_PARAM_CHOICE, .default_value = initial, .choices = words, .doc = text}
+#define PARAM_LIST(n, text)                                                                                            \
+    {.name = n, .type = LOSSFN_PARAM_LIST, .lower = 0, .upper = INFINITY, .upper_open = 1, .doc = text}
+
+#define EXACT (1u << LOSSFN_HESS_EXACT)
+#define FISHER (1u << LOSSFN_HESS_FISHER)
+#define UPPER (1u << LOSSFN_HESS_UPPER)
+
+#endif

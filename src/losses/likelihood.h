@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT
+ * Negative log-likelihoods of distributions. Constants of the target are left out unless full=true. */
+
+enum { POISSON_LOG_INPUT, POISSON_FULL, POISSON_EPS };
+/* Poisson (1837): rate - target ln rate [+ ln target!]. */
+DEFINE(poisson_nll) = {
+    LOSS(poisson_nll),
+    .aliases = "",
+    .family = "likelihood",
+    .summary = "Negative log-likelihood of counts.",
+    .formula = "exp(pred) - target pred; with log_input=false: pred - target log(pred + eps)  [+ log(target!) with full]",
+    .latex = "e^{z} - y z \\quad[+ \\ln y!]",
+    .tasks = "counts",
+    .see_also = "gaussian_nll",
+    .look_alikes = "PyTorch: PoissonNLLLoss: eps=1e-8; its full is Stirling's approximation, exact here\n"
+                   "Keras: Poisson: log_input=false, eps=1e-7\nscikit-learn: HalfPoissonLoss: the same\n"
+                   "XGBoost: count:poisson: gradient of reduction=sum",
+    .source = "S. D. Poisson, Recherches sur la probabilite des jugements, 1837",
+    .kinks = "",
+    .unit = LOSSFN_UNIT_ELEMENT,
+    .n_inputs = 2,
+    .n_params = 3,
+    .inputs = {INPUT("pred", REAL, 1, "logarithm of the rate, or the rate with log_input=false"),
+               INPUT("target", COUNT, 0, "count, at least 0")},
+    .params = {PARAM_BOOL("log_input", "true", "pred is the logarithm of the rate"),
+               PARAM_BOOL("full", "false", "adds log(target!)"),
+               PARAM_DOUBLE("eps", "0", 0, 0, INFINITY, 1, "added to a rate inside its logarithm")},
+    .traits = LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
+    .hess_kinds = EXACT,
+    .ulp_value = 3, .ulp_grad = 2.5, .ulp_hess = 2.5,
+};
+ELEMENTWISE(poisson_nll) {
+    V z = in[PRED], y = in[TARGET], zero = v_zero();
+    u->outside = y < zero;
+    if (IS(p[POISSON_LOG_INPUT])) {
+        V rate = v_exp(z);
+        u->value = rate - v_select(y == zero, zero, y * z);
+        u->grad[PRED] = rate - y;
+        u->hess = rate;
+    } else {
+        V rate = z + p[POISSON_EPS];
+        u->outside |= z < zero;
+        u->value = z - v_select(y == zero, zero, y * v_log(rate));
+        u->grad[PRED] = v_nan_from(v_one() - v_where(y != zero, y / rate), z);
+        u->hess = v_where(y != zero, y / rate / rate);
+    }
+    if (IS(p[POISSON_FULL])) u->value += v_lgamma1p(y);
+    u->grad[TARGET] = zero;
+}
+
+enum { GAUSSIAN_FULL, GAUSSIAN_EPS };
+/* Gauss (1809): (ln v + (pred - target)^2 / v) / 2 [+ ln(2 pi)/2], v the variance. */
+DEFINE(gaussian_nll) = {
+    LOSS(gaussian_nll),
+    .aliases = "",
+    .family = "likelihood",
+    .summary = "Negative log-likelihood of a normal distribution, whose variance is predicted as well.",
+    .formula = "(log(v) + (pred - target)^2 / v) / 2, v = max(var, eps)  [+ log(2 pi)/2 with full]",
+    .latex = "\\tfrac12\\left(\\ln v + (p - y)^2 / v\\right) \\quad[+ \\tfrac12 \\ln 2\\pi]",
+    .tasks = "regression",
+    .see_also = "mse, barron_nll, poisson_nll",
+    .look_alikes = "PyTorch: GaussianNLLLoss: eps=1e-6; its gradient flows through the clamp, 0 here",
+    .source = "C. F. Gauss, Theoria motus corporum coelestium, 1809",
+    .kinks = "var < eps: gradient of var 0",
+    .unit = LOSSFN_UNIT_ELEMENT,
+    .n_inputs = 3,
+    .n_params = 2,
+    .inputs = {INPUT("pred", REAL, 1, "mean"), TARGET_REAL, INPUT("var", POSITIVE, 1, "variance, greater than 0")},
+    .params = {PARAM_BOOL("full", "false", "adds log(2 pi)/2"),
+               PARAM_DOUBLE("eps", "0", 0, 0, INFINITY, 1, "a smaller variance counts as this")},
+    .traits = LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_STRICTLY_CONVEX | LOSSFN_TRAIT_STRONGLY_CONVEX |
+              LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
+    .hess_kinds = EXACT | FISHER,
+    .ulp_value = 3.5, .ulp_grad = 3, .ulp_hess = 0.5,
+};
+ELEMENTWISE(gaussian_nll) {
+    const V zero = v_zero(), one = v_one(), half = v_set(0.5);
+    V r = in[PRED] - in[TARGET], var = in[2], eps = p[GAUSSIAN_EPS];
+    M raised = var < eps;
+    u->outside = (var < zero) | ((var == zero) & (eps == zero));
+    V v = v_select(raised, eps, var), q = r / v;
+    u->value = half * (v_log(v) + r * q);
+    if (IS(p[GAUSSIAN_FULL])) u->value += v_set(0.918938533204672741780);
+    u->grad[PRED] = q;
+    u->grad[TARGET] = -q;
+    u->grad[2] = v_select(raised, zero, half * (v_fma(-q, r, one) / v));
+    u->hess = one / v;
+}

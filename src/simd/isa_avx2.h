@@ -1,0 +1,23 @@
+/* AVX2 and FMA: what vec.h needs from the instruction set. */
+#include <immintrin.h>
+#include "isa_magic.h"
+
+#define NEAREST (_MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
+
+INLINE f32v f32_fma(f32v a, f32v b, f32v c) { return _mm256_fmadd_ps(a, b, c); }
+INLINE f64v f64_fma(f64v a, f64v b, f64v c) { return _mm256_fmadd_pd(a, b, c); }
+INLINE f32v f32_sqrt(f32v x) { return _mm256_sqrt_ps(x); }
+INLINE f64v f64_sqrt(f64v x) { return _mm256_sqrt_pd(x); }
+INLINE f32v f32_round(f32v x) { return _mm256_round_ps(x, NEAREST); }
+INLINE f64v f64_round(f64v x) { return _mm256_round_pd(x, NEAREST); }
+INLINE uint32_t f32_bits(i32v m) { return (uint32_t)_mm256_movemask_ps((__m256)m); }
+INLINE uint32_t f64_bits(i64v m) { return (uint32_t)_mm256_movemask_pd((__m256d)m); }
+INLINE i32v f32_to_int(f32v x) { return (i32v)_mm256_cvtps_epi32(x); }
+INLINE f32v f32_from_int(i32v i) { return _mm256_cvtepi32_ps((__m256i)i); }
+INLINE f64v f32_widen_low(f32v x) { return _mm256_cvtps_pd(_mm256_castps256_ps128(x)); }
+INLINE f64v f32_widen_high(f32v x) { return _mm256_cvtps_pd(_mm256_extractf128_ps(x, 1)); }
+INLINE f32v f32_narrow(f64v low, f64v high) {
+    return _mm256_set_m128(_mm256_cvtpd_ps(high), _mm256_cvtpd_ps(low));
+}
+
+#undef NEAREST

@@ -1,0 +1,26 @@
+/* AVX-512 F, DQ, BW, VL: what vec.h needs from the instruction set. */
+#include <immintrin.h>
+
+#define NEAREST (_MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
+
+INLINE f32v f32_fma(f32v a, f32v b, f32v c) { return _mm512_fmadd_ps(a, b, c); }
+INLINE f64v f64_fma(f64v a, f64v b, f64v c) { return _mm512_fmadd_pd(a, b, c); }
+INLINE f32v f32_sqrt(f32v x) { return _mm512_sqrt_ps(x); }
+INLINE f64v f64_sqrt(f64v x) { return _mm512_sqrt_pd(x); }
+INLINE f32v f32_round(f32v x) { return _mm512_roundscale_ps(x, NEAREST); }
+INLINE f64v f64_round(f64v x) { return _mm512_roundscale_pd(x, NEAREST); }
+INLINE uint32_t f32_bits(i32v m) { return _mm512_movepi32_mask((__m512i)m); }
+INLINE uint32_t f64_bits(i64v m) { return _mm512_movepi64_mask((__m512i)m); }
+INLINE i32v f32_to_int(f32v x) { return (i32v)_mm512_cvtps_epi32(x); }
+INLINE i64v f64_to_int(f64v x) { return (i64v)_mm512_cvtpd_epi64(x); }
+INLINE f32v f32_from_int(i32v i) { return _mm512_cvtepi32_ps((__m512i)i); }
+INLINE f64v f64_from_int(i64v i) { return _mm512_cvtepi64_pd((__m512i)i); }
+INLINE f32v f32_ldexp(f32v x, f32v n) { return _mm512_scalef_ps(x, n); }
+INLINE f64v f64_ldexp(f64v x, f64v n) { return _mm512_scalef_pd(x, n); }
+INLINE f64v f32_widen_low(f32v x) { return _mm512_cvtps_pd(_mm512_castps512_ps256(x)); }
+INLINE f64v f32_widen_high(f32v x) { return _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1)); }
+INLINE f32v f32_narrow(f64v low, f64v high) {
+    return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(low)), _mm512_cvtpd_ps(high), 1);
+}
+
+#undef NEAREST

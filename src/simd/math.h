@@ -1,0 +1,353 @@
+/* Elementary functions on V: exp, expm1, log, log1p, tanh, sigmoid, softplus, pow, logarithms to any base.
+ *
+ * Each is one sequence of exactly rounded operations, so its bits are the same on every instruction set. Bounds are in
+ * units in the last place (ulp) of the exact result, subnormal results included: f32 over all bit patterns, f64 over
+ * random and hard arguments (tests/unit/simd). NaN gives NaN; -0, infinities, overflow and subnormals follow C's Annex F.
+ * The coefficients come from tests/numeric/minimax.py. */
+#ifndef LOSSFN_SIMD_MATH_H
+#define LOSSFN_SIMD_MATH_H
+
+#include "vec.h"
+
+#ifdef LOSSFN_REAL_F32
+#define LN2              0x1.62e43p-1 /* rounded, and the rest */
+#define LN2_REST         -0x1.05c61p-29
+#define LN2_SHORT        0x1.62e4p-1 /* k * LN2_SHORT is exact for every exponent k */
+#define LN2_SHORT_REST   0x1.7f7d1cp-20
+#define SHORT_BITS       16
+#define LOG2_E           0x1.715476p0
+#define TWO_THIRDS       0x1.555556p-1
+#define TWO_THIRDS_REST  -0x1.555556p-26
+#define EXP_UNDERFLOW    -104.0
+#define EXP_OVERFLOW     89.0
+#define EXPM1_SATURATED  -20.0
+#define SMALLEST_NORMAL  0x1p-126
+#define NEGLIGIBLE       0x1p-60 /* its square is lost beside it */
+#else
+#define LN2              0x1.62e42fefa39efp-1
+#define LN2_REST         0x1.abc9e3b39803fp-56
+#define LN2_SHORT        0x1.62e42fefa38p-1
+#define LN2_SHORT_REST   0x1.ef35793c7673p-45
+#define SHORT_BITS       42
+#define LOG2_E           0x1.71547652b82fep0
+#define TWO_THIRDS       0x1.5555555555555p-1
+#define TWO_THIRDS_REST  0x1.5555555555555p-55
+#define EXP_UNDERFLOW    -746.0
+#define EXP_OVERFLOW     710.0
+#define EXPM1_SATURATED  -40.0
+#define SMALLEST_NORMAL  0x1p-1022
+#define NEGLIGIBLE       0x1p-120
+#endif
+
+/* a + b rounded, and its error in *rest; |a| >= |b| or a = 0. */
+INLINE V fast_two_sum(V a, V b, V *rest) {
+    V sum = a + b;
+    *rest = (a - sum) + b;
+    return sum;
+}
+
+INLINE V clamp(V x, double low, double high) { /* NaN stays */
+    V y = v_select(x < v_set(low), v_set(low), x);
+    return v_select(y > v_set(high), v_set(high), y);
+}
+
+INLINE V power_of_two(V n) { /* n integral, 2^n normal */
+    return (V)((U)(v_to_i(n) + EXPONENT_BIAS) << MANTISSA_BITS);
+}
+
+/* ---- exponential ---- */
+
+/* p with e^r = 1 + r + r^2 p, |r| <= ln(2)/2 */
+INLINE V exp_polynomial(V r) {
+#ifdef LOSSFN_REAL_F32
+    V p = v_set(0x1.9e0796p-13);
+    p = v_fma(p, r, v_set(0x1.6d4372p-10));
+    p = v_fma(p, r, v_set(0x1.111308p-7));
+    p = v_fma(p, r, v_set(0x1.5554fp-5));
+    p = v_fma(p, r, v_set(0x1.555554p-3));
+    return v_fma(p, r, v_set(0x1p-1));
+#else
+    V p = v_set(0x1.07559957814e8p-29);
+    p = v_fma(p, r, v_set(0x1.af5f40be6a3f8p-26));
+    p = v_fma(p, r, v_set(0x1.27f5f8e3e4b97p-22));
+    p = v_fma(p, r, v_set(0x1.71ddf804c8c04p-19));
+    p = v_fma(p, r, v_set(0x1.a019f89bc1866p-16));
+    p = v_fma(p, r, v_set(0x1.a01a01b00703ep-13));
+    p = v_fma(p, r, v_set(0x1.6c16c16e420b4p-10));
+    p = v_fma(p, r, v_set(0x1.111111110f64fp-7));
+    p = v_fma(p, r, v_set(0x1.5555555554e0ap-5));
+    p = v_fma(p, r, v_set(0x1.5555555555559p-3));
+    return v_fma(p, r, v_set(0x1.0000000000001p-1));
+#endif
+}
+
+/* e^(x + x_rest) = 2^n (1 + r + tail), |tail| < 0.07; x clamped, |x_rest| <= ulp(x). */
+INLINE V exp_parts(V x, V x_rest, V *r, V *tail) {
+    V n = v_round(x * v_set(LOG2_E));
+    V exact = v_fma(n, v_set(-LN2), x);
+    V rest;
+    *r = fast_two_sum(exact, v_fma(n, v_set(-LN2_REST), x_rest), &rest);
+    *tail = v_fma(*r * *r, exp_polynomial(*r), rest);
+    return n;
+}
+
+/* 2^n (1 + r + tail) with one rounding that matters. */
+INLINE V exp_whole(V n, V r, V tail) {
+    V rest, sum = fast_two_sum(v_set(1), r, &rest);
+    return v_ldexp(sum + (rest + tail), n);
+}
+
+/* e^x */
+INLINE V v_exp(V x) {
+    V r, tail, n = exp_parts(clamp(x, EXP_UNDERFLOW, EXP_OVERFLOW), v_set(0), &r, &tail);
+    return exp_whole(n, r, tail);
+}
+
+/* (e^x - 1) / 2 as the return value and *rest, for x >= EXPM1_SATURATED; halved so that 2^n is finite. */
+INLINE V half_expm1(V x, V *rest) {
+    V r, tail, n = exp_parts(x, v_set(0), &r, &tail);
+    V scale = power_of_two(n - 1), offset = scale - v_set(0.5);
+    V sum = v_fma(scale, r, offset); /* |offset| >= |scale r| unless offset = 0 */
+    *rest = v_fma(scale, tail, v_fma(scale, r, offset - sum));
+    return sum;
+}
+
+/* e^x - 1 */
+INLINE V v_expm1(V x) {
+    V rest, half = half_expm1(clamp(x, EXPM1_SATURATED, EXP_OVERFLOW), &rest);
+    half = half + rest;
+    return v_select(v_abs(x) < v_set(NEGLIGIBLE), x, half + half);
+}
+
+/* ---- logarithm ---- */
+
+/* log(1 + f) - f, -1/4 <= f <= 1/2 */
+INLINE V log_tail(V f) {
+    V half = f * v_set(0.5);
+#ifdef LOSSFN_REAL_F32
+    V p = v_set(0x1.2f91fcp-5);
+    p = v_fma(p, f, v_set(-0x1.726228p-4));
+    p = v_fma(p, f, v_set(0x1.de73bp-4));
+    p = v_fma(p, f, v_set(-0x1.04c94p-3));
+    p = v_fma(p, f, v_set(0x1.246efep-3));
+    p = v_fma(p, f, v_set(-0x1.551964p-3));
+    p = v_fma(p, f, v_set(0x1.99971p-3));
+    p = v_fma(p, f, v_set(-0x1.00006ep-2));
+    p = v_fma(p, f, v_set(0x1.55555ap-2));
+    return v_fma(v_neg(half), f, f * f * (f * p));
+#else /* log(1 + f) = 2 atanh(s) = f - s (f - s^2 p(s^2)) = f - f^2/2 + s (f^2/2 + s^2 p) */
+    V s = f / (f + v_set(2)), z = s * s;
+    V p = v_set(0x1.1b69eb8c6700bp-3);
+    p = v_fma(p, z, v_set(0x1.0dcf000fbfb56p-3));
+    p = v_fma(p, z, v_set(0x1.3b358e8eaedd5p-3));
+    p = v_fma(p, z, v_set(0x1.745c4c5073194p-3));
+    p = v_fma(p, z, v_set(0x1.c71c748a127e6p-3));
+    p = v_fma(p, z, v_set(0x1.24924921e9b4fp-2));
+    p = v_fma(p, z, v_set(0x1.999999999c13cp-2));
+    p = v_fma(p, z, v_set(0x1.555555555554fp-1));
+    return v_fma(v_neg(half), f, s * v_fma(half, f, z * p));
+#endif
+}
+
+/* x = 2^k (1 + f), -1/4 <= f < 1/2, for normal x > 0; k plus an offset of the caller's. */
+INLINE V log_parts(V x, V k_offset, V *f) {
+    const U three_quarters = (U)v_set(0.75), below_one = (U)v_set(1) - three_quarters;
+    U bits = (U)x + below_one;
+    const U mantissa = ((U)i_set(1) << MANTISSA_BITS) - 1;
+    *f = (V)((bits & mantissa) + three_quarters) - v_set(1);
+    return v_from_i((I)(bits >> MANTISSA_BITS)) + (k_offset - v_set(EXPONENT_BIAS));
+}
+
+/* The same for any positive x. */
+INLINE V log_parts_any(V x, V *f) {
+    M subnormal = x < v_set(SMALLEST_NORMAL);
+    V scaled = x * v_set((double)(1ll << MANTISSA_BITS));
+    return log_parts(v_select(subnormal, scaled, x), v_select(subnormal, v_set(-MANTISSA_BITS), v_set(0)), f);
+}
+
+/* k (step + step_rest) + f + tail with one rounding that matters; k step is exact and 0 or not less than f. */
+INLINE V log_whole(V k, V step, V step_rest, V f, V tail) {
+    V sum = v_fma(k, step, f);
+    V rest = v_fma(k, step, v_neg(sum)) + f;
+    return sum + (rest + v_fma(k, step_rest, tail));
+}
+
+/* y where 0 < x < inf, else log's limit towards a logarithm whose sign is that of up: inf at inf, -inf at 0, NaN. */
+INLINE V log_limits(V x, V y, V up) {
+    V limit = v_select(x == v_set(0), v_neg(up), v_set(NAN));
+    limit = v_select(x == v_set(INFINITY), up, limit);
+    return v_select((x > v_set(0)) & (x < v_set(INFINITY)), y, limit);
+}
+
+/* log x, natural */
+INLINE V v_log(V x) {
+    V f, k = log_parts_any(x, &f);
+    return log_limits(x, log_whole(k, v_set(LN2_SHORT), v_set(LN2_SHORT_REST), f, log_tail(f)), v_set(INFINITY));
+}
+
+/* log(1 + x). 1 + x = 2^k (1 + f) has f = 2^-k x + (2^-k - 1), exact wherever it matters. */
+INLINE V v_log1p(V x) {
+    V sum = x + v_set(1), f;
+    V k = log_parts(sum, v_set(0), &f);
+    V scale = power_of_two(v_set(2) - k), quarter = v_set(0.25); /* 2^-k might be subnormal, four times that is not */
+    f = v_fma(scale, x * quarter, v_fma(scale, quarter, v_set(-1)));
+    V y = log_whole(k, v_set(LN2_SHORT), v_set(LN2_SHORT_REST), f, log_tail(f));
+    y = log_limits(sum, y, v_set(INFINITY));
+    return v_select(v_abs(x) < v_set(NEGLIGIBLE), x, y);
+}
+
+/* ---- logarithm to any base ---- */
+
+/* log_b(2^k (1 + f)) = k log_b(2) + log(1 + f) / ln(b); each constant in two parts */
+typedef struct {
+    REAL step, step_rest;   /* log_b(2), short enough that k * step is exact */
+    REAL scale, scale_rest; /* 1 / ln(b) */
+} base_t;
+
+typedef struct {
+    double high, low;
+} double_double;
+
+INLINE double_double dd_sum(double_double a, double_double b) {
+    double high = a.high + b.high, v = high - a.high;
+    double low = (a.high - (high - v)) + (b.high - v) + (a.low + b.low);
+    return (double_double){high + low, (high - (high + low)) + low};
+}
+INLINE double_double dd_product(double_double a, double_double b) {
+    double high = a.high * b.high;
+    double low = fma(a.high, b.high, -high) + (a.high * b.low + a.low * b.high);
+    return (double_double){high + low, (high - (high + low)) + low};
+}
+INLINE double_double dd_quotient(double_double a, double_double b) {
+    double q = a.high / b.high;
+    double_double back = dd_product((double_double){-q, 0}, b), left = dd_sum(a, back);
+    return dd_sum((double_double){q, 0}, (double_double){left.high / b.high, 0});
+}
+/* log2 x for finite x > 0, exact at powers of two: k + 2 atanh(s) / ln(2), s = (m - 1) / (m + 1), |s| <= 1/5 */
+INLINE double_double dd_log2(double x) {
+    int k;
+    double m = frexp(x, &k);
+    if (m < 0.75) m += m, k -= 1;
+    double_double one = {1, 0}, s = dd_quotient((double_double){m - 1, 0}, dd_sum((double_double){m, 0}, one));
+    double_double z = dd_product(s, s), series = {0, 0};
+    for (int j = 47; j > 0; j -= 2) /* 0.04^24 < 2^-111 */
+        series = dd_sum(dd_product(series, z), dd_quotient(one, (double_double){j, 0}));
+    double_double two_log2_e = {0x1.71547652b82fep1, 0x1.777d0ffda0d24p-55};
+    return dd_sum((double_double){k, 0}, dd_product(dd_product(s, series), two_log2_e));
+}
+
+/* For base > 0, base != 1; the double nearest e stands for e. */
+static __attribute__((noinline, unused)) void base_init(base_t *b, double base) {
+    double_double step = {0x1.62e42fefa39efp-1, 0x1.abc9e3b39803fp-56}, scale = {1, 0}; /* ln(2), 1 */
+    if (base != 0x1.5bf0a8b145769p1) {
+        step = dd_quotient((double_double){1, 0}, dd_log2(base));
+        scale = dd_product(step, (double_double){0x1.71547652b82fep0, 0x1.777d0ffda0d24p-56});
+    }
+    uint64_t bits;
+    memcpy(&bits, &step.high, sizeof bits);
+    bits &= ~(uint64_t)0 << (53 - SHORT_BITS);
+    double head;
+    memcpy(&head, &bits, sizeof head);
+    b->step = (REAL)head;
+    b->step_rest = (REAL)((step.high - head) + step.low);
+    b->scale = (REAL)scale.high;
+    b->scale_rest = (REAL)((scale.high - (double)b->scale) + scale.low);
+}
+
+/* log x to base b: exact at powers of two in base 2, v_log's bits in base e. */
+INLINE V v_log_base(V x, const base_t *b) {
+    V f, k = log_parts_any(x, &f), scale = v_set(b->scale), step = v_set(b->step);
+    V part = f * scale, tail = v_fma(f, scale, v_neg(part));
+    tail = v_fma(log_tail(f), scale, v_fma(f, v_set(b->scale_rest), tail));
+    return log_limits(x, log_whole(k, step, v_set(b->step_rest), part, tail), v_copysign(v_set(INFINITY), step));
+}
+
+/* ---- hyperbolic tangent, sigmoid, softplus ---- */
+
+/* tanh x, from h = (e^(-2|x|) - 1) / 2: tanh |x| = -h / (1 + h) */
+INLINE V v_tanh(V x) {
+    V h_rest, h = half_expm1(clamp(v_abs(x) * v_set(-2), EXPM1_SATURATED, 0), &h_rest);
+    V below_rest, below = fast_two_sum(v_set(1), h, &below_rest);
+    V inverse = v_set(1) / below, y = v_neg(h) * inverse;
+    V left = v_fma(v_neg(y), below, v_neg(h)) - v_fma(y, below_rest + h_rest, h_rest); /* of -h - y (1 + h) */
+    return v_copysign(v_fma(left, inverse, y), x);
+}
+
+/* With e = e^-|x|: sigmoid(x) and 1 - sigmoid(x), which are 1 / (1 + e) and e / (1 + e) or the reverse, and
+ * softplus(-|x|) = log(1 + e). Returns e. */
+INLINE V v_sigmoid_softplus(V x, V *sigmoid, V *one_minus_sigmoid, V *softplus_neg_abs) {
+    V e = v_exp(v_neg(v_abs(x)));
+    V rest, sum = fast_two_sum(v_set(1), e, &rest);
+    V inverse = v_set(1) / sum;
+    V left = inverse * (v_fma(v_neg(inverse), sum, v_set(1)) - inverse * rest); /* 1 / (1 + e) - inverse */
+    V large = inverse + left;
+    V product = e * inverse;
+    V small = product + v_fma(e, left, v_fma(e, inverse, v_neg(product)));
+    M positive = x > v_set(0);
+    *sigmoid = v_select(positive, large, small);
+    *one_minus_sigmoid = v_select(positive, small, large);
+
+    M upper = e >= v_set(0.5); /* 1 + e = 2 (1 + (e - 1) / 2) */
+    V half = v_set(0.5), f = v_select(upper, v_fma(half, e, v_neg(half)), e);
+    V k = v_select(upper, v_set(1), v_set(0));
+    *softplus_neg_abs = log_whole(k, v_set(LN2_SHORT), v_set(LN2_SHORT_REST), f, log_tail(f));
+    return e;
+}
+
+/* ---- power ---- */
+
+/* log x as the return value and *rest, for x > 0, to about 11 bits more than REAL has:
+ * log(1 + f) = 2 s + 2/3 s^3 + s^5 p(s^2), s = f / (2 + f), the first two terms in two parts each */
+INLINE V log_two_parts(V x, V *rest) {
+    V f, k = log_parts_any(x, &f);
+    V below_rest, below = fast_two_sum(v_set(2), f, &below_rest);
+    V inverse = v_set(1) / below, s = f * inverse;
+    V s_rest = v_fma(v_neg(s), below_rest, v_fma(v_neg(s), below, f)) * inverse;
+    V z = s * s, z_rest = v_fma(s, s, v_neg(z)) + (s + s) * s_rest;
+    V cube = z * s, cube_rest = v_fma(z, s, v_neg(cube)) + v_fma(z, s_rest, z_rest * s);
+    V third = cube * v_set(TWO_THIRDS);
+    V third_rest = v_fma(cube, v_set(TWO_THIRDS), v_neg(third)) +
+                   v_fma(cube, v_set(TWO_THIRDS_REST), cube_rest * v_set(TWO_THIRDS));
+#ifdef LOSSFN_REAL_F32
+    V p = v_set(0x1.97db62p-3);
+    p = v_fma(p, z, v_set(0x1.c5c0cap-3));
+    p = v_fma(p, z, v_set(0x1.2494fep-2));
+    p = v_fma(p, z, v_set(0x1.999996p-2));
+#else
+    V p = v_set(0x1.0173b791403f9p-3);
+    p = v_fma(p, z, v_set(0x1.dad39cd568702p-4));
+    p = v_fma(p, z, v_set(0x1.1139fd195b734p-3));
+    p = v_fma(p, z, v_set(0x1.3b1299579b2cdp-3));
+    p = v_fma(p, z, v_set(0x1.745d1bc19d987p-3));
+    p = v_fma(p, z, v_set(0x1.c71c71bc7adbap-3));
+    p = v_fma(p, z, v_set(0x1.2492492498d29p-2));
+    p = v_fma(p, z, v_set(0x1.9999999999968p-2));
+#endif
+    V rest_2s, rest_3;
+    V sum = fast_two_sum(fast_two_sum(k * v_set(LN2_SHORT), s + s, &rest_2s), third, &rest_3);
+    V small = v_fma(cube * z, p, third_rest) + (s_rest + s_rest);
+    return fast_two_sum(sum, (rest_2s + rest_3) + v_fma(k, v_set(LN2_SHORT_REST), small), rest);
+}
+
+/* x^y for x >= 0; NaN for x < 0. As in C: x^0 = 1^y = 1, even for NaN. -0 counts as 0. */
+INLINE V v_pow(V x, V y) {
+    V rest, log_x = log_limits(x, log_two_parts(x, &rest), v_set(INFINITY));
+    V product = y * log_x, product_rest = v_fma(y, rest, v_fma(y, log_x, v_neg(product)));
+    V bounded = clamp(product, EXP_UNDERFLOW, EXP_OVERFLOW);
+    V r, tail, n = exp_parts(bounded, v_select(bounded == product, product_rest, v_set(0)), &r, &tail);
+    M one = (x == v_set(1)) | (y == v_set(0));
+    return v_select(one, v_set(1), exp_whole(n, r, tail));
+}
+
+/* ---- single values, for set-up code ---- */
+
+#ifdef LOSSFN_REAL_F64
+INLINE double s_exp(double x) { return v_exp(v_set(x))[0]; }
+INLINE double s_expm1(double x) { return v_expm1(v_set(x))[0]; }
+INLINE double s_log(double x) { return v_log(v_set(x))[0]; }
+INLINE double s_log1p(double x) { return v_log1p(v_set(x))[0]; }
+INLINE double s_tanh(double x) { return v_tanh(v_set(x))[0]; }
+INLINE double s_pow(double x, double y) { return v_pow(v_set(x), v_set(y))[0]; }
+#endif
+
+#endif

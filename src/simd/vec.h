@@ -1,0 +1,195 @@
+/* The vector type and its operations, for one dtype and one instruction set.
+ *
+ * A translation unit defines, before including this header, one of
+ *     LOSSFN_REAL_F32      LOSSFN_REAL_F64
+ * and one of
+ *     LOSSFN_ISA_BASELINE  SSE2, or 16-byte vectors of the compiler where there is no SSE2
+ *     LOSSFN_ISA_AVX2      AVX2 and FMA
+ *     LOSSFN_ISA_AVX512    AVX-512 F, DQ, BW and VL
+ *     LOSSFN_ISA_NEON      AArch64
+ * and is compiled for that set with -ffp-contract=off. Every operation gives the same bits on every set, up to
+ * the sign and payload of NaN.
+ *
+ *     V   vector of REAL, native width          + - * / and comparisons come from the language
+ *     M   mask: what comparing two V yields     lanes are 0 or -1
+ *     I   signed integers as wide as REAL       the same type as M
+ *     D   vector of double, native width        DPARTS of them hold one V
+ *     L   signed 64-bit integers                D's counterpart of I
+ *
+ * Vectors are native width, never wider; select is and/or, because C has no ?: on vectors. */
+#ifndef LOSSFN_SIMD_VEC_H
+#define LOSSFN_SIMD_VEC_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(LOSSFN_REAL_F32) + defined(LOSSFN_REAL_F64) != 1
+#error "define exactly one of LOSSFN_REAL_F32 and LOSSFN_REAL_F64"
+#endif
+#if defined(LOSSFN_ISA_BASELINE) + defined(LOSSFN_ISA_AVX2) + defined(LOSSFN_ISA_AVX512) +                     \
+        defined(LOSSFN_ISA_NEON) !=                                                                            \
+    1
+#error "define exactly one LOSSFN_ISA_*"
+#endif
+
+#if defined(LOSSFN_ISA_AVX512)
+#define VECTOR_BYTES 64
+#elif defined(LOSSFN_ISA_AVX2)
+#define VECTOR_BYTES 32
+#else
+#define VECTOR_BYTES 16
+#endif
+
+#define INLINE static inline __attribute__((always_inline, unused))
+
+typedef float f32v __attribute__((vector_size(VECTOR_BYTES)));
+typedef double f64v __attribute__((vector_size(VECTOR_BYTES)));
+typedef int32_t i32v __attribute__((vector_size(VECTOR_BYTES))); /* also what comparing f32v gives */
+typedef int64_t i64v __attribute__((vector_size(VECTOR_BYTES)));
+typedef uint32_t u32v __attribute__((vector_size(VECTOR_BYTES)));
+typedef uint64_t u64v __attribute__((vector_size(VECTOR_BYTES)));
+
+/* What differs between instruction sets: fma, sqrt, round (to nearest even), mask bits, integral value to
+ * integer, the lower and upper half widened, two halves narrowed. */
+#if defined(LOSSFN_ISA_AVX512)
+#include "isa_avx512.h"
+#elif defined(LOSSFN_ISA_AVX2)
+#include "isa_avx2.h"
+#elif defined(LOSSFN_ISA_NEON)
+#include "isa_neon.h"
+#else
+#include "isa_baseline.h"
+#endif
+
+typedef f64v D;
+typedef i64v L;
+#define DLANES (VECTOR_BYTES / 8)
+
+#ifdef LOSSFN_REAL_F32
+typedef float REAL;
+typedef f32v V;
+typedef i32v M, I;
+typedef u32v U; /* I unsigned, for shifts */
+#define MANTISSA_BITS 23
+#define EXPONENT_BIAS 127
+#define LANES      (VECTOR_BYTES / 4)
+#define DPARTS     2
+#define ISA_OP(op) f32_##op
+#else
+typedef double REAL;
+typedef f64v V;
+typedef i64v M, I;
+typedef u64v U;
+#define MANTISSA_BITS 52
+#define EXPONENT_BIAS 1023
+#define LANES      DLANES
+#define DPARTS     1
+#define ISA_OP(op) f64_##op
+#endif
+
+/* ---- loading, storing, bits ---- */
+
+INLINE V v_load(const REAL *p) {
+    V x;
+    memcpy(&x, p, sizeof x);
+    return x;
+}
+INLINE void v_store(REAL *p, V x) { memcpy(p, &x, sizeof x); }
+INLINE V v_set(double s) { return (REAL)s - (V){0}; } /* s - 0 is s, also for -0 */
+INLINE I v_as_i(V x) { return (I)x; }
+INLINE V i_as_v(I i) { return (V)i; }
+
+/* ---- masks and integers ---- */
+
+INLINE M m_and(M a, M b) { return a & b; }
+INLINE M m_or(M a, M b) { return a | b; }
+INLINE M m_not(M a) { return ~a; }
+INLINE M m_andnot(M a, M b) { return a & ~b; } /* a and not b */
+INLINE M m_none(void) { return (M){0}; }
+INLINE uint32_t m_bits(M m) { return ISA_OP(bits)(m); } /* bit i is lane i */
+INLINE int m_any(M m) { return m_bits(m) != 0; }
+INLINE int m_all(M m) { return m_bits(m) == (1u << LANES) - 1; }
+
+INLINE I i_set(int s) { return (I){0} + s; }
+INLINE I i_select(M m, I a, I b) { return (m & a) | (~m & b); } /* a where m */
+INLINE I i_iota(void) {
+#if VECTOR_BYTES == 64 && defined(LOSSFN_REAL_F32)
+    return (I){0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+#elif VECTOR_BYTES == 64 || (VECTOR_BYTES == 32 && defined(LOSSFN_REAL_F32))
+    return (I){0, 1, 2, 3, 4, 5, 6, 7};
+#elif VECTOR_BYTES == 32 || defined(LOSSFN_REAL_F32)
+    return (I){0, 1, 2, 3};
+#else
+    return (I){0, 1};
+#endif
+}
+
+/* ---- arithmetic ---- */
+
+INLINE V v_select(M m, V a, V b) { return (V)((m & (M)a) | (~m & (M)b)); } /* a where m */
+INLINE M v_sign_bit(void) { return (M)v_set(-0.0); }
+INLINE V v_abs(V x) { return (V)((M)x & ~v_sign_bit()); }
+INLINE V v_neg(V x) { return (V)((M)x ^ v_sign_bit()); }
+INLINE V v_copysign(V mag, V sgn) { return v_select(v_sign_bit(), sgn, mag); }
+INLINE V v_fma(V a, V b, V c) { return ISA_OP(fma)(a, b, c); } /* a b + c, rounded once */
+INLINE V v_sqrt(V x) { return ISA_OP(sqrt)(x); }
+INLINE V v_round(V x) { return ISA_OP(round)(x); } /* to nearest, ties to even; keeps the sign of zero */
+INLINE V v_floor(V x) {
+    V r = v_round(x);
+    return r - v_select(r > x, v_set(1), v_set(0));
+}
+INLINE M v_isnan(V x) { return x != x; }
+INLINE M v_isfinite(V x) { return v_abs(x) < v_set(INFINITY); }
+/* NaN if either is NaN; of two zeros the second. */
+INLINE V v_min(V a, V b) { return v_select((a < b) | v_isnan(a), a, b); }
+INLINE V v_max(V a, V b) { return v_select((a > b) | v_isnan(a), a, b); }
+
+/* ---- between integers and reals ----
+ * Integral values with |x| < 2^31 (f32), 2^51 (f64); anything else gives some integer. */
+
+INLINE I v_to_i(V x) { return ISA_OP(to_int)(x); }
+INLINE V v_from_i(I i) { return ISA_OP(from_int)(i); }
+
+/* x 2^n, rounded once, for integral n: |n| <= 252 (f32), 2044 (f64). */
+INLINE V v_ldexp(V x, V n) {
+#ifdef LOSSFN_ISA_AVX512
+    return ISA_OP(ldexp)(x, n);
+#else /* by two powers of two, only the second product can be inexact */
+    U biases = (U)v_to_i(n) + 2 * EXPONENT_BIAS, first = biases >> 1;
+    return x * (V)(first << MANTISSA_BITS) * (V)((biases - first) << MANTISSA_BITS);
+#endif
+}
+
+/* ---- double ---- */
+
+INLINE D d_set(double s) { return s - (D){0}; }
+INLINE D d_load(const double *p) {
+    D x;
+    memcpy(&x, p, sizeof x);
+    return x;
+}
+INLINE void d_store(double *p, D x) { memcpy(p, &x, sizeof x); }
+INLINE L d_as_l(D x) { return (L)x; }
+INLINE D l_as_d(L i) { return (D)i; }
+INLINE D d_select(L m, D a, D b) { return (D)((m & (L)a) | (~m & (L)b)); }
+INLINE D d_fma(D a, D b, D c) { return f64_fma(a, b, c); }
+
+/* Lane order is kept: out[0] holds lanes 0 to DLANES - 1. */
+INLINE void v_widen(V x, D out[DPARTS]) {
+#ifdef LOSSFN_REAL_F32
+    out[0] = f32_widen_low(x);
+    out[1] = f32_widen_high(x);
+#else
+    out[0] = x;
+#endif
+}
+INLINE V v_narrow(const D in[DPARTS]) {
+#ifdef LOSSFN_REAL_F32
+    return f32_narrow(in[0], in[1]);
+#else
+    return in[0];
+#endif
+}
+
+#endif
