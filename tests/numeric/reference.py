@@ -542,7 +542,7 @@ def finite(entry: Loss, inputs: dict[str, Any], params: dict[str, Any]) -> Evalu
 def evaluate(name: str, inputs: Sequence[Any], params: dict[str, Any] | None = None) -> Evaluated:
     """Value, gradients and Hessian of one unit. inputs: exact numbers, or lists of them, or an int label.
 
-    NaN anywhere gives NaN everywhere. At infinite inputs the result is the limit, found from 1e400 and 1e4000 (which
+    NaN anywhere gives NaN everywhere. At infinite inputs the result is the limit, found from 1e400 and 1e1000 (which
     are infinite to any dtype here); what differs between these grows without bound.
     """
     entry = LOSSES[name]
@@ -565,7 +565,7 @@ def evaluate(name: str, inputs: Sequence[Any], params: dict[str, Any] | None = N
     near = at(400)
     if not any(n != "alpha" and mp.isinf(x) for n, x in flat):
         return near
-    far = at(4000)
+    far = at(1000)
 
     def limit(a: Any, b: Any) -> Any:
         if isinstance(a, list):
