@@ -676,7 +676,9 @@ static void survey_rows(const lossfn__plan_t *plan, int64_t begin, int64_t end, 
                 }
                 total = weight * (REAL)mass;
             }
-            lossfn__exact_add(&survey->weights[k], (double)total);
+            /* in a sum with a loss of elements, each element of the row has the row's weight */
+            int64_t each = term->definition->unit == LOSSFN_UNIT_ELEMENT ? plan->cols : 1;
+            lossfn__exact_add_multiple(&survey->weights[k], (double)total, (uint64_t)each);
             const double *mask = term->class_mask >= 0 ? term->values[term->class_mask].list : NULL;
             if (mask && plan->has_labels && label >= 0 && label < plan->cols && mask[label] == 0 && survey->bad_label < 0) {
                 survey->bad_label = row;

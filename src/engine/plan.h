@@ -38,6 +38,9 @@ typedef struct {
     int64_t strides[8];
 } lossfn__layout_t;
 
+/* Rows of up to this many classes are staged whole; a user's kernel over longer ones needs scratch. */
+enum { LOSSFN__STAGED_CLASSES = 64 };
+
 /* Which derivatives a kernel is asked for. */
 enum { LOSSFN__WANT_VALUE, LOSSFN__WANT_GRAD, LOSSFN__WANT_HESS, LOSSFN__WANT_ALL, LOSSFN__WANTS };
 
@@ -116,8 +119,11 @@ struct lossfn_call {
 lossfn_status_t lossfn__call_user(lossfn_status_t (*kernel)(const lossfn_block_t *), const lossfn_block_t *block);
 /* Registered with a user-made loss. */
 void *lossfn__user_data(const lossfn__definition_t *definition);
-/* One number, rounded once to a floating dtype. */
+/* A kernel's status if it is a failure that the library has, else LOSSFN_ERROR_CALLBACK. */
+lossfn_status_t lossfn__known_failure(lossfn_status_t status);
+/* One number, rounded once to a floating dtype; one number of any dtype. */
 void lossfn__store_double(void *to, int32_t dtype, double x);
+void lossfn__load_double(const void *from, int32_t dtype, double *x);
 
 /* The offset of leading index i in a view, in elements. */
 static inline int64_t lossfn__view_offset(const lossfn__view_t *view, int64_t i) {

@@ -10,6 +10,10 @@ INLINE f32v f32_sqrt(f32v x) { return _mm256_sqrt_ps(x); }
 INLINE f64v f64_sqrt(f64v x) { return _mm256_sqrt_pd(x); }
 INLINE f32v f32_round(f32v x) { return _mm256_round_ps(x, NEAREST); }
 INLINE f64v f64_round(f64v x) { return _mm256_round_pd(x, NEAREST); }
+INLINE f32v f32_lesser(f32v a, f32v b) { return _mm256_min_ps(a, b); }
+INLINE f64v f64_lesser(f64v a, f64v b) { return _mm256_min_pd(a, b); }
+INLINE f32v f32_greater(f32v a, f32v b) { return _mm256_max_ps(a, b); }
+INLINE f64v f64_greater(f64v a, f64v b) { return _mm256_max_pd(a, b); }
 INLINE uint32_t f32_bits(i32v m) { return (uint32_t)_mm256_movemask_ps((__m256)m); }
 INLINE uint32_t f64_bits(i64v m) { return (uint32_t)_mm256_movemask_pd((__m256d)m); }
 INLINE i32v f32_to_int(f32v x) { return (i32v)_mm256_cvtps_epi32(x); }

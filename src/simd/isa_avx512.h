@@ -9,6 +9,10 @@ INLINE f32v f32_sqrt(f32v x) { return _mm512_sqrt_ps(x); }
 INLINE f64v f64_sqrt(f64v x) { return _mm512_sqrt_pd(x); }
 INLINE f32v f32_round(f32v x) { return _mm512_roundscale_ps(x, NEAREST); }
 INLINE f64v f64_round(f64v x) { return _mm512_roundscale_pd(x, NEAREST); }
+INLINE f32v f32_lesser(f32v a, f32v b) { return _mm512_min_ps(a, b); }
+INLINE f64v f64_lesser(f64v a, f64v b) { return _mm512_min_pd(a, b); }
+INLINE f32v f32_greater(f32v a, f32v b) { return _mm512_max_ps(a, b); }
+INLINE f64v f64_greater(f64v a, f64v b) { return _mm512_max_pd(a, b); }
 INLINE uint32_t f32_bits(i32v m) { return _mm512_movepi32_mask((__m512i)m); }
 INLINE uint32_t f64_bits(i64v m) { return _mm512_movepi64_mask((__m512i)m); }
 INLINE i32v f32_to_int(f32v x) { return (i32v)_mm512_cvtps_epi32(x); }

@@ -1,2 +1,431 @@
-#include "simd/math.h"
-INLINE V v_lgamma1p(V y){return y;}
+/* Special functions of single losses: ln Gamma (Poisson), and Barron's general robust loss and distribution
+ * (J. T. Barron, A General and Adaptive Robust Loss Function, CVPR 2019).
+ *
+ * All is computed on vectors of double, for f32 as well, and rounded once at the end. Where an exponential
+ * would amplify the error of its argument, numbers are pairs: an unevaluated sum hi + lo of doubles (T. J.
+ * Dekker, 1971).
+ *
+ * Bounds in ulp, measured by tests/unit/simd/test_special.c:       f32      f64
+ *     v_lgamma1p                                                   0.51     1
+ *     v_barron: rho, W, curvature                                  0.51     1
+ *     v_barron: d rho/d alpha                                      0.51     8
+ *     v_barron_log_partition: value                                0.51     1.5
+ *     v_barron_log_partition: derivative                           0.51     4 */
+#ifndef LOSSFN_SIMD_SPECIAL_H
+#define LOSSFN_SIMD_SPECIAL_H
+
+#include "vec.h"
+#include "barron_table.h"
+#include "lgamma_table.h"
+
+/* ---- double ---- */
+
+INLINE D d_abs(D x) { return (D)((L)x & ~(L)d_set(-0.0)); }
+INLINE D d_at_least(D x, double low) { return d_select(x < d_set(low), d_set(low), x); }
+INLINE D d_at_most(D x, double high) { return d_select(x > d_set(high), d_set(high), x); }
+INLINE D d_between(D x, double low, double high) { return d_at_most(d_at_least(x, low), high); }
+INLINE D d_round(D x) { return f64_round(x); }
+
+/* 2^n, n integral in [-1022, 1023] */
+INLINE D d_power_of_two(D n) { return (D)((f64_to_int(n) + 1023) << 52); }
+
+/* x 2^n, n integral; rounded once unless |x| < 2^-22 */
+INLINE D d_scale(D x, D n) {
+    n = d_between(n, -2000, 2000);
+    D half = d_between(n, -1000, 1000);
+    return x * d_power_of_two(half) * d_power_of_two(n - half);
+}
+
+/* The k for which 2^k is the power below x, and x/2^k in [1, 2); x > 0 finite. */
+INLINE D d_split(D x, D *mantissa) {
+    L subnormal = x < d_set(0x1p-1022);
+    x = d_select(subnormal, x * d_set(0x1p64), x);
+    L bits = (L)x;
+    *mantissa = (D)((bits & 0xfffffffffffff) | (int64_t)0x3ff0000000000000);
+    D k = f64_from_int((L)((u64v)bits >> 52) - 1023);
+    return d_select(subnormal, k - 64, k);
+}
+
+/* c[0] + c[1] x + ... */
+#define D_POLYNOMIAL(x, c) d_polynomial(x, c, (int)(sizeof(c) / sizeof *(c)))
+INLINE D d_polynomial(D x, const double *c, int count) {
+    D y = d_set(c[count - 1]);
+    for (int k = count - 2; k >= 0; k--) y = d_fma(y, x, d_set(c[k]));
+    return y;
+}
+
+/* ---- pairs ---- */
+
+typedef struct {
+    D hi, lo;
+} pair;
+
+INLINE pair pair_of(D hi, D lo) { return (pair){hi, lo}; }
+INLINE pair two_sum(D a, D b) { /* exact */
+    D s = a + b, t = s - a;
+    return pair_of(s, (a - (s - t)) + (b - t));
+}
+INLINE pair quick_two_sum(D a, D b) { /* exact if |a| >= |b| or a = 0 */
+    D s = a + b;
+    return pair_of(s, b - (s - a));
+}
+INLINE pair two_product(D a, D b) { /* exact */
+    D p = a * b;
+    return pair_of(p, d_fma(a, b, -p));
+}
+INLINE pair pair_sum(pair a, pair b) {
+    pair s = two_sum(a.hi, b.hi);
+    return quick_two_sum(s.hi, s.lo + (a.lo + b.lo));
+}
+INLINE pair pair_product(pair a, pair b) {
+    pair p = two_product(a.hi, b.hi);
+    return quick_two_sum(p.hi, d_fma(a.hi, b.lo, d_fma(a.lo, b.hi, p.lo)));
+}
+INLINE pair pair_quotient(pair a, pair b) {
+    D q = a.hi / b.hi;
+    D rest = d_fma(-q, b.hi, a.hi) + d_fma(-q, b.lo, a.lo);
+    return quick_two_sum(q, rest / b.hi);
+}
+INLINE pair pair_times(pair a, D factor) { return pair_of(a.hi * factor, a.lo * factor); } /* by a power of 2 */
+
+/* ln(2^k (1 + f)), f in [-0.3, 0.42]: relative error 2^-63. With z = f/(2 + f), w = z^2,
+ * ln(1 + f) = 2 atanh z = 2 z (1 + w/3 + w^2 (1/5 + w/7 + ...)); w^2/5 < 2^-12, so there double is enough. */
+INLINE pair pair_log(D k, pair f) {
+    static const double c[] = {1. / 5,  1. / 7,  1. / 9,  1. / 11, 1. / 13, 1. / 15,
+                               1. / 17, 1. / 19, 1. / 21, 1. / 23, 1. / 25};
+    const D zero = d_set(0);
+    pair z = pair_quotient(f, pair_sum(pair_of(d_set(2), zero), f));
+    pair w = pair_product(z, z);
+    pair third = pair_product(w, pair_of(d_set(0x1.5555555555555p-2), d_set(0x1.5555555555555p-56)));
+    pair sum = quick_two_sum(third.hi, w.hi * w.hi * D_POLYNOMIAL(w.hi, c));
+    sum.lo += third.lo;
+    z = pair_times(z, d_set(2));
+    pair ln2 = two_product(k, d_set(0x1.62e42fefa39efp-1)); /* k ln 2 */
+    ln2.lo = d_fma(k, d_set(0x1.abc9e3b39803fp-56), ln2.lo);
+    return pair_sum(ln2, pair_sum(z, pair_product(z, sum)));
+}
+
+/* ln x, x > 0 finite */
+INLINE pair pair_log_of(D x) {
+    D m, k = d_split(x, &m);
+    L upper = m > d_set(0x1.6a09e667f3bcdp+0); /* sqrt 2 */
+    m = d_select(upper, m / 2, m);
+    return pair_log(d_select(upper, k + 1, k), pair_of(m - 1, d_set(0)));
+}
+
+/* exp t = 2^n (1 + e), |e| < 0.42, for |t| < 3000 (beyond, as at 3000); also small e have full relative
+ * accuracy. */
+INLINE D pair_exp(pair t, pair *e) {
+    static const double c[] = {1. / 2,         1. / 6,          1. / 24,         1. / 120,     1. / 720,
+                               1. / 5040,      1. / 40320,      1. / 362880,     1. / 3628800, 1. / 39916800,
+                               1. / 479001600, 1. / 6227020800, 1. / 87178291200};
+    D x = d_between(t.hi, -3000, 3000);
+    D rest = d_select(x == t.hi, t.lo, d_set(0));
+    D n = d_round(x * d_set(0x1.71547652b82fep+0));
+    D head = d_fma(-n, d_set(0x1.62e42fefa38p-1), x); /* ln 2 to 41 bits: exact */
+    pair r = two_sum(head, -n * d_set(0x1.ef35793c7673p-45));
+    r = two_sum(r.hi, r.lo + rest); /* now r.lo is below 2^-54, and exp(r.lo) near enough to 1 + r.lo */
+    *e = quick_two_sum(r.hi, d_fma(r.hi * r.hi, D_POLYNOMIAL(r.hi, c), d_fma(r.hi, r.lo, r.lo)));
+    return n;
+}
+
+/* For t = n ln 2 + ..., the mantissas of exp t and exp t - 1 in units of 2^max(n, 0), which never overflow. */
+INLINE D unit_exponent(D n) { return d_at_least(n, 0); }
+INLINE pair unit_exp(D n, pair e) {
+    return pair_times(pair_sum(pair_of(d_set(1), d_set(0)), e), d_power_of_two(d_between(n, -1000, 0)));
+}
+INLINE pair unit_expm1(D n, pair e) {
+    D a = d_power_of_two(d_between(n, -1000, 0)), b = d_power_of_two(d_between(-n, -1000, 0));
+    return pair_sum(two_sum(a, -b), pair_times(e, a));
+}
+
+/* ---- ln Gamma(1 + y) ---- */
+
+INLINE D d_lgamma1p(D y) {
+    const D zero = d_set(0), one = d_set(1);
+    L stirling = y >= d_set(2), upper = y >= one;
+    /* one polynomial, its coefficients chosen by piece */
+    D x = d_select(stirling, one / y, y);
+    D middle = d_select(upper, d_set(lgamma_middle[1]), d_set(lgamma_middle[0]));
+    D scale = d_select(upper, d_set(lgamma_scale[1]), d_set(lgamma_scale[0]));
+    middle = d_select(stirling, d_set(lgamma_middle[2]), middle);
+    scale = d_select(stirling, d_set(lgamma_scale[2]), scale);
+    D z = (x - middle) * scale, p = zero;
+    for (int k = LGAMMA_DEGREE; k > 0; k--) {
+        const double *row = lgamma_coefficient[k];
+        D c = d_select(stirling, d_set(row[2]), d_select(upper, d_set(row[1]), d_set(row[0])));
+        p = d_fma(p, z, c);
+    }
+    const double *row = lgamma_coefficient[0], *low = lgamma_constant_low;
+    D top = d_select(stirling, d_set(row[2]), d_select(upper, d_set(row[1]), d_set(row[0])));
+    D rest = d_select(stirling, d_set(low[2]), d_select(upper, d_set(low[1]), d_set(low[0])));
+    pair value = quick_two_sum(top, p * z);
+    value.lo += rest;
+
+    /* [0, 2]: y (y - 1) R */
+    pair near = pair_product(pair_product(pair_of(y, zero), two_sum(y, -one)), value);
+    D below = near.hi + near.lo;
+
+    /* [2, inf]: (y + 1/2)(ln y - 1) + (1 + ln(2 pi))/2 + mu/y; the first product overflows only if the whole
+     * does */
+    D safe = d_select(stirling & (y < d_set(INFINITY)), y, d_set(2));
+    pair log = pair_sum(pair_log_of(safe), pair_of(-one, zero));
+    pair main = pair_product(two_sum(safe, d_set(0.5)), log);
+    pair small =
+        pair_sum(pair_of(d_set(lgamma_constant[0]), d_set(lgamma_constant[1])), pair_of(value.hi / safe, zero));
+    pair sum = pair_sum(main, small);
+    L beyond = (y >= d_set(INFINITY)) | (safe * log.hi >= d_set(INFINITY));
+    D above = d_select(beyond, d_set(INFINITY), sum.hi + sum.lo);
+
+    D result = d_select(stirling, above, below);
+    return d_select(y >= zero, result, d_set(NAN));
+}
+
+/* ln Gamma(1 + y), y >= 0: 0 at 0 and 1, inf at inf; NaN elsewhere */
+INLINE V v_lgamma1p(V y) {
+    D x[DPARTS];
+    v_widen(y, x);
+    for (int i = 0; i < DPARTS; i++) x[i] = d_lgamma1p(x[i]);
+    return v_narrow(x);
+}
+
+/* ---- Barron's loss ----
+ *
+ *     rho(r, alpha) = (b/alpha) ((1 + q)^(alpha/2) - 1),   q = r^2/b,   b = |alpha - 2|
+ *
+ * With u = ln(1 + q), t = (alpha/2) u and a = alpha - 2:
+ *     rho       = (b/alpha)(exp t - 1)
+ *     W         = d rho/d(r^2/2) = exp(a u/2)
+ *     curvature = d^2 rho/dr^2   = W (1 + (alpha - 1) q)/(1 + q)
+ *     d rho/d alpha = (b/4) J,     J = integral over v from 0 to u of exp(v alpha/2)(v - 1 + exp -v)
+ * All in terms of pairs, and of mantissas with an exponent apart, because for alpha near 2 exp t overflows long
+ * before b exp t does, and r^2 long before r^alpha.
+ *
+ * alpha = 0: rho is continuous there, and 2^-66 gives the same value. alpha = +-inf: the same with +-2^400.
+ * alpha = 2: r^2/2; d rho/d alpha is infinite there on both sides, and +inf is what it returns (0 for r = 0).
+ */
+
+#define BARRON_LEAST    0x1p-66
+#define BARRON_GREATEST 0x1p400
+
+/* d rho/d alpha in the unit of unit_exp.
+ *   b, u, t   as above;  tw = t - u;  phi = u - 1 + exp -u = u - p, p = q/(1 + q)
+ *   et        exp t;  Ew = (exp tw - 1)/tw;  both in that unit */
+INLINE D d_barron_dalpha(D b, D u, D t, D phi, D p, D et, D Ew) {
+    /* For |t| <= 2, moments m_k = exp(-t) (1/k!) integral over x in [0, 1] of x^k exp(t x), by the recurrence
+     * m_(k-1) = 1/k! - t m_k, which damps errors downwards; and sum = m_2 - u m_3 + u^2 m_4 - ... */
+    static const double inverse_factorial[] = {
+        1.,
+        1.,
+        1. / 2.,
+        1. / 6.,
+        1. / 24.,
+        1. / 120.,
+        1. / 720.,
+        1. / 5040.,
+        1. / 40320.,
+        1. / 362880.,
+        1. / 3628800.,
+        1. / 39916800.,
+        1. / 479001600.,
+        1. / 6227020800.,
+        1. / 87178291200.,
+        1. / 1307674368000.,
+        1. / 20922789888000.,
+        1. / 355687428096000.,
+        1. / 6402373705728000.,
+        1. / 121645100408832000.,
+        1. / 2432902008176640000.,
+        1. / 51090942171709440000.,
+        1. / 1124000727777607680000.,
+        1. / 25852016738884976640000.,
+        1. / 620448401733239439360000.,
+        1. / 15511210043330985984000000.,
+    };
+    const D two = d_set(2), zero = d_set(0);
+    L slow = d_abs(t) <= two, near = u <= two;
+    D ts = d_select(slow, t, zero), us = d_select(near, u, zero);
+    D m = d_set(inverse_factorial[25] / 26), sum = zero;
+    for (int k = 25; k >= 3; k--) {
+        sum = d_fma(-us, sum, m); /* m is m_k */
+        m = d_fma(-ts, m, d_set(inverse_factorial[k]));
+    }
+    sum = d_fma(-us, sum, m); /* from m_2 on */
+    D m1 = d_fma(-ts, m, d_set(0.5)), m0 = d_fma(-ts, m1, d_set(1));
+    D series = u * u * (et * sum);
+    /* |t| <= 2, u > 2: the integral's terms as they stand */
+    D closed = d_fma(u, et * m1, Ew - et * m0);
+    /* |t| > 2: by parts twice, which leaves terms of the order of J */
+    D x = u / t;
+    D parts = d_fma(et, d_fma(-x, p, phi) / t, x * x * Ew);
+    return b / 4 * u * d_select(slow, d_select(near, series, closed), parts);
+}
+
+INLINE void d_barron(D r, D r_low, D alpha, D *rho, D *w, D *curvature, D *dalpha) {
+    const D zero = d_set(0), one = d_set(1), inf = d_set(INFINITY);
+    r = d_abs(r);
+    D size = d_abs(alpha);
+    L at_two = alpha == d_set(2), unbounded = r == inf;
+    D bounded = d_select(unbounded, d_set(0x1.fffffffffffffp1023), r);
+    D al = d_select(size > d_set(BARRON_GREATEST),
+                    d_select(alpha < zero, d_set(-BARRON_GREATEST), d_set(BARRON_GREATEST)),
+                    d_select(size < d_set(BARRON_LEAST), d_set(BARRON_LEAST), alpha));
+    pair a = two_sum(al, d_set(-2));
+    L below = a.hi < zero;
+    pair b = pair_of(d_select(below, -a.hi, a.hi), d_select(below, -a.lo, a.lo));
+    b.hi = d_select(at_two, one, b.hi); /* any value: alpha = 2 is put right at the end */
+
+    /* q = Q 2^E; |r_low / r| is at most about 2^-53, or r_low is 0 */
+    D mr, mb, er = d_split(bounded, &mr), eb = d_split(b.hi, &mb);
+    mr = d_select(r == zero, zero, mr);
+    D relative = d_select((r == zero) | unbounded | (r_low == zero), zero, r_low / bounded);
+    pair square = two_product(mr, mr);
+    square.lo = d_fma(square.hi, 2 * relative, square.lo);
+    pair Q = pair_quotient(square, pair_of(mb, b.lo * d_power_of_two(-eb)));
+    D E = 2 * er - eb;
+
+    /* 1 + q = 2^k (1 + f), g = q/2^k */
+    D E60 = d_between(E, -1000, 60), m1q, k = d_split(d_fma(Q.hi, d_power_of_two(E60), one), &m1q);
+    k = d_select(m1q > d_set(0x1.6a09e667f3bcdp+0), k + 1, k);
+    k = d_select(E > d_set(60), k + (E - 60), k);
+    D shrink = d_power_of_two(d_between(-k, -1000, 0));
+    pair g = pair_times(Q, d_power_of_two(d_between(E - k, -1000, 1000)));
+    pair f = pair_sum(g, quick_two_sum(-one, shrink));
+    pair u = pair_log(k, f);
+    pair t = pair_product(pair_of(al / 2, zero), u);
+    pair tw = pair_product(pair_times(a, d_set(0.5)), u);
+
+    pair e, ew;
+    D n = pair_exp(t, &e), nw = pair_exp(tw, &ew);
+
+    D half_square = r / 2 * r;
+    L invalid = (r != r) | (alpha != alpha);
+    D nan = r + alpha;
+    if (rho) {
+        pair x = pair_product(unit_expm1(n, e), b);
+        x = pair_quotient(x, pair_of(al, zero));
+        D value = d_scale(x.hi + x.lo, unit_exponent(n));
+        /* so small that rho is r^2/2 whatever alpha: no underflow on the way */
+        L small = (d_abs(t.hi) < d_set(0x1p-60)) & (u.hi < d_set(0x1p-60));
+        value = d_select(at_two | small, half_square, value);
+        value = d_select(unbounded, d_select(alpha < zero, one + 2 / size, inf), value);
+        *rho = d_select(invalid, nan, value);
+    }
+    L above = alpha > d_set(2);
+    D far = d_select(above, inf, d_select(at_two, one, zero)); /* W and curvature at r = inf */
+    if (w) {
+        pair x = pair_sum(pair_of(one, zero), ew);
+        D value = d_scale(x.hi + x.lo, nw);
+        value = d_select(unbounded, far, d_select(at_two, one, value));
+        *w = d_select(invalid, nan, value);
+    }
+    pair one_f = pair_sum(pair_of(one, zero), f);
+    if (curvature) {
+        pair factor =
+            two_sum(al, d_select(size > d_set(BARRON_GREATEST), d_set(-2), -one)); /* at infinity +-b */
+        pair x = pair_sum(pair_of(shrink, zero), pair_product(factor, g));
+        x = pair_product(pair_quotient(x, one_f), pair_sum(pair_of(one, zero), ew));
+        D value = d_scale(x.hi + x.lo, nw);
+        value = d_select(unbounded, far, d_select(at_two, one, value));
+        *curvature = d_select(invalid, nan, value);
+    }
+    if (dalpha) {
+        static const double c[] = {1. / 2,   -1. / 6,    1. / 24,    -1. / 120,
+                                   1. / 720, -1. / 5040, 1. / 40320, -1. / 362880};
+        pair p = pair_quotient(g, one_f), et = unit_exp(n, e), em = unit_expm1(nw, ew);
+        pair phi = pair_sum(u, pair_of(-p.hi, -p.lo));
+        D phi_small = u.hi * u.hi * D_POLYNOMIAL(u.hi, c);
+        D unit = unit_exponent(n);
+        D Ew = d_select(d_abs(tw.hi) < d_set(0x1p-60), one, em.hi / d_select(tw.hi == zero, one, tw.hi));
+        Ew *= d_power_of_two(d_between(unit_exponent(nw) - unit, -1000, 0));
+        D value = d_barron_dalpha(b.hi, u.hi, t.hi, d_select(u.hi < d_set(0x1p-6), phi_small, phi.hi), p.hi,
+                                  et.hi, Ew);
+        D decay = d_select(size > d_set(BARRON_GREATEST), d_set(BARRON_GREATEST) / size, one);
+        value = d_scale(value * decay * decay, unit);
+        value = d_select(unbounded,
+                         d_select(alpha < zero, 2 / (size * size), d_select(alpha == inf, zero, inf)), value);
+        value = d_select(at_two, d_select(r == zero, zero, inf), value);
+        *dalpha = d_select(invalid, nan, value);
+    }
+}
+
+/* The residual is r + r_low: r = x/c, and r_low what the division lost, fma(-r, c, x)/c, or 0. The exponentials
+ * amplify relative errors of r by up to r^2 (alpha = inf), so that it can matter. Nothing overflows on the way:
+ * r^2 may. The sign of r is ignored. Outputs not wanted are null.
+ *     gradient in x: (r/c) W    second derivative in x: curvature/c^2 */
+INLINE void v_barron(V r, V r_low, V alpha, V *rho, V *w, V *curvature, V *dalpha) {
+    D R[DPARTS], low[DPARTS], al[DPARTS], out[4][DPARTS];
+    v_widen(r, R);
+    v_widen(r_low, low);
+    v_widen(alpha, al);
+    for (int i = 0; i < DPARTS; i++)
+        d_barron(R[i], low[i], al[i], rho ? &out[0][i] : 0, w ? &out[1][i] : 0, curvature ? &out[2][i] : 0,
+                 dalpha ? &out[3][i] : 0);
+    if (rho) *rho = v_narrow(out[0]);
+    if (w) *w = v_narrow(out[1]);
+    if (curvature) *curvature = v_narrow(out[2]);
+    if (dalpha) *dalpha = v_narrow(out[3]);
+}
+
+/* ---- ln Z(alpha), Z = integral of exp(-rho(x, alpha)) over the real line ----
+ * barron_table.h; the form of each piece is in the script it names. */
+
+INLINE D d_barron_log_partition(D alpha, D *derivative) {
+    const D zero = d_set(0), one = d_set(1), two = d_set(2);
+    L at_two = alpha == two, below = alpha < two;
+    D b = d_select(at_two, one, d_abs(alpha - 2));
+    D b_log = d_select(d_abs(b) < d_set(4), b, one); /* ln b is not used beyond */
+    pair l = pair_log_of(b_log);
+    D log_b = l.hi;
+
+    L piece = (L)zero; /* how many begin at or below alpha, but for the first */
+    for (int i = 1; i < BARRON_PIECES; i++) piece -= alpha >= d_set(barron_begin[i]);
+    L direct = piece < (L)zero + BARRON_FIRST_LOG;
+    L inverse = piece > (L)zero + BARRON_LAST_LOG;
+    L split = (piece >= (L)zero + BARRON_FIRST_T) & (piece <= (L)zero + BARRON_LAST_T);
+    D reciprocal = one / alpha;
+    D v = d_select(direct, alpha, d_select(inverse, reciprocal, log_b));
+
+    /* P(z) and P'(z), coefficients picked per lane */
+    double index[DLANES];
+    d_store(index, f64_from_int(piece));
+    D middle = zero, scale = zero, c = zero, p = zero, dp = zero;
+    for (int lane = 0; lane < DLANES; lane++) {
+        middle[lane] = barron_middle[(int)index[lane]];
+        scale[lane] = barron_scale[(int)index[lane]];
+    }
+    D z = (v - middle) * scale;
+    for (int k = BARRON_DEGREE; k >= 0; k--) {
+        for (int lane = 0; lane < DLANES; lane++) c[lane] = barron_coefficient[k][(int)index[lane]];
+        dp = d_fma(dp, z, p);
+        p = d_fma(p, z, c);
+    }
+    dp *= scale;
+
+    /* d v/d alpha */
+    D sign = d_select(below, -one, one);
+    D dv = d_select(direct, one, d_select(inverse, -(reciprocal * reciprocal), sign / b));
+    D value = p, slope = dp * dv;
+
+    D a = alpha - 2, h = log_b / (two * alpha) + d_set(barron_slope);
+    D near = d_set(barron_half_log_2pi) + d_fma(a, h, b * b * p);
+    D near_slope = log_b / (alpha * alpha) + (one / (two * alpha) + d_set(barron_slope)) + a * (two * p + dp);
+    value = d_select(split, near, value);
+    slope = d_select(split, near_slope, slope);
+    value = d_select(at_two, d_set(barron_half_log_2pi), value);
+    slope = d_select(at_two, d_set(-INFINITY), slope);
+    *derivative = d_select(alpha >= zero, slope, d_set(NAN));
+    return d_select(alpha >= zero, value, d_set(NAN));
+}
+
+/* ln Z and its derivative for alpha in [0, inf]; NaN for alpha < 0, where exp -rho is not integrable. The
+ * derivative at 0 is one-sided; at 2 it is -inf, its limit from both sides. */
+INLINE V v_barron_log_partition(V alpha, V *derivative) {
+    D x[DPARTS], d[DPARTS];
+    v_widen(alpha, x);
+    for (int i = 0; i < DPARTS; i++) x[i] = d_barron_log_partition(x[i], &d[i]);
+    *derivative = v_narrow(d);
+    return v_narrow(x);
+}
+
+#endif

@@ -73,9 +73,9 @@ typedef i32v M, I;
 typedef u32v U; /* I unsigned, for shifts */
 #define MANTISSA_BITS 23
 #define EXPONENT_BIAS 127
-#define LANES      (VECTOR_BYTES / 4)
-#define DPARTS     2
-#define ISA_OP(op) f32_##op
+#define LANES         (VECTOR_BYTES / 4)
+#define DPARTS        2
+#define ISA_OP(op)    f32_##op
 #else
 typedef double REAL;
 typedef f64v V;
@@ -83,9 +83,9 @@ typedef i64v M, I;
 typedef u64v U;
 #define MANTISSA_BITS 52
 #define EXPONENT_BIAS 1023
-#define LANES      DLANES
-#define DPARTS     1
-#define ISA_OP(op) f64_##op
+#define LANES         DLANES
+#define DPARTS        1
+#define ISA_OP(op)    f64_##op
 #endif
 
 /* ---- loading, storing, bits ---- */
@@ -141,6 +141,15 @@ INLINE V v_floor(V x) {
 }
 INLINE M v_isnan(V x) { return x != x; }
 INLINE M v_isfinite(V x) { return v_abs(x) < v_set(INFINITY); }
+/* b unless a < b (a > b), so b if either is NaN; one instruction on x86, whose minimum and maximum mean just
+ * that. */
+#if defined(LOSSFN_ISA_AVX512) || defined(LOSSFN_ISA_AVX2)
+INLINE V v_lesser(V a, V b) { return ISA_OP(lesser)(a, b); }
+INLINE V v_greater(V a, V b) { return ISA_OP(greater)(a, b); }
+#else
+INLINE V v_lesser(V a, V b) { return v_select(a < b, a, b); }
+INLINE V v_greater(V a, V b) { return v_select(a > b, a, b); }
+#endif
 /* NaN if either is NaN; of two zeros the second. */
 INLINE V v_min(V a, V b) { return v_select((a < b) | v_isnan(a), a, b); }
 INLINE V v_max(V a, V b) { return v_select((a > b) | v_isnan(a), a, b); }
@@ -151,7 +160,7 @@ INLINE V v_max(V a, V b) { return v_select((a > b) | v_isnan(a), a, b); }
 INLINE I v_to_i(V x) { return ISA_OP(to_int)(x); }
 INLINE V v_from_i(I i) { return ISA_OP(from_int)(i); }
 
-/* x 2^n, rounded once, for integral n: |n| <= 252 (f32), 2044 (f64). */
+/* x 2^n, rounded once, for integral n with |n| <= 252 (f32), 2044 (f64), if x 2^(n/2) is 0 or not subnormal. */
 INLINE V v_ldexp(V x, V n) {
 #ifdef LOSSFN_ISA_AVX512
     return ISA_OP(ldexp)(x, n);

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT
+ * "Accumulators": exact sums and denominators over batches. */
+#include <math.h>
+#include <string.h>
+#include "core/memory.h"
+#include "core/status.h"
+#include "engine/run.h"
+
+struct lossfn_accumulator {
+    lossfn_t *loss;
+    lossfn__total_t totals[]; /* one per term */
+};
+
+static uint64_t size_for(const lossfn_t *loss) {
+    return sizeof(lossfn_accumulator_t) + (uint64_t)loss->n_terms * sizeof(lossfn__total_t);
+}
+
+lossfn_status_t lossfn_accumulator_create(lossfn_accumulator_t **out, const lossfn_t *loss) {
+    LOSSFN__REQUIRE(out && loss, LOSSFN_ERROR_ARGUMENT, "%s is NULL", out ? "loss" : "out");
+    LOSSFN__REQUIRE(loss->reduction != LOSSFN__NONE && loss->reduction != LOSSFN__PER_ROW, LOSSFN_ERROR_UNSUPPORTED,
+                    "reduction %s leaves nothing to accumulate", loss->reduction == LOSSFN__NONE ? "none" : "per_row");
+    for (int32_t k = 0; k < loss->n_terms; k++) {
+        const lossfn_vtable_t *user = loss->terms[k].definition->user;
+        LOSSFN__REQUIRE(!user || !user->run, LOSSFN_ERROR_UNSUPPORTED, "%s computes by itself, so it cannot be accumulated",
+                        loss->terms[k].definition->name);
+    }
+    lossfn_accumulator_t *accumulator = lossfn__allocate(size_for(loss));
+    LOSSFN__REQUIRE(accumulator != NULL, LOSSFN_ERROR_MEMORY, "out of memory for an accumulator");
+    accumulator->loss = lossfn_retain((lossfn_t *)loss);
+    lossfn_accumulator_reset(accumulator);
+    *out = accumulator;
+    return LOSSFN_OK;
+}
+
+void lossfn_accumulator_destroy(lossfn_accumulator_t *accumulator) {
+    if (!accumulator) return;
+    lossfn_t *loss = accumulator->loss;
+    lossfn__free(accumulator, size_for(loss));
+    lossfn_destroy(loss);
+}
+
+void lossfn_accumulator_reset(lossfn_accumulator_t *accumulator) {
+    if (!accumulator) return;
+    for (int32_t k = 0; k < accumulator->loss->n_terms; k++) {
+        lossfn__exact_clear(&accumulator->totals[k].sum);
+        lossfn__exact_clear(&accumulator->totals[k].denominator);
+        accumulator->totals[k].kept = 0;
+    }
+}
+
+static void add(lossfn_accumulator_t *accumulator, const lossfn__total_t *totals) {
+    for (int32_t k = 0; k < accumulator->loss->n_terms; k++) {
+        lossfn__exact_merge(&accumulator->totals[k].sum, &totals[k].sum);
+        lossfn__exact_merge(&accumulator->totals[k].denominator, &totals[k].denominator);
+        accumulator->totals[k].kept += totals[k].kept;
+    }
+}
+
+lossfn_status_t lossfn_accumulator_update(lossfn_accumulator_t *accumulator, lossfn_args_t *args) {
+    LOSSFN__REQUIRE(accumulator != NULL, LOSSFN_ERROR_ARGUMENT, "accumulator is NULL");
+    lossfn__total_t totals[LOSSFN__MAX_TERMS];
+    LOSSFN__TRY(lossfn__run(accumulator->loss, args, totals));
+    add(accumulator, totals);
+    return LOSSFN_OK;
+}
+
+/* Handles are interchangeable if their specs are the same text. */
+static int same_spec(const lossfn_t *a, const lossfn_t *b) {
+    if (a == b) return 1;
+    int64_t length = lossfn_spec(a, NULL, 0);
+    if (length != lossfn_spec(b, NULL, 0)) return 0;
+    char *texts = lossfn__allocate(2 * ((uint64_t)length + 1));
+    if (!texts) return -1;
+    lossfn_spec(a, texts, length + 1);
+    lossfn_spec(b, texts + length + 1, length + 1);
+    int same = strcmp(texts, texts + length + 1) == 0;
+    lossfn__free(texts, 2 * ((uint64_t)length + 1));
+    return same;
+}
+
+lossfn_status_t lossfn_accumulator_merge(lossfn_accumulator_t *accumulator, const lossfn_accumulator_t *other) {
+    LOSSFN__REQUIRE(accumulator && other, LOSSFN_ERROR_ARGUMENT, "%s is NULL", accumulator ? "other" : "accumulator");
+    int same = same_spec(accumulator->loss, other->loss);
+    LOSSFN__REQUIRE(same >= 0, LOSSFN_ERROR_MEMORY, "out of memory for a spec");
+    LOSSFN__REQUIRE(same == 1, LOSSFN_ERROR_ARGUMENT, "accumulators of different losses (%s and %s) cannot be merged",
+                    lossfn_name(accumulator->loss), lossfn_name(other->loss));
+    if (accumulator == other) {
+        lossfn__total_t twice[LOSSFN__MAX_TERMS];
+        memcpy(twice, other->totals, (size_t)other->loss->n_terms * sizeof *twice);
+        add(accumulator, twice);
+    } else {
+        add(accumulator, other->totals);
+    }
+    return LOSSFN_OK;
+}
+
+lossfn_status_t lossfn_accumulator_value(const lossfn_accumulator_t *accumulator, double *value, uint32_t *notes) {
+    LOSSFN__REQUIRE(accumulator && value, LOSSFN_ERROR_ARGUMENT, "%s is NULL", accumulator ? "value" : "accumulator");
+    const lossfn_t *loss = accumulator->loss;
+    int empty = 0;
+    double sum = 0;
+    for (int32_t k = 0; k < loss->n_terms; k++) {
+        double part = lossfn__reduce(loss, &accumulator->totals[k], &empty), coefficient = loss->terms[k].coefficient;
+        sum = loss->n_terms == 1 && coefficient == 1 ? part : sum + coefficient * part;
+    }
+    *value = sum;
+    if (notes) *notes = empty ? LOSSFN_NOTE_EMPTY : 0;
+    return LOSSFN_OK;
+}
+
+lossfn_status_t lossfn_accumulator_parts(const lossfn_accumulator_t *accumulator, int32_t i, double *sum, double *denominator) {
+    LOSSFN__REQUIRE(accumulator != NULL, LOSSFN_ERROR_ARGUMENT, "accumulator is NULL");
+    LOSSFN__REQUIRE(i >= 0 && i < accumulator->loss->n_terms, LOSSFN_ERROR_ARGUMENT, "component %d is wanted, there are %d", (int)i,
+                    (int)accumulator->loss->n_terms);
+    if (sum) *sum = lossfn__exact_round(&accumulator->totals[i].sum);
+    if (denominator)
+        *denominator = lossfn__is_mean(accumulator->loss->reduction) ? lossfn__exact_round(&accumulator->totals[i].denominator) : 1;
+    return LOSSFN_OK;
+}
+
+/* Bytes: "LFA1", length of the spec (4, little-endian), the spec, then per term: kept (8), sum, denominator. */
+static const unsigned char magic[4] = {'L', 'F', 'A', '1'};
+
+static void put(unsigned char *to, uint64_t x, int bytes) {
+    for (int i = 0; i < bytes; i++) to[i] = (unsigned char)(x >> 8 * i);
+}
+static uint64_t get(const unsigned char *from, int bytes) {
+    uint64_t x = 0;
+    for (int i = 0; i < bytes; i++) x |= (uint64_t)from[i] << 8 * i;
+    return x;
+}
+
+lossfn_status_t lossfn_accumulator_write(const lossfn_accumulator_t *accumulator, void *buf, int64_t cap, int64_t *length) {
+    LOSSFN__REQUIRE(accumulator && length, LOSSFN_ERROR_ARGUMENT, "%s is NULL", accumulator ? "length" : "accumulator");
+    LOSSFN__REQUIRE(buf || cap == 0, LOSSFN_ERROR_ARGUMENT, "buf is NULL, but cap is %lld", (long long)cap);
+    const lossfn_t *loss = accumulator->loss;
+    int64_t spec = lossfn_spec(loss, NULL, 0), needed = 8 + spec + 1;
+    for (int32_t k = 0; k < loss->n_terms; k++)
+        needed += 8 + (int64_t)lossfn__exact_write(&accumulator->totals[k].sum, NULL, 0) +
+                  (int64_t)lossfn__exact_write(&accumulator->totals[k].denominator, NULL, 0);
+    *length = needed;
+    if (cap < needed) return LOSSFN_OK;
+    unsigned char *at = buf;
+    memcpy(at, magic, 4);
+    put(at + 4, (uint64_t)spec, 4);
+    lossfn_spec(loss, (char *)at + 8, spec + 1);
+    at += 8 + spec + 1;
+    for (int32_t k = 0; k < loss->n_terms; k++) {
+        put(at, accumulator->totals[k].kept, 8);
+        at += 8;
+        at += lossfn__exact_write(&accumulator->totals[k].sum, at, LOSSFN__EXACT_BYTES);
+        at += lossfn__exact_write(&accumulator->totals[k].denominator, at, LOSSFN__EXACT_BYTES);
+    }
+    return LOSSFN_OK;
+}
+
+lossfn_status_t lossfn_accumulator_read(lossfn_accumulator_t **out, const void *buf, int64_t length) {
+    LOSSFN__REQUIRE(out && (buf || length == 0), LOSSFN_ERROR_ARGUMENT, "%s is NULL", out ? "buf" : "out");
+    const unsigned char *at = buf, *end = at + length;
+    uint64_t spec = length >= 9 ? get(at + 4, 4) : 0;
+    LOSSFN__REQUIRE(length >= 9 && memcmp(at, magic, 4) == 0 && spec <= (uint64_t)length - 9 && at[8 + spec] == 0 &&
+                        memchr(at + 8, 0, spec) == NULL,
+                    LOSSFN_ERROR_ARGUMENT, "these %lld bytes are not an accumulator's", (long long)length);
+    lossfn_t *loss;
+    lossfn_accumulator_t *accumulator;
+    LOSSFN__TRY(lossfn_create(&loss, (const char *)at + 8));
+    lossfn_status_t status = lossfn_accumulator_create(&accumulator, loss);
+    lossfn_destroy(loss);
+    if (status != LOSSFN_OK) return status;
+    at += 9 + spec;
+    for (int32_t k = 0; k < accumulator->loss->n_terms; k++) {
+        lossfn__total_t *total = &accumulator->totals[k];
+        lossfn__exact_t *parts[] = {&total->sum, &total->denominator};
+        int good = end - at >= 8;
+        if (good) total->kept = get(at, 8), at += 8;
+        for (int i = 0; good && i < 2; i++) {
+            size_t used = lossfn__exact_read(parts[i], at, (size_t)(end - at));
+            good = used > 0;
+            at += used;
+        }
+        if (!good || (k == accumulator->loss->n_terms - 1 && at != end)) {
+            lossfn_accumulator_destroy(accumulator);
+            return lossfn__fail(LOSSFN_ERROR_ARGUMENT, "these %lld bytes are a damaged accumulator", (long long)length);
+        }
+    }
+    *out = accumulator;
+    return LOSSFN_OK;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/isa.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DECLARE(isa) extern const lossfn__engine_t lossfn__engine_##isa##_f32, lossfn__engine_##isa##_f64;
+DECLARE(baseline)
+
+typedef struct {
+    const char *name;
+    int (*runs_here)(void);
+    const lossfn__engine_t *f32, *f64;
+} isa_t;
+
+#define ROW(isa, runs_here) {#isa, runs_here, &lossfn__engine_##isa##_f32, &lossfn__engine_##isa##_f64}
+
+static int always(void) { return 1; }
+
+#if defined(__x86_64__) && defined(__GNUC__)
+DECLARE(avx2)
+DECLARE(avx512)
+static int has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+static int has_avx512(void) {
+    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+}
+#elif defined(__aarch64__)
+DECLARE(neon)
+#endif
+
+/* Best first, the reference last. */
+static const isa_t isas[] = {
+#if defined(__x86_64__) && defined(__GNUC__)
+    ROW(avx512, has_avx512),
+    ROW(avx2, has_avx2),
+#elif defined(__aarch64__)
+    ROW(neon, always),
+#endif
+    ROW(baseline, always),
+};
+static const isa_t unsupported = {"unsupported", always, NULL, NULL};
+
+static const isa_t *choose(void) {
+    const char *forced = getenv("LOSSFN_ISA");
+#if defined(__x86_64__) && defined(__GNUC__)
+    __builtin_cpu_init();
+#endif
+    for (size_t i = 0; i < sizeof isas / sizeof *isas; i++) {
+        int wanted = !forced || !*forced || strcmp(forced, isas[i].name) == 0;
+        if (wanted && isas[i].runs_here()) return &isas[i];
+    }
+    return &unsupported;
+}
+
+/* Chosen once; threads that race choose the same. */
+static const isa_t *current(void) {
+    static _Atomic(const isa_t *) chosen;
+    const isa_t *isa = atomic_load_explicit(&chosen, memory_order_acquire);
+    if (!isa) {
+        isa = choose();
+        atomic_store_explicit(&chosen, isa, memory_order_release);
+    }
+    return isa;
+}
+
+const lossfn__engine_t *lossfn__engine(int is_double) { return is_double ? current()->f64 : current()->f32; }
+
+const char *lossfn__isa_problem(void) {
+    return current() == &unsupported ? "LOSSFN_ISA names an instruction set that this machine or library does not have" : NULL;
+}
+
+const char *lossfn_isa(void) { return current()->name; }
+
+const char *lossfn_isa_at(int32_t i) {
+#if defined(__x86_64__) && defined(__GNUC__)
+    __builtin_cpu_init();
+#endif
+    for (size_t k = 0; k < sizeof isas / sizeof *isas; k++)
+        if (isas[k].runs_here() && i-- == 0) return isas[k].name;
+    return NULL;
+}

@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/run.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <string.h>
+#include "core/status.h"
+#include "engine/fpenv.h"
+#include "engine/isa.h"
+#include "engine/pool.h"
+
+/* Below this much work per thread, another thread costs more than it saves. */
+enum { ELEMENTS_PER_THREAD = 1 << 15, SHARE_MULTIPLE = 4096 };
+
+/* ---- Sharing work among threads ---------------------------------------------------------------------------------- */
+
+typedef struct {
+    const lossfn__plan_t *plan;
+    const lossfn__engine_t *engine;
+    int64_t share; /* units per task */
+    void *result;  /* what the tasks' findings are merged into */
+    pthread_mutex_t lock;
+} work_t;
+
+typedef union {
+    lossfn__partial_t partial;
+    char room[sizeof(lossfn__partial_t) + LOSSFN__MAX_TERMS * sizeof(lossfn__exact_t)];
+} partial_room;
+
+typedef union {
+    lossfn__survey_t survey;
+    char room[sizeof(lossfn__survey_t) + LOSSFN__MAX_TERMS * sizeof(lossfn__exact_t)];
+} survey_room;
+
+static void clear_partial(lossfn__partial_t *partial, int32_t n_parts) {
+    partial->fault = -1;
+    partial->fault_part = 0;
+    partial->status = LOSSFN_OK;
+    for (int32_t k = 0; k < n_parts; k++) lossfn__exact_clear(&partial->sums[k]);
+}
+
+static void clear_survey(lossfn__survey_t *survey, int32_t n_parts) {
+    memset(survey, 0, sizeof *survey);
+    survey->bad_label = survey->nan_index = -1;
+    for (int32_t k = 0; k < n_parts; k++) lossfn__exact_clear(&survey->weights[k]);
+}
+
+static void range_of(const work_t *work, int index, int64_t *begin, int64_t *end) {
+    *begin = work->share * index;
+    *end = *begin + work->share;
+    if (*begin > work->plan->units) *begin = work->plan->units;
+    if (*end > work->plan->units) *end = work->plan->units;
+}
+
+static void run_task(void *context, int32_t index) {
+    work_t *work = context;
+    partial_room room;
+    lossfn__fpenv_t saved;
+    int64_t begin, end;
+    lossfn__partial_t *into = work->result, *from = &room.partial;
+    range_of(work, index, &begin, &end);
+    if (begin == end) return;
+    clear_partial(from, work->plan->n_parts);
+    lossfn__fpenv_enter(&saved);
+    work->engine->run(work->plan, begin, end, from);
+    lossfn__fpenv_leave(&saved);
+    pthread_mutex_lock(&work->lock);
+    for (int32_t k = 0; k < work->plan->n_parts; k++) lossfn__exact_merge(&into->sums[k], &from->sums[k]);
+    if (from->fault >= 0 && (into->fault < 0 || from->fault < into->fault)) {
+        into->fault = from->fault;
+        into->fault_part = from->fault_part;
+    }
+    if (into->status == LOSSFN_OK) into->status = from->status;
+    pthread_mutex_unlock(&work->lock);
+}
+
+static void survey_task(void *context, int32_t index) {
+    work_t *work = context;
+    survey_room room;
+    lossfn__fpenv_t saved;
+    int64_t begin, end;
+    lossfn__survey_t *into = work->result, *from = &room.survey;
+    range_of(work, index, &begin, &end);
+    if (begin == end) return;
+    clear_survey(from, work->plan->n_parts);
+    lossfn__fpenv_enter(&saved);
+    work->engine->survey(work->plan, begin, end, from);
+    lossfn__fpenv_leave(&saved);
+    pthread_mutex_lock(&work->lock);
+    for (int32_t k = 0; k < work->plan->n_parts; k++) lossfn__exact_merge(&into->weights[k], &from->weights[k]);
+    into->kept += from->kept;
+    into->kept_rows += from->kept_rows;
+    if (from->bad_label >= 0 && (into->bad_label < 0 || from->bad_label < into->bad_label)) {
+        into->bad_label = from->bad_label;
+        into->label = from->label;
+        into->label_part = from->label_part;
+        into->label_masked = from->label_masked;
+    }
+    if (from->nan_index >= 0 && (into->nan_index < 0 || from->nan_index < into->nan_index)) {
+        into->nan_index = from->nan_index;
+        into->nan_input = from->nan_input;
+    }
+    pthread_mutex_unlock(&work->lock);
+}
+
+static int threads_for(const lossfn__plan_t *plan) {
+    int threads = plan->exec ? plan->exec->threads : 1;
+    if (threads == 1) return 1;
+    for (int32_t k = 0; k < plan->n_parts; k++) {
+        const lossfn_vtable_t *user = plan->parts[k].term->definition->user;
+        if (user && (!(user->flags & LOSSFN_VTABLE_CONCURRENT) || plan->exec->scratch)) return 1;
+    }
+    if (threads == 0) threads = lossfn__pool_default_threads();
+    int64_t each = plan->unit == LOSSFN_UNIT_ROW ? plan->cols : plan->span;
+    double work = (double)plan->units * (double)each;
+    if (work < 2.0 * ELEMENTS_PER_THREAD) return 1;
+    if (work / ELEMENTS_PER_THREAD < threads) threads = (int)(work / ELEMENTS_PER_THREAD);
+    return threads < LOSSFN__POOL_MAX_THREADS ? threads : LOSSFN__POOL_MAX_THREADS;
+}
+
+static void share(const lossfn__plan_t *plan, int threads, void (*task)(void *, int32_t), void *result) {
+    work_t work = {plan, lossfn__engine(plan->is_double), 0, result, PTHREAD_MUTEX_INITIALIZER};
+    int64_t multiple = plan->unit == LOSSFN_UNIT_ELEMENT && plan->span == 1 ? SHARE_MULTIPLE : 1;
+    work.share = (plan->units + threads - 1) / threads;
+    work.share = (work.share + multiple - 1) / multiple * multiple;
+    if (plan->exec && plan->exec->parallel_for)
+        plan->exec->parallel_for(plan->exec->parallel_user, threads, task, &work);
+    else
+        lossfn__pool_run(threads, task, &work);
+}
+
+/* Runs a pass over all units. The result must have been cleared. */
+static void run_pass(const lossfn__plan_t *plan, lossfn__partial_t *partial) {
+    int threads = threads_for(plan);
+    if (threads > 1)
+        share(plan, threads, run_task, partial);
+    else
+        lossfn__engine(plan->is_double)->run(plan, 0, plan->units, partial);
+}
+
+static void run_survey(const lossfn__plan_t *plan, lossfn__survey_t *survey) {
+    int threads = threads_for(plan);
+    if (threads > 1)
+        share(plan, threads, survey_task, survey);
+    else
+        lossfn__engine(plan->is_double)->survey(plan, 0, plan->units, survey);
+}
+
+/* ---- Messages about data ----------------------------------------------------------------------------------------- */
+
+/* Position in pred, in C order, of what the engine walked as element `at`. */
+static int64_t index_in_pred(const lossfn__plan_t *plan, int64_t at) {
+    if (plan->unit == LOSSFN_UNIT_ELEMENT) return at;
+    int32_t axis = plan->loss->axis < 0 ? plan->loss->axis + plan->ndim : plan->loss->axis;
+    int64_t inner = 1, row = at / plan->cols, class = at % plan->cols;
+    for (int32_t d = axis + 1; d < plan->ndim; d++) inner *= plan->shape[d];
+    return (row / inner * plan->cols + class) * inner + row % inner;
+}
+
+static double value_at(const lossfn__plan_t *plan, const lossfn__layout_t *layout, int64_t index) {
+    double x;
+    int64_t offset = 0;
+    for (int32_t d = plan->ndim - 1; d >= 0; d--) {
+        offset += index % plan->shape[d] * layout->strides[d];
+        index /= plan->shape[d];
+    }
+    lossfn__load_double(layout->data + offset * lossfn_dtype_size(layout->dtype), layout->dtype, &x);
+    return x;
+}
+
+static lossfn_status_t fail_domain(const lossfn__plan_t *plan, const lossfn__partial_t *found) {
+    char number[LOSSFN__DOUBLE_TEXT], text[160];
+    int64_t index = index_in_pred(plan, found->fault);
+    size_t length = 0;
+    text[0] = 0;
+    for (int32_t j = 0; j < plan->parts[found->fault_part].n_inputs && j < 4; j++) {
+        if (plan->is_constant[j] || (j == 1 && plan->has_labels)) continue;
+        const char *pieces[] = {length ? ", " : "", plan->loss->inputs[j].name, " is ",
+                                lossfn__format_double(value_at(plan, &plan->input_layouts[j], index), number)};
+        for (int i = 0; i < 4; i++) {
+            size_t n = strlen(pieces[i]);
+            if (length + n >= sizeof text) break;
+            memcpy(text + length, pieces[i], n + 1);
+            length += n;
+        }
+    }
+    return lossfn__fail(LOSSFN_ERROR_DOMAIN, "%s: element %lld is outside the domain: %s",
+                        plan->parts[found->fault_part].term->definition->name, (long long)index, text);
+}
+
+static lossfn_status_t fail_label(const lossfn__plan_t *plan, const lossfn__survey_t *found) {
+    char number[LOSSFN__DOUBLE_TEXT];
+    const char *name = plan->loss->inputs[1].name;
+    lossfn__format_double(found->label, number);
+    if (!plan->has_labels) {
+        if (plan->parts[found->label_part].labels_01)
+            return lossfn__fail(LOSSFN_ERROR_LABEL, "%s[%lld] is %s, labels are 0 and 1", name, (long long)found->bad_label, number);
+        return lossfn__fail(LOSSFN_ERROR_LABEL, "%s[%lld] is %s, labels are -1 and +1%s", name, (long long)found->bad_label, number,
+                            found->label == 0 ? "; labels=01 takes 0 and 1" : "");
+    }
+    long long base = (long long)plan->loss->label_base;
+    if (found->label_masked)
+        return lossfn__fail(LOSSFN_ERROR_LABEL, "%s[%lld] is %s, a class that class_mask takes out", name, (long long)found->bad_label, number);
+    return lossfn__fail(LOSSFN_ERROR_LABEL, "%s[%lld] is %s, labels are %lld to %lld%s%s", name, (long long)found->bad_label, number, base,
+                        base + (long long)plan->cols - 1, base == 0 ? "" : " (label_base is not 0)",
+                        found->label < 0 ? "; ignore_index takes rows out" : "");
+}
+
+/* ---- Reducing ---------------------------------------------------------------------------------------------------- */
+
+double lossfn__reduce(const lossfn_t *loss, const lossfn__total_t *total, int *empty) {
+    if (total->kept == 0) *empty = 1;
+    if (!lossfn__is_mean(loss->reduction)) return lossfn__exact_round(&total->sum);
+    if (total->kept == 0 || lossfn__exact_is_zero(&total->denominator)) {
+        *empty = 1;
+        return loss->empty_zero ? 0 : NAN;
+    }
+    return lossfn__exact_quotient(&total->sum, &total->denominator);
+}
+
+/* What each part's mean divides by. */
+static void set_denominators(lossfn__plan_t *plan, const lossfn__survey_t *survey, const double *given) {
+    for (int32_t k = 0; k < plan->n_parts; k++) {
+        lossfn__part_t *part = &plan->parts[k];
+        /* an element of a sum over rows: its units are all the elements of the kept rows */
+        int64_t each = plan->unit == LOSSFN_UNIT_ROW && part->term->definition->unit == LOSSFN_UNIT_ELEMENT ? plan->cols : 1;
+        int64_t all = plan->units * plan->span, kept = survey ? survey->kept : all;
+        part->is_count = 1;
+        part->count = 1;
+        switch (plan->reduction) {
+        case LOSSFN__MEAN:
+            if (plan->has_weight || (part->term->class_weight >= 0 && part->term->values[part->term->class_weight].list)) {
+                part->is_count = 0;
+                part->weight = survey->weights[k];
+            } else {
+                part->count = kept * each;
+            }
+            break;
+        case LOSSFN__MEAN_UNITS: part->count = kept * each; break;
+        case LOSSFN__MEAN_ALL: part->count = all * each; break;
+        case LOSSFN__MEAN_ROWS: part->count = survey ? survey->kept_rows : plan->rows; break;
+        }
+        part->is_given = given && lossfn__is_mean(plan->reduction);
+        part->denominator = part->is_given ? *given : part->is_count ? (double)part->count : lossfn__exact_round(&part->weight);
+        double scale = part->term->coefficient * plan->upstream_scalar;
+        part->scale = !lossfn__is_mean(plan->reduction) ? scale : part->denominator == 0 ? 0 : scale / part->denominator;
+    }
+}
+
+static double reduced(const lossfn__plan_t *plan, int32_t k, const lossfn__exact_t *sum, int64_t kept, int *empty) {
+    const lossfn__part_t *part = &plan->parts[k];
+    if (kept == 0) *empty = 1;
+    if (!lossfn__is_mean(plan->reduction)) return lossfn__exact_round(sum);
+    if (part->is_given) {
+        lossfn__exact_t denominator;
+        lossfn__exact_clear(&denominator);
+        lossfn__exact_add(&denominator, part->denominator);
+        return lossfn__exact_quotient(sum, &denominator);
+    }
+    if (kept == 0 || (part->is_count ? part->count == 0 : lossfn__exact_is_zero(&part->weight))) {
+        *empty = 1;
+        return plan->loss->empty_zero ? 0 : NAN;
+    }
+    return part->is_count ? lossfn__exact_quotient_count(sum, (uint64_t)part->count) : lossfn__exact_quotient(sum, &part->weight);
+}
+
+/* ---- The call ---------------------------------------------------------------------------------------------------- */
+
+static int needs_survey(const lossfn__plan_t *plan) {
+    int margins = 0;
+    for (int32_t k = 0; k < plan->n_parts; k++) {
+        const lossfn__term_t *term = plan->parts[k].term;
+        margins |= plan->parts[k].margin_labels || (term->class_weight >= 0 && term->values[term->class_weight].list);
+    }
+    return margins || plan->has_weight || plan->has_mask || plan->has_labels || plan->loss->nan_policy != LOSSFN__NAN_PROPAGATE;
+}
+
+/* Exact sums of the gradients that broadcast inputs collect, one pass over its slice of the data for each. */
+static lossfn_status_t collect(const lossfn__plan_t *plan) {
+    for (int32_t j = 0; j < plan->n_inputs; j++) {
+        if (!plan->collects[j]) continue;
+        const lossfn_tensor_t *grad = plan->collected[j];
+        int64_t n = 1;
+        for (int32_t d = 0; d < grad->ndim; d++) n *= grad->shape[d];
+        for (int64_t i = 0; i < n; i++) {
+            lossfn__plan_t slice;
+            partial_room room;
+            int64_t offset = 0, rest = i, next = 1;
+            lossfn__plan_slice(&slice, plan, j, i);
+            clear_partial(&room.partial, plan->n_parts);
+            run_pass(&slice, &room.partial);
+            if (room.partial.status != LOSSFN_OK) return room.partial.status;
+            for (int32_t d = grad->ndim - 1; d >= 0; d--) {
+                offset += rest % grad->shape[d] * (grad->flags & LOSSFN_TENSOR_STRIDED ? grad->strides[d] : next);
+                next *= grad->shape[d];
+                rest /= grad->shape[d];
+            }
+            lossfn__store_double((char *)grad->data + offset * lossfn_dtype_size(grad->dtype), grad->dtype,
+                                 lossfn__exact_round(&room.partial.sums[0]));
+        }
+    }
+    return LOSSFN_OK;
+}
+
+static lossfn_status_t fail_callback(lossfn_status_t status, const lossfn_call_t *call) {
+    return lossfn__fail(status, "%s", call->message[0] ? call->message : "a user-made loss failed without a message");
+}
+
+static lossfn_status_t compute(const lossfn_t *loss, lossfn_args_t *args, lossfn__total_t *totals) {
+    lossfn__plan_t plan;
+    lossfn_call_t call = {.status = LOSSFN_OK};
+    survey_room surveyed;
+    partial_room found;
+    call.message[0] = 0;
+    const lossfn_vtable_t *whole = loss->terms[0].definition->user;
+    if (whole && whole->run) {
+        LOSSFN__REQUIRE(loss->n_terms == 1 && loss->terms[0].coefficient == 1 && !totals, LOSSFN_ERROR_UNSUPPORTED,
+                        "%s computes by itself, so it cannot be part of a sum or be accumulated", loss->terms[0].definition->name);
+        lossfn_status_t status = whole->run(lossfn__user_data(loss->terms[0].definition), loss, args, &call);
+        return status == LOSSFN_OK ? status : fail_callback(lossfn__known_failure(status), &call);
+    }
+    LOSSFN__TRY(lossfn__plan_make(&plan, loss, args));
+    plan.call = &call;
+    LOSSFN__REQUIRE(!args->denominator || (isfinite(*args->denominator) && *args->denominator != 0), LOSSFN_ERROR_ARGUMENT,
+                    "denominator must be finite and not 0");
+    LOSSFN__REQUIRE(!args->denominator || lossfn__is_mean(plan.reduction), LOSSFN_ERROR_ARGUMENT,
+                    "denominator is given, but the reduction divides by nothing");
+    LOSSFN__REQUIRE(!args->denominator || !totals, LOSSFN_ERROR_ARGUMENT, "denominator is given, but the accumulator makes its own");
+    int64_t needed = lossfn_scratch_size(loss, args);
+    LOSSFN__REQUIRE(needed == 0 || (args->exec && args->exec->scratch && args->exec->scratch_size >= needed), LOSSFN_ERROR_ARGUMENT,
+                    "exec.scratch has %lld bytes, %lld are needed", (long long)(args->exec ? args->exec->scratch_size : 0), (long long)needed);
+    const int surveys = needs_survey(&plan);
+    if (surveys) {
+        const lossfn__survey_t *survey = &surveyed.survey;
+        clear_survey(&surveyed.survey, plan.n_parts);
+        run_survey(&plan, &surveyed.survey);
+        if (survey->bad_label >= 0) return fail_label(&plan, survey);
+        if (survey->nan_index >= 0 && loss->nan_policy == LOSSFN__NAN_ERROR)
+            return lossfn__fail(LOSSFN_ERROR_DOMAIN, "%s is NaN at element %lld", loss->inputs[survey->nan_input].name,
+                                (long long)index_in_pred(&plan, survey->nan_index));
+    }
+    set_denominators(&plan, surveys ? &surveyed.survey : NULL, args->denominator);
+    if (loss->domain_error) {
+        lossfn__plan_t dry = plan;
+        dry.dry = 1;
+        dry.want = LOSSFN__WANT_VALUE;
+        dry.has_values = dry.has_hess = dry.has_hvp = dry.need_sum = dry.need_total = 0;
+        memset(dry.has_grad, 0, sizeof dry.has_grad);
+        clear_partial(&found.partial, plan.n_parts);
+        run_pass(&dry, &found.partial);
+        if (found.partial.status != LOSSFN_OK) return fail_callback(found.partial.status, &call);
+        if (found.partial.fault >= 0) return fail_domain(&plan, &found.partial);
+    }
+    plan.need_total = args->value || args->sum || args->components || totals;
+    plan.need_sum = plan.need_total || (plan.reduction == LOSSFN__PER_ROW && plan.unit == LOSSFN_UNIT_ELEMENT && plan.has_values);
+    clear_partial(&found.partial, plan.n_parts);
+    run_pass(&plan, &found.partial);
+    if (found.partial.status != LOSSFN_OK) return fail_callback(found.partial.status, &call);
+    lossfn_status_t status = collect(&plan);
+    if (status != LOSSFN_OK) return fail_callback(status, &call);
+
+    int64_t kept = surveys ? surveyed.survey.kept : plan.units * plan.span;
+    int empty = kept == 0;
+    double value = 0, sum = 0;
+    const int single = plan.n_parts == 1 && plan.parts[0].term->coefficient == 1;
+    for (int32_t k = 0; k < plan.n_parts; k++) {
+        const lossfn__exact_t *exact = &found.partial.sums[k];
+        double coefficient = plan.parts[k].term->coefficient;
+        if (args->value || args->components) {
+            double part = reduced(&plan, k, exact, kept, &empty);
+            if (args->components) args->components[k] = part;
+            value = single ? part : value + coefficient * part;
+        }
+        if (args->sum) sum = single ? lossfn__exact_round(exact) : sum + coefficient * lossfn__exact_round(exact);
+        if (totals) {
+            totals[k].sum = *exact;
+            totals[k].kept = (uint64_t)kept;
+            lossfn__exact_clear(&totals[k].denominator);
+            if (lossfn__is_mean(plan.reduction)) {
+                if (plan.parts[k].is_count)
+                    lossfn__exact_add_scaled(&totals[k].denominator, plan.parts[k].count, 0);
+                else
+                    totals[k].denominator = plan.parts[k].weight;
+            }
+        }
+    }
+    if (args->value) *args->value = value;
+    if (args->sum) *args->sum = sum;
+    if (args->denom) {
+        *args->denom = plan.parts[0].denominator;
+        for (int32_t k = 1; k < plan.n_parts; k++)
+            if (plan.parts[k].denominator != plan.parts[0].denominator) *args->denom = NAN;
+    }
+    args->notes = (empty ? LOSSFN_NOTE_EMPTY : 0) | (found.partial.fault >= 0 ? LOSSFN_NOTE_DOMAIN : 0);
+    args->note_index = found.partial.fault >= 0 ? index_in_pred(&plan, found.partial.fault) : -1;
+    return LOSSFN_OK;
+}
+
+lossfn_status_t lossfn__run(const lossfn_t *loss, lossfn_args_t *args, lossfn__total_t *totals) {
+    LOSSFN__REQUIRE(loss != NULL, LOSSFN_ERROR_ARGUMENT, "loss is NULL");
+    LOSSFN__REQUIRE(args != NULL, LOSSFN_ERROR_ARGUMENT, "args is NULL");
+    LOSSFN__REQUIRE(args->struct_size >= offsetof(lossfn_args_t, message), LOSSFN_ERROR_ARGUMENT,
+                    "args.struct_size is %llu; lossfn_args_init sets it", (unsigned long long)args->struct_size);
+    lossfn__fpenv_t saved;
+    lossfn_args_t own;
+    lossfn_args_t *used = args;
+    if (args->struct_size < sizeof own) { /* an older caller */
+        memset(&own, 0, sizeof own);
+        memcpy(&own, args, args->struct_size);
+        used = &own;
+    }
+    LOSSFN__REQUIRE(!used->exec || used->exec->struct_size == sizeof(lossfn_exec_t), LOSSFN_ERROR_ARGUMENT,
+                    "exec.struct_size is %llu; lossfn_exec_init sets it",
+                    (unsigned long long)(used->exec ? used->exec->struct_size : 0));
+    LOSSFN__REQUIRE(!used->exec || (used->exec->threads >= 0 && used->exec->threads <= LOSSFN__POOL_MAX_THREADS),
+                    LOSSFN_ERROR_ARGUMENT, "exec.threads is %d, it is 0 to 256", used->exec ? (int)used->exec->threads : 0);
+    lossfn__fpenv_enter(&saved);
+    lossfn_status_t status = compute(loss, used, totals);
+    lossfn__fpenv_leave(&saved);
+    if (status == LOSSFN_OK && used == &own) {
+        args->notes = own.notes;
+        args->note_index = own.note_index;
+    }
+    if (status != LOSSFN_OK && used->message && used->message_capacity > 0) {
+        size_t length = strlen(lossfn_last_error());
+        if (length >= (size_t)used->message_capacity) length = (size_t)used->message_capacity - 1;
+        memcpy(used->message, lossfn_last_error(), length);
+        used->message[length] = 0;
+    }
+    return status;
+}

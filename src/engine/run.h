@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT
+ * A whole call: plan, pre-pass, passes, reduction. */
+#ifndef LOSSFN_ENGINE_RUN_H
+#define LOSSFN_ENGINE_RUN_H
+
+#include "engine/plan.h"
+
+/* What an accumulator keeps of a term. */
+typedef struct {
+    lossfn__exact_t sum;
+    lossfn__exact_t denominator; /* of its mean; nothing with reduction sum */
+    uint64_t kept;               /* units */
+} lossfn__total_t;
+
+/* lossfn_run; totals (one per term, may be NULL) are what the call adds to an accumulator. */
+lossfn_status_t lossfn__run(const lossfn_t *loss, lossfn_args_t *args, lossfn__total_t *totals);
+
+/* The reduced value of a term. Sets *empty if there is nothing to divide by. */
+double lossfn__reduce(const lossfn_t *loss, const lossfn__total_t *total, int *empty);
+
+/* Whether a reduction divides by something. */
+static inline int lossfn__is_mean(int32_t reduction) {
+    return reduction != LOSSFN__SUM && reduction != LOSSFN__NONE && reduction != LOSSFN__PER_ROW;
+}
+
+#endif
