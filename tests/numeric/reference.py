@@ -295,10 +295,12 @@ def binary_cross_entropy(pred, target, clamp=0, log_clamp=-INF, label_smoothing=
 
 
 @loss(
-    {"pos_weight": 3}, {"pos_weight": 0.25, "label_smoothing": 0.25}, {"label_smoothing": 1}, {"base": 2},
-    pred=LOGITS, target=BINARY, based=True, kinks=lambda **_: [0],
+    {"pos_weight": 1}, {"pos_weight": 3}, {"pos_weight": 0.25, "label_smoothing": 0.25}, {"label_smoothing": 1}, {"base": 2},
+    pred=LOGITS, target=BINARY, pos_weight=POSITIVE, learnable=("pos_weight",), based=True, kinks=lambda **_: [0],
 )  # fmt: skip
 def bce_with_logits(pred, target, pos_weight=1, label_smoothing=0):
+    if not 0 <= target <= 1 or pos_weight < 0:
+        return OUTSIDE
     y, smooth = target * (1 - label_smoothing) + mpf(label_smoothing) / 2, 1 - label_smoothing
     s, t = sigmoid(pred), sigmoid(-pred)
     return {
@@ -306,6 +308,7 @@ def bce_with_logits(pred, target, pos_weight=1, label_smoothing=0):
         # A hard label is held to sigmoid(-z) or sigmoid(z); a soft one to the terms of sigmoid(z) - y.
         "pred": (-y * pos_weight * t, (1 - y) * s) if y in (0, 1) else (s * (1 - y + pos_weight * y), -pos_weight * y),
         "target": -smooth * pred if pos_weight == 1 else (smooth * pos_weight * softplus(-pred), -smooth * softplus(pred)),
+        "pos_weight": y * softplus(-pred),
         "hess": (y * pos_weight + 1 - y) * s * t,
     }
 
@@ -356,10 +359,10 @@ def cross_entropy(pred, target, class_weight=None, label_smoothing=0, class_mask
 
 
 @loss(
-    {"label_smoothing": 0.125}, {"class_weight": "ramp"}, {"clamp": 2.0**-10}, {"base": 2},
+    {"label_smoothing": 0.125}, {"class_weight": "ramp"}, {"clamp": 2.0**-10}, {"base": 2}, {"log_clamp": -100},
     unit="row", pred=PROBABILITY, target=CLASSES, based=True,
 )  # fmt: skip
-def categorical_cross_entropy(pred, target, class_weight=None, label_smoothing=0, class_mask=None, clamp=0):
+def categorical_cross_entropy(pred, target, class_weight=None, label_smoothing=0, class_mask=None, clamp=0, log_clamp=-INF):
     n = len(pred)
     _, t = distribution(target, n, label_smoothing, class_mask)
     w = class_weight or [1] * n
@@ -367,11 +370,12 @@ def categorical_cross_entropy(pred, target, class_weight=None, label_smoothing=0
     if any(not 0 <= pred[c] <= 1 for c in live):
         return OUTSIDE
     p = [min(max(x, clamp), 1 - clamp) for x in pred]
-    moves = [int(p[c] == pred[c] and c in live) for c in range(n)]
+    logs = [max(mp.log(x), log_clamp) for x in p]
+    moves = [int(p[c] == pred[c] and mp.log(p[c]) >= log_clamp and c in live) for c in range(n)]
     return {
-        "value": tuple(-times(t[c] * w[c], mp.log(p[c])) for c in live),
+        "value": tuple(-times(t[c] * w[c], logs[c]) for c in live),
         "pred": [-times(moves[c], over(t[c] * w[c], p[c])) for c in range(n)],
-        "target": [-times((1 - label_smoothing) * w[c], mp.log(p[c])) if c in live else 0 for c in range(n)],
+        "target": [-times((1 - label_smoothing) * w[c], logs[c]) if c in live else 0 for c in range(n)],
         "hess": [times(moves[c], over(t[c] * w[c], p[c] ** 2)) for c in range(n)],
     }
 
