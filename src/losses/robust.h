@@ -81,7 +81,7 @@ DEFINE(barron_nll) = {
     .see_also = "barron, gaussian_nll",
     .look_alikes = "robust_loss_pytorch: AdaptiveLossFunction: the same likelihood; ln Z is a spline there, exact here",
     .source = "J. T. Barron, A general and adaptive robust loss function, CVPR 2019",
-    .kinks = "alpha = 2: the derivative in alpha is -inf at r = 0",
+    .kinks = "alpha = 2: the derivative in alpha is +inf where |r| >= scale, else -inf",
     .unit = LOSSFN_UNIT_ELEMENT,
     .n_inputs = 4,
     .n_params = 2,
@@ -100,6 +100,8 @@ ELEMENTWISE(barron_nll) {
     u->outside |= in[BARRON_ALPHA] < v_zero();
     u->value += v_log(in[BARRON_SCALE]) + partition;
     /* at alpha = 2 both are infinite; the sum's limit is that of (r^2/4 - 1/4) ln(1/b) */
-    u->grad[BARRON_ALPHA] += slope;
+    V size = v_abs(in[PRED] - in[TARGET]) / in[BARRON_SCALE];
+    u->grad[BARRON_ALPHA] = v_select(in[BARRON_ALPHA] == v_set(2), v_nan_from(v_copysign(v_set(INFINITY), size - v_one()), size),
+                                     u->grad[BARRON_ALPHA] + slope);
     u->grad[BARRON_SCALE] += v_one() / in[BARRON_SCALE];
 }

@@ -61,30 +61,30 @@ typedef struct {
 } pair;
 
 INLINE pair pair_of(D hi, D lo) { return (pair){hi, lo}; }
-INLINE pair two_sum(D a, D b) { /* exact */
+INLINE pair pair_of_sum(D a, D b) { /* exact */
     D s = a + b, t = s - a;
     return pair_of(s, (a - (s - t)) + (b - t));
 }
-INLINE pair quick_two_sum(D a, D b) { /* exact if |a| >= |b| or a = 0 */
+INLINE pair pair_of_ordered_sum(D a, D b) { /* exact if |a| >= |b| or a = 0 */
     D s = a + b;
     return pair_of(s, b - (s - a));
 }
-INLINE pair two_product(D a, D b) { /* exact */
+INLINE pair pair_of_product(D a, D b) { /* exact */
     D p = a * b;
     return pair_of(p, d_fma(a, b, -p));
 }
 INLINE pair pair_sum(pair a, pair b) {
-    pair s = two_sum(a.hi, b.hi);
-    return quick_two_sum(s.hi, s.lo + (a.lo + b.lo));
+    pair s = pair_of_sum(a.hi, b.hi);
+    return pair_of_ordered_sum(s.hi, s.lo + (a.lo + b.lo));
 }
 INLINE pair pair_product(pair a, pair b) {
-    pair p = two_product(a.hi, b.hi);
-    return quick_two_sum(p.hi, d_fma(a.hi, b.lo, d_fma(a.lo, b.hi, p.lo)));
+    pair p = pair_of_product(a.hi, b.hi);
+    return pair_of_ordered_sum(p.hi, d_fma(a.hi, b.lo, d_fma(a.lo, b.hi, p.lo)));
 }
 INLINE pair pair_quotient(pair a, pair b) {
     D q = a.hi / b.hi;
     D rest = d_fma(-q, b.hi, a.hi) + d_fma(-q, b.lo, a.lo);
-    return quick_two_sum(q, rest / b.hi);
+    return pair_of_ordered_sum(q, rest / b.hi);
 }
 INLINE pair pair_times(pair a, D factor) { return pair_of(a.hi * factor, a.lo * factor); } /* by a power of 2 */
 
@@ -97,10 +97,10 @@ INLINE pair pair_log(D k, pair f) {
     pair z = pair_quotient(f, pair_sum(pair_of(d_set(2), zero), f));
     pair w = pair_product(z, z);
     pair third = pair_product(w, pair_of(d_set(0x1.5555555555555p-2), d_set(0x1.5555555555555p-56)));
-    pair sum = quick_two_sum(third.hi, w.hi * w.hi * D_POLYNOMIAL(w.hi, c));
+    pair sum = pair_of_ordered_sum(third.hi, w.hi * w.hi * D_POLYNOMIAL(w.hi, c));
     sum.lo += third.lo;
     z = pair_times(z, d_set(2));
-    pair ln2 = two_product(k, d_set(0x1.62e42fefa39efp-1)); /* k ln 2 */
+    pair ln2 = pair_of_product(k, d_set(0x1.62e42fefa39efp-1)); /* k ln 2 */
     ln2.lo = d_fma(k, d_set(0x1.abc9e3b39803fp-56), ln2.lo);
     return pair_sum(ln2, pair_sum(z, pair_product(z, sum)));
 }
@@ -123,9 +123,9 @@ INLINE D pair_exp(pair t, pair *e) {
     D rest = d_select(x == t.hi, t.lo, d_set(0));
     D n = d_round(x * d_set(0x1.71547652b82fep+0));
     D head = d_fma(-n, d_set(0x1.62e42fefa38p-1), x); /* ln 2 to 41 bits: exact */
-    pair r = two_sum(head, -n * d_set(0x1.ef35793c7673p-45));
-    r = two_sum(r.hi, r.lo + rest); /* now r.lo is below 2^-54, and exp(r.lo) near enough to 1 + r.lo */
-    *e = quick_two_sum(r.hi, d_fma(r.hi * r.hi, D_POLYNOMIAL(r.hi, c), d_fma(r.hi, r.lo, r.lo)));
+    pair r = pair_of_sum(head, -n * d_set(0x1.ef35793c7673p-45));
+    r = pair_of_sum(r.hi, r.lo + rest); /* now r.lo is below 2^-54, and exp(r.lo) near enough to 1 + r.lo */
+    *e = pair_of_ordered_sum(r.hi, d_fma(r.hi * r.hi, D_POLYNOMIAL(r.hi, c), d_fma(r.hi, r.lo, r.lo)));
     return n;
 }
 
@@ -136,7 +136,7 @@ INLINE pair unit_exp(D n, pair e) {
 }
 INLINE pair unit_expm1(D n, pair e) {
     D a = d_power_of_two(d_between(n, -1000, 0)), b = d_power_of_two(d_between(-n, -1000, 0));
-    return pair_sum(two_sum(a, -b), pair_times(e, a));
+    return pair_sum(pair_of_sum(a, -b), pair_times(e, a));
 }
 
 /* ---- ln Gamma(1 + y) ---- */
@@ -159,18 +159,18 @@ INLINE D d_lgamma1p(D y) {
     const double *row = lgamma_coefficient[0], *low = lgamma_constant_low;
     D top = d_select(stirling, d_set(row[2]), d_select(upper, d_set(row[1]), d_set(row[0])));
     D rest = d_select(stirling, d_set(low[2]), d_select(upper, d_set(low[1]), d_set(low[0])));
-    pair value = quick_two_sum(top, p * z);
+    pair value = pair_of_ordered_sum(top, p * z);
     value.lo += rest;
 
     /* [0, 2]: y (y - 1) R */
-    pair near = pair_product(pair_product(pair_of(y, zero), two_sum(y, -one)), value);
+    pair near = pair_product(pair_product(pair_of(y, zero), pair_of_sum(y, -one)), value);
     D below = near.hi + near.lo;
 
     /* [2, inf]: (y + 1/2)(ln y - 1) + (1 + ln(2 pi))/2 + mu/y; the first product overflows only if the whole
      * does */
     D safe = d_select(stirling & (y < d_set(INFINITY)), y, d_set(2));
     pair log = pair_sum(pair_log_of(safe), pair_of(-one, zero));
-    pair main = pair_product(two_sum(safe, d_set(0.5)), log);
+    pair main = pair_product(pair_of_sum(safe, d_set(0.5)), log);
     pair small =
         pair_sum(pair_of(d_set(lgamma_constant[0]), d_set(lgamma_constant[1])), pair_of(value.hi / safe, zero));
     pair sum = pair_sum(main, small);
@@ -270,7 +270,7 @@ INLINE void d_barron(D r, D r_low, D alpha, D *rho, D *w, D *curvature, D *dalph
     D al = d_select(size > d_set(BARRON_GREATEST),
                     d_select(alpha < zero, d_set(-BARRON_GREATEST), d_set(BARRON_GREATEST)),
                     d_select(size < d_set(BARRON_LEAST), d_set(BARRON_LEAST), alpha));
-    pair a = two_sum(al, d_set(-2));
+    pair a = pair_of_sum(al, d_set(-2));
     L below = a.hi < zero;
     pair b = pair_of(d_select(below, -a.hi, a.hi), d_select(below, -a.lo, a.lo));
     b.hi = d_select(at_two, one, b.hi); /* any value: alpha = 2 is put right at the end */
@@ -279,7 +279,7 @@ INLINE void d_barron(D r, D r_low, D alpha, D *rho, D *w, D *curvature, D *dalph
     D mr, mb, er = d_split(bounded, &mr), eb = d_split(b.hi, &mb);
     mr = d_select(r == zero, zero, mr);
     D relative = d_select((r == zero) | unbounded | (r_low == zero), zero, r_low / bounded);
-    pair square = two_product(mr, mr);
+    pair square = pair_of_product(mr, mr);
     square.lo = d_fma(square.hi, 2 * relative, square.lo);
     pair Q = pair_quotient(square, pair_of(mb, b.lo * d_power_of_two(-eb)));
     D E = 2 * er - eb;
@@ -290,7 +290,7 @@ INLINE void d_barron(D r, D r_low, D alpha, D *rho, D *w, D *curvature, D *dalph
     k = d_select(E > d_set(60), k + (E - 60), k);
     D shrink = d_power_of_two(d_between(-k, -1000, 0));
     pair g = pair_times(Q, d_power_of_two(d_between(E - k, -1000, 1000)));
-    pair f = pair_sum(g, quick_two_sum(-one, shrink));
+    pair f = pair_sum(g, pair_of_ordered_sum(-one, shrink));
     pair u = pair_log(k, f);
     pair t = pair_product(pair_of(al / 2, zero), u);
     pair tw = pair_product(pair_times(a, d_set(0.5)), u);
@@ -322,7 +322,7 @@ INLINE void d_barron(D r, D r_low, D alpha, D *rho, D *w, D *curvature, D *dalph
     pair one_f = pair_sum(pair_of(one, zero), f);
     if (curvature) {
         pair factor =
-            two_sum(al, d_select(size > d_set(BARRON_GREATEST), d_set(-2), -one)); /* at infinity +-b */
+            pair_of_sum(al, d_select(size > d_set(BARRON_GREATEST), d_set(-2), -one)); /* at infinity +-b */
         pair x = pair_sum(pair_of(shrink, zero), pair_product(factor, g));
         x = pair_product(pair_quotient(x, one_f), pair_sum(pair_of(one, zero), ew));
         D value = d_scale(x.hi + x.lo, nw);

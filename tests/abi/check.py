@@ -1,0 +1,195 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Checks of the ABI, one per argument: python3 tests/abi/check.py --library build/dev/liblossfn.so CHECK
+
+headers       every public header compiles alone under C99, C11 and C++11 upwards with gcc and clang, pedantically
+linked        a program that takes the address of every function declared in the headers links with the library
+symbols       the library exports cmake/lossfn.symbols, which is what the headers declare, and nothing else
+dependencies  the library needs libc and libm only
+baseline      abidiff finds no change against baseline/
+old_client    client.c, compiled against the frozen headers in baseline/include, runs on the library
+
+`freeze` instead of a check writes baseline/ anew. That is for a new ABI number, or before the first release.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+INCLUDE = ROOT / "include"
+BASELINE = HERE / "baseline"
+ABI = BASELINE / "liblossfn-x86_64.abi"
+SYMBOLS = ROOT / "cmake" / "lossfn.symbols"
+
+
+class Failure(Exception):
+    pass
+
+
+def run(*command: object, ok: tuple[int, ...] = (0,)) -> str:
+    result = subprocess.run([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if result.returncode not in ok:
+        raise Failure(f"{' '.join(map(str, command))}\nexit code {result.returncode}\n{result.stdout}")
+    return result.stdout
+
+
+def headers(include: Path = INCLUDE) -> list[Path]:
+    return sorted((include / "lossfn").glob("*.h"))
+
+
+def declared() -> list[str]:
+    """The functions that the headers declare."""
+    names = set()
+    for header in headers():
+        text = re.sub(r"/\*.*?\*/", "", header.read_text(), flags=re.S)
+        for declaration in re.findall(r"^LOSSFN_API\b([^;]*);", text, flags=re.M):
+            match = re.search(r"\b(lossfn_\w+)\s*\(", declaration)
+            if not match:
+                raise Failure(f"{header.name}: no function name in `{declaration.strip()}`")
+            names.add(match.group(1))
+    if not names:
+        raise Failure("no declarations found")
+    return sorted(names)
+
+
+def check_headers(library: Path, work: Path) -> str:
+    cases = []
+    for c in ("gcc", "clang-14"):
+        cases += [([c, "-x", "c", f"-std={std}"], "*.h") for std in ("c99", "c11", "c17")]
+    for cxx in ("g++", "clang++-14"):
+        cases += [([cxx, "-x", "c++", f"-std={std}"], "*.h*") for std in ("c++11", "c++14", "c++17", "c++20")]
+    done = 0
+    for command, pattern in cases:
+        for header in sorted((INCLUDE / "lossfn").glob(pattern)):
+            source = work / "alone.c"
+            source.write_text(f"#include <lossfn/{header.name}>\ntypedef int alone;\n")
+            run(*command, "-Wall", "-Wextra", "-Wshadow", "-pedantic", "-Werror", "-fsyntax-only", f"-I{INCLUDE}", source)
+            done += 1
+    return f"{done} compilations"
+
+
+def check_linked(library: Path, work: Path) -> str:
+    names = declared()
+    source = work / "linked.c"
+    table = "".join(f"    {{\"{n}\", (function){n}}},\n" for n in names)
+    source.write_text(
+        "#include <stdio.h>\n"
+        + "".join(f"#include <lossfn/{h.name}>\n" for h in headers())
+        + "typedef void (*function)(void);\n"
+        + f"static const struct {{ const char *name; function address; }} table[] = {{\n{table}}};\n"
+        + "int main(void) {\n    int n = 0;\n"
+        + "    for (unsigned i = 0; i < sizeof table / sizeof *table; i++) n += table[i].address != 0;\n"
+        + '    printf("%d\\n", n);\n    return 0;\n}\n'
+    )
+    program = work / "linked"
+    run("gcc", "-std=c11", f"-I{INCLUDE}", source, "-o", program, library, f"-Wl,-rpath,{library.parent}", "-Wl,-z,now")
+    count = int(run(program))
+    if count != len(names):
+        raise Failure(f"{count} addresses of {len(names)} functions")
+    return f"{count} functions"
+
+
+def check_symbols(library: Path, work: Path) -> str:
+    listed = [line for line in SYMBOLS.read_text().split() if line]
+    if listed != sorted(set(listed)):
+        raise Failure(f"{SYMBOLS} is not sorted or names a symbol twice")
+    version = re.search(r"LOSSFN_ABI_VERSION (\d+)", (INCLUDE / "lossfn" / "version.h").read_text())
+    assert version
+    node = f"LOSSFN_{version.group(1)}"
+    exported = []
+    for line in run("nm", "-D", "--defined-only", "--with-symbol-versions", library).splitlines():
+        kind, name = line.split()[-2:]
+        if kind == "A" and name.startswith(node):
+            continue  # the version node itself
+        if not name.endswith(f"@@{node}"):
+            raise Failure(f"{name}: not of version {node}")
+        exported.append(name.split("@")[0])
+    for title, names in (("exported", sorted(exported)), ("declared in the headers", declared())):
+        if names != listed:
+            more, less = sorted(set(names) - set(listed)), sorted(set(listed) - set(names))
+            raise Failure(f"{title} but not listed in {SYMBOLS.name}: {more}\nlisted but not {title}: {less}")
+    return f"{len(listed)} symbols"
+
+
+def check_dependencies(library: Path, work: Path) -> str:
+    dynamic = run("readelf", "-d", library)
+    needed = re.findall(r"\(NEEDED\).*\[(.*)\]", dynamic)
+    allowed = re.compile(r"(libc|libm)\.so\.6|ld-linux.*")
+    if strangers := [n for n in needed if not allowed.fullmatch(n)]:
+        raise Failure(f"{library.name} needs {', '.join(strangers)}")
+    if "RUNPATH" in dynamic or "RPATH" in dynamic or "TEXTREL" in dynamic:
+        raise Failure(f"{library.name} has a run path or relocations in its code:\n{dynamic}")
+    if "BIND_NOW" not in dynamic:
+        raise Failure(f"{library.name} is not linked with -z now")
+    segments = run("readelf", "-lW", library)
+    if "GNU_RELRO" not in segments or re.search(r"GNU_STACK.*RWE", segments):
+        raise Failure(f"{library.name}: no RELRO, or an executable stack")
+    return f"needs {', '.join(needed)}"
+
+
+def write_abi(library: Path, out: Path) -> None:
+    """What callers see of the library; structs that only its own sources define are left out."""
+    options = ["--headers-dir", INCLUDE, "--drop-private-types", "--no-corpus-path", "--no-comp-dir-path"]
+    run("abidw", *options, "--no-show-locs", "--out-file", out, library)
+
+
+def check_baseline(library: Path, work: Path) -> str:
+    if platform.machine() != "x86_64":
+        print("baseline: kept for x86_64 only")
+        sys.exit(77)
+    # Both sides as files made the same way: abidiff takes types of unknown place for private ones.
+    today = work / "today.abi"
+    write_abi(library, today)
+    run("abidiff", "--no-added-syms", ABI, today)
+    return "no change"
+
+
+def check_old_client(library: Path, work: Path) -> str:
+    program = work / "client"
+    flags = ["-std=c11", "-Wall", "-Wextra", "-Werror", f"-I{BASELINE / 'include'}"]
+    run("gcc", *flags, HERE / "client.c", "-o", program, library, "-lm", f"-Wl,-rpath,{library.parent}")
+    return run(program).strip()
+
+
+def freeze(library: Path) -> None:
+    shutil.rmtree(BASELINE / "include", ignore_errors=True)
+    (BASELINE / "include" / "lossfn").mkdir(parents=True)
+    for header in headers():
+        shutil.copy(header, BASELINE / "include" / "lossfn")
+    write_abi(library, ABI)
+
+
+
+CHECKS = {
+    name.removeprefix("check_"): function for name, function in list(globals().items()) if name.startswith("check_")
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--library", type=Path, required=True, help="the liblossfn.so to look at")
+    parser.add_argument("check", choices=[*CHECKS, "freeze"])
+    options = parser.parse_args()
+    if options.check == "freeze":
+        freeze(options.library.resolve())
+        return 0
+    with tempfile.TemporaryDirectory() as work:
+        try:
+            print(f"{options.check}: {CHECKS[options.check](options.library.resolve(), Path(work))}")
+        except Failure as failure:
+            print(f"{options.check}: {failure}")
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,244 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Runs every test and check of the project and sums them up; `sh cmake/bootstrap test` sets up what it needs.
+
+python3 tests/run.py [--jobs N] [STAGE ...]
+
+Each stage prints one line when it is done, and the end of its output if it failed. Output of all stages: build/test/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build"
+LOGS = BUILD / "test"
+LUAS = ("lua5.1", "lua5.2", "lua5.3", "lua5.4", "luajit")
+LONG = bool(os.environ.get("LOSSFN_TEST_LONG"))
+
+
+@dataclass
+class Count:
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def __add__(self, other: Count) -> Count:
+        return Count(self.passed + other.passed, self.failed + other.failed, self.skipped + other.skipped)
+
+    def __str__(self) -> str:
+        return f"{self.passed} passed, {self.failed} failed" + (f", {self.skipped} skipped" if self.skipped else "")
+
+
+class Stage:
+    """A running stage: its commands write to its log."""
+
+    def __init__(self, name: str, jobs: int) -> None:
+        self.name = name
+        self.jobs = jobs
+        self.log = LOGS / f"{name}.log"
+        self.log.write_text("")
+
+    def run(self, *command: object, env: dict[str, str] | None = None) -> int:
+        with self.log.open("a") as out:
+            out.write(f"$ {' '.join(map(str, command))}\n")
+            out.flush()
+            full = {**os.environ, **(env or {})}
+            return subprocess.run(
+                list(map(str, command)), cwd=ROOT, env=full, stdin=subprocess.DEVNULL, stdout=out, stderr=out
+            ).returncode
+
+    def one(self, *command: object) -> Count:
+        """A command that is itself one test."""
+        return Count(failed=1) if self.run(*command) else Count(passed=1)
+
+    def build(self, preset: str) -> bool:
+        return (
+            self.run("cmake", "--preset", preset, f"-DPython_EXECUTABLE={sys.executable}") == 0
+            and self.run("cmake", "--build", BUILD / preset, "-j", self.jobs) == 0
+        )
+
+    def ctest(self, preset: str, *selection: str, env: dict[str, str] | None = None) -> Count:
+        report = LOGS / f"{self.name}.xml"
+        report.unlink(missing_ok=True)
+        self.run(
+            *("ctest", "--test-dir", BUILD / preset, "-j", self.jobs, "--output-on-failure", "--no-tests=error"),
+            *("--test-output-size-passed", 1 << 20, "--test-output-size-failed", 1 << 20),
+            *("--output-junit", report, *selection),
+            env=env,
+        )
+        return count_report(report)
+
+
+def count_report(report: Path) -> Count:
+    """Tests of a JUnit report; a ctest program that is made with cmocka counts as many tests as it has."""
+    if not report.exists():
+        return Count(failed=1)
+    total = Count()
+    for case in ET.parse(report).getroot().iter("testcase"):
+        text = case.findtext("system-out") or ""
+        inner = Count(
+            sum(map(int, re.findall(r"^\[  PASSED  \] (\d+) test", text, re.M))),
+            sum(map(int, re.findall(r"^\[  FAILED  \] (\d+) test", text, re.M))),
+            sum(map(int, re.findall(r"^\[  SKIPPED \] (\d+) test", text, re.M))),
+        )
+        if case.find("failure") is not None or case.find("error") is not None or case.get("status") == "fail":
+            total += Count(inner.passed, max(inner.failed, 1), inner.skipped)
+        elif case.find("skipped") is not None or case.get("status") == "notrun":
+            total += Count(skipped=1)
+        elif inner.passed or inner.failed:
+            total += inner
+        else:
+            total += Count(passed=1)
+    return total
+
+
+def sources(*patterns: str) -> list[Path]:
+    folders = ("include", "src", "bindings", "tests", "docs")
+    return sorted(p for folder in folders for pattern in patterns for p in (ROOT / folder).rglob(pattern))
+
+
+# ---- Stages: functions of a Stage that return a Count ---------------------------------------------------------------
+
+
+def stage_build(stage: Stage) -> Count:
+    return Count(passed=1) if stage.build("dev") else Count(failed=1)
+
+
+def label(name: str):
+    return lambda stage: stage.ctest("dev", "-L", f"^{name}$")
+
+
+def stage_asan(stage: Stage) -> Count:
+    if not stage.build("asan"):
+        return Count(failed=1)
+    return stage.ctest(
+        *("asan", "-L", "^(unit|numeric|conformance|stress)$"),
+        env={"ASAN_OPTIONS": "detect_stack_use_after_return=1:strict_string_checks=1", **quick()},
+    )
+
+
+def stage_tsan(stage: Stage) -> Count:
+    if not stage.build("tsan"):
+        return Count(failed=1)
+    # What runs on several threads.
+    env = {"TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1", **quick()}
+    return stage.ctest("tsan", "-R", "^stress/|thread|accumulator|registry", env=env)
+
+
+def stage_clang(stage: Stage) -> Count:
+    if not stage.build("clang"):
+        return Count(failed=1)
+    return stage.ctest("clang", "-L", "^(unit|numeric|conformance|stress)$") if LONG else Count(passed=1)
+
+
+def stage_python(stage: Stage) -> Count:
+    report = LOGS / "python.xml"
+    report.unlink(missing_ok=True)
+    code = stage.run(sys.executable, "-m", "pytest", "-q", "-n", stage.jobs, f"--junit-xml={report}")
+    count = count_report(report)
+    return count if code == 0 or count.failed else count + Count(failed=1)
+
+
+def stage_lua(stage: Stage) -> Count:
+    tests = sorted((ROOT / "tests" / "lua").glob("test_*.lua"))
+    total = Count()
+    for interpreter in LUAS:
+        if not shutil.which(interpreter):
+            stage.run("echo", f"{interpreter} is missing")
+            total += Count(failed=1)
+            continue
+        before = len(stage.log.read_text())
+        code = stage.run(interpreter, ROOT / "tests" / "lua" / "run.lua", *tests)
+        match = re.search(r"^(\d+) passed, (\d+) failed$", stage.log.read_text()[before:], re.M)
+        count = Count(int(match[1]), int(match[2])) if match else Count()
+        total += count if code == 0 or count.failed else count + Count(failed=1)
+    return total
+
+
+def stage_format(stage: Stage) -> Count:
+    c = stage.one("clang-format-14", "--dry-run", "-Werror", *sources("*.c", "*.h", "*.hpp"))
+    return c + stage.one(sys.executable, "-m", "ruff", "format", "--check", "--diff")
+
+
+def stage_lint(stage: Stage) -> Count:
+    total = stage.one(sys.executable, "-m", "ruff", "check")
+    total += stage.one(sys.executable, "-m", "mypy")
+    total += stage.one(sys.executable, "-m", "mypy.stubtest", "lossfn")
+    files = [p for folder in ("api", "core", "engine") for p in sorted((ROOT / "src" / folder).rglob("*.c"))]
+    commands = [["clang-tidy-14", "-p", str(BUILD / "dev"), "--quiet", str(file)] for file in files]
+    running: list[subprocess.Popen[str]] = []
+    with stage.log.open("a") as out:
+        while commands or running:
+            while commands and len(running) < stage.jobs:
+                pipe = subprocess.PIPE
+                running.append(subprocess.Popen(commands.pop(0), cwd=ROOT, stdout=pipe, stderr=pipe, text=True))
+            process = running.pop(0)
+            text, _ = process.communicate()
+            out.write(text)
+            total += Count(failed=1) if process.returncode else Count(passed=1)
+    return total
+
+
+STAGES = {
+    "build": stage_build,
+    "unit": label("unit"),
+    "numeric": label("numeric"),
+    "conformance": label("conformance"),
+    "stress": label("stress"),
+    "python": stage_python,
+    "lua": stage_lua,
+    "abi": label("abi"),
+    "install": label("install"),
+    "format": stage_format,
+    "lint": stage_lint,
+    "asan": stage_asan,
+    "tsan": stage_tsan,
+    "clang": stage_clang,
+}
+
+
+def quick() -> dict[str, str]:
+    """Asks the tests for fewer cases, where each is slow."""
+    return {} if LONG else {"LOSSFN_TEST_QUICK": "1"}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how much to do at a time")
+    parser.add_argument("stages", nargs="*", metavar="STAGE", help=f"{', '.join(STAGES)}; all if none is named")
+    options = parser.parse_args()
+    if unknown := set(options.stages) - set(STAGES):
+        parser.error(f"no stage {', '.join(sorted(unknown))}; there are {', '.join(STAGES)}")
+
+    LOGS.mkdir(parents=True, exist_ok=True)
+    lines, total = [], Count()
+    begin = time.monotonic()
+    for name in options.stages or STAGES:
+        print(f"-- {name}", file=sys.stderr, flush=True)
+        stage = Stage(name, options.jobs)
+        start = time.monotonic()
+        count = STAGES[name](stage)
+        if count == Count():
+            count = Count(failed=1)  # a stage without a test tests nothing
+        lines.append(f"{name:<12} {time.monotonic() - start:7.1f} s   {count}")
+        if count.failed:
+            tail = stage.log.read_text(errors="replace").splitlines()[-40:]
+            print("\n".join([*tail, f"-- {name} failed; the whole of its output is in {stage.log}"]), flush=True)
+        total += count
+    print("\n".join(["", *lines, f"{'all':<12} {time.monotonic() - begin:7.1f} s", str(total)]), flush=True)
+    return 1 if total.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
