@@ -4,6 +4,7 @@
 #define LOSSFN_CORE_STATUS_H
 
 #include "lossfn/lossfn.h"
+#include "core/number.h"
 
 #if defined(__GNUC__)
 #define LOSSFN__PRINTF(text, first) __attribute__((format(printf, text, first), cold))
@@ -15,12 +16,15 @@
  * through lossfn__format_double. Leaves errno alone. */
 lossfn_status_t lossfn__fail(lossfn_status_t status, const char *format, ...) LOSSFN__PRINTF(2, 3);
 
-/* The shortest decimal that reads back as x, in the C locale ("0.1", "1e+30", "inf", "nan"); returns buf. */
 enum { LOSSFN__DOUBLE_TEXT = 32 };
-const char *lossfn__format_double(double x, char buf[32]);
 /* "(3, 2)" */
 enum { LOSSFN__SHAPE_TEXT = 192 };
 const char *lossfn__format_shape(int32_t ndim, const int64_t *shape, char buf[192]);
+
+/* This thread's message; "" if nothing has failed. */
+const char *lossfn__message(void);
+/* Copies it to buf, cut to cap bytes with the final NUL. */
+void lossfn__copy_message(char *buf, int64_t cap);
 
 /* Returns from the calling function with a failure when the condition does not hold. */
 #define LOSSFN__REQUIRE(condition, status, ...)                                                                        \
