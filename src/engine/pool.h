@@ -20,7 +20,8 @@ int lossfn__pool_start(int threads);
  * a task. */
 void lossfn__pool_stop(void);
 
-/* LOSSFN_NUM_THREADS if set, else the cores that affinity and the cgroup's quota allow; read once. 1..256. */
+/* LOSSFN_NUM_THREADS if set, else the cores that affinity and the cgroup's quota allow, rounded up; read
+ * once. 1..256. */
 int lossfn__pool_default_threads(void);
 
 /* Replaces that number, held to 1..256; 0 or less goes back to the automatic one. */
