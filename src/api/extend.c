@@ -1,37 +1,28 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ * What a running kernel of a user's may call, and how the library calls it. */
 #include <string.h>
-#include "core/loss.h"
 #include "core/status.h"
+#include "engine/plan.h"
 
-void lossfn_vtable_init(lossfn_vtable_t *vtable) {
-    if (!vtable) return;
-    memset(vtable, 0, sizeof *vtable);
-    vtable->struct_size = sizeof *vtable;
+lossfn_status_t lossfn__known_failure(lossfn_status_t status) {
+#define KNOWN(name, number, text)                                                                                      \
+    if (number != 0 && status == number) return status;
+    LOSSFN_STATUS_TABLE(KNOWN)
+#undef KNOWN
+    return LOSSFN_ERROR_CALLBACK;
 }
 
-/* From here on the user's data is the library's: it is destroyed whatever happens. */
-static lossfn_status_t refuse(void *user_data, lossfn_destroy_t destroy, const char *what) {
-    if (destroy) destroy(user_data);
-    return lossfn__fail(LOSSFN_ERROR_ARGUMENT, "%s is NULL", what);
+lossfn_status_t lossfn_call_fail(lossfn_call_t *call, lossfn_status_t status, const char *text) {
+    status = status == LOSSFN_OK ? LOSSFN_ERROR_CALLBACK : lossfn__known_failure(status);
+    if (call && text) {
+        size_t length = strlen(text) < sizeof call->message - 1 ? strlen(text) : sizeof call->message - 1;
+        memcpy(call->message, text, length);
+        call->message[length] = 0;
+    }
+    return status;
 }
 
-lossfn_status_t lossfn_register(const char *name, const lossfn_vtable_t *vtable, void *user_data,
-                                lossfn_destroy_t destroy) {
-    lossfn__registration_t *registration;
-    if (!name) return refuse(user_data, destroy, "name");
-    LOSSFN__TRY(lossfn__registration_create(&registration, name, vtable, user_data, destroy));
-    return lossfn__registry_add(registration);
-}
-
-lossfn_status_t lossfn_unregister(const char *name) {
-    LOSSFN__REQUIRE(name, LOSSFN_ERROR_ARGUMENT, "name is NULL");
-    return lossfn__registry_remove(name);
-}
-
-lossfn_status_t lossfn_create_custom(lossfn_t **out, const lossfn_vtable_t *vtable, void *user_data,
-                                     lossfn_destroy_t destroy, const lossfn_options_t *options) {
-    lossfn__registration_t *registration;
-    if (!out) return refuse(user_data, destroy, "out");
-    LOSSFN__TRY(lossfn__registration_create(&registration, NULL, vtable, user_data, destroy));
-    return lossfn__create_anonymous(out, registration, options);
+lossfn_status_t lossfn__call_user(lossfn_status_t (*kernel)(const lossfn_block_t *), const lossfn_block_t *block) {
+    lossfn_status_t status = kernel(block);
+    return status == LOSSFN_OK ? status : lossfn__known_failure(status);
 }

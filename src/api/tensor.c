@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <stddef.h>
 #include "core/tensor.h"
 #include "core/status.h"
 

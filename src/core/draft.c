@@ -18,7 +18,8 @@ static int32_t find_param(const lossfn__definition_t *d, lossfn__piece_t key) {
 void lossfn__draft_add(lossfn__draft_t *draft, double coefficient, const lossfn__definition_t *d) {
     lossfn__draft_term_t *added = &draft->terms[draft->n_terms++];
     lossfn__term_t *term = &added->term;
-    memset(added, 0, sizeof *added);
+    memset(term, 0, sizeof *term); /* lists[] are read only where values[] count elements */
+    added->own_seen = added->common_seen = 0;
     term->coefficient = coefficient;
     term->definition = d;
     term->class_weight = find_param(d, lossfn__piece("class_weight"));

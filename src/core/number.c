@@ -75,6 +75,11 @@ static double from_bits(uint64_t bits) {
 static enum lossfn__number round_natural(const natural_t *a, int32_t exponent, int sticky, uint64_t *bits) {
     int32_t length = bit_length(a), lowest = length - 53;
     if (length == 0) return *bits = 0, LOSSFN__A_NUMBER;
+    if (exponent == 0 && !sticky && length <= 53) { /* exact, and common: 1, 100 */
+        double x = (double)(a->n > 1 ? (uint64_t)a->word[1] << 32 | a->word[0] : a->word[0]);
+        memcpy(bits, &x, sizeof x);
+        return LOSSFN__A_NUMBER;
+    }
     if (lowest + exponent < -1074) lowest = -1074 - exponent; /* a subnormal has fewer bits */
     uint64_t mantissa = 0;
     for (int32_t i = length - 1; i >= lowest; i--) mantissa = mantissa << 1 | (uint64_t)bit(a, i);

@@ -117,11 +117,13 @@ typedef struct {
     int64_t fault; /* first class outside the domain, or -1 */
 } chunk_t;
 
+struct group;
 typedef struct {
     void (*sums)(chunk_t *c);   /* over one chunk, added to c->sums */
     void (*finish)(chunk_t *c); /* totals -> value, finished */
     void (*map)(chunk_t *c);    /* over one chunk: derivatives */
-    int n_sums, wants_top;
+    void (*together)(struct group *g); /* all of it, for LANES rows at once */
+    int wants_top;
 } row_kernel_t;
 
 /* Loads up to LANES classes from at[i]; lanes at or past n read as fill. */
@@ -258,6 +260,102 @@ ALWAYS_INLINE void row_map_loop(chunk_t *c, void (*kernel)(const row_t *, const 
     }
 }
 
+/* ---- Rows together ----------------------------------------------------------------------------------------------- */
+
+/* Few classes: LANES rows at once, each in a lane of its own, so that nothing is done across lanes. A row's sums are
+ * added in the same order as above, class by class into ROW_LANES lanes and up the same tree: the same bits. */
+enum { TOGETHER = 128 }; /* the most classes, at most FOLD */
+
+typedef struct group {
+    int64_t cols;
+    const REAL *x, *t;         /* [class][lane]; t NULL: labels */
+    const REAL *class_weight;  /* [class], or NULL */
+    const REAL *out;           /* [class] nonzero: taken out; or NULL */
+    int64_t labels[LANES];
+    REAL constants[MAX_CONSTANTS], classes;
+    REAL weight[LANES], factor[LANES]; /* weight 0: not kept */
+    REAL values[LANES];        /* weighted */
+    REAL *grads[2], *hess;     /* [class][lane], or NULL */
+    int64_t fault[LANES];      /* first class outside the domain, or -1 */
+} group_t;
+
+ALWAYS_INLINE void note_faults(group_t *g, M fault, int64_t c) {
+    uint32_t bits = m_bits(fault);
+    for (int l = 0; l < LANES; l++)
+        if (bits >> l & 1 && g->fault[l] < 0) g->fault[l] = c;
+}
+
+ALWAYS_INLINE void rows_together(group_t *g, void (*sums)(const row_t *, const class_t *, const V *, V *, unit_t *),
+                                 void (*finish)(const row_t *, const V *, const V *, V *, unit_t *),
+                                 void (*map)(const row_t *, const class_t *, const V *, const V *, unit_t *),
+                                 const int n_sums, const int wants_top) {
+    const M kept = v_load(g->weight) != v_zero();
+    const int64_t lanes = g->cols < ROW_LANES ? g->cols : ROW_LANES;
+    D acc[MAX_SUMS][ROW_LANES][DPARTS];
+    V p[MAX_CONSTANTS], s[MAX_SUMS], k[MAX_CONSTANTS];
+    I label = i_set(-1), place = i_set(-1);
+    M any_fault = m_none();
+    unit_t u;
+    class_t cl;
+    row_t r = {v_set(-INFINITY), v_set(g->classes)};
+    for (int j = 0; j < MAX_CONSTANTS; j++) p[j] = v_set(g->constants[j]), k[j] = v_zero();
+    for (int l = 0; l < LANES; l++) label[l] = g->labels[l];
+    for (int64_t c = 0; wants_top && c < g->cols; c++) {
+        if (g->out && g->out[c] != 0) continue;
+        V x = v_load(g->x + c * LANES);
+        M larger = x > r.top;
+        r.top = v_select(larger, x, r.top);
+        place = i_select(larger, i_set((int)c), place);
+    }
+    for (int j = 0; j < n_sums; j++)
+        for (int64_t l = 0; l < lanes; l++)
+            for (int d = 0; d < DPARTS; d++) acc[j][l][d] = d_set(0);
+    for (int64_t c = 0; c < g->cols; c++) {
+        if (g->out && g->out[c] != 0) continue;
+        cl.x = v_load(g->x + c * LANES);
+        cl.t = g->t ? v_load(g->t + c * LANES) : v_where((M)(label == i_set((int)c)), v_one());
+        cl.w = v_set(g->class_weight ? g->class_weight[c] : 1);
+        cl.top = (M)(place == i_set((int)c));
+        u.outside = m_none();
+        sums(&r, &cl, p, s, &u);
+        u.outside = m_and(u.outside, kept);
+        if (__builtin_expect(m_any(u.outside), 0)) {
+            any_fault = m_or(any_fault, u.outside);
+            note_faults(g, u.outside, c);
+        }
+        for (int j = 0; j < n_sums; j++) {
+            D wide[DPARTS];
+            v_widen(s[j], wide);
+            for (int d = 0; d < DPARTS; d++) acc[j][c % ROW_LANES][d] += wide[d];
+        }
+    }
+    for (int j = 0; j < n_sums; j++) {
+        for (int half = ROW_LANES / 2; half > 0; half /= 2)
+            for (int64_t l = 0; l < half && l + half < lanes; l++)
+                for (int d = 0; d < DPARTS; d++) acc[j][l][d] += acc[j][l + half][d];
+        s[j] = v_narrow(acc[j][0]);
+    }
+    finish(&r, s, p, k, &u);
+    V value = v_select(any_fault, v_set(NAN), u.value) * v_load(g->weight);
+    v_store(g->values, v_where(kept, value));
+    if (!g->grads[0] && !g->grads[1] && !g->hess) return;
+    V factor = v_load(g->factor);
+    for (int64_t c = 0; c < g->cols; c++) {
+        M valid = g->out && g->out[c] != 0 ? m_none() : kept;
+        cl.x = v_load(g->x + c * LANES);
+        cl.t = g->t ? v_load(g->t + c * LANES) : v_where((M)(label == i_set((int)c)), v_one());
+        cl.w = v_set(g->class_weight ? g->class_weight[c] : 1);
+        cl.top = (M)(place == i_set((int)c));
+        u.outside = m_none();
+        map(&r, &cl, k, p, &u);
+        V nan = v_set(NAN);
+        for (int j = 0; j < 2; j++)
+            if (g->grads[j])
+                v_store(g->grads[j] + c * LANES, v_where(valid, v_select(u.outside, nan, u.grad[j]) * factor));
+        if (g->hess) v_store(g->hess + c * LANES, v_where(valid, v_select(u.outside, nan, u.hess) * factor));
+    }
+}
+
 /* ---- The functions of a loss ------------------------------------------------------------------------------------- */
 
 #define ELEMENTWISE_FUNCTIONS(name, n_inputs)                                                                          \
@@ -269,7 +367,10 @@ ALWAYS_INLINE void row_map_loop(chunk_t *c, void (*kernel)(const row_t *, const 
 #define ROWWISE_FUNCTIONS(name)                                                                                        \
     NO_INLINE void name##_row_sums(chunk_t *c) { row_sums_loop(c, name##_sums, name##_n_sums); }                       \
     NO_INLINE void name##_row_finish(chunk_t *c) { row_finish_once(c, name##_finish, name##_n_sums); }                 \
-    NO_INLINE void name##_row_map(chunk_t *c) { row_map_loop(c, name##_map); }
+    NO_INLINE void name##_row_map(chunk_t *c) { row_map_loop(c, name##_map); }                                         \
+    NO_INLINE void name##_rows_together(group_t *g) {                                                                  \
+        rows_together(g, name##_sums, name##_finish, name##_map, name##_n_sums, name##_wants_top);                     \
+    }
 
 typedef struct {
     element_fn elements[LOSSFN__WANTS]; /* by what is wanted; NULL for a loss over rows */
