@@ -52,12 +52,10 @@ def ulps(got: float, want: Number, dtype: str) -> float:
     else:
         got_exact = mpf(got)
     largest = max(want.largest, abs(exact))
-    exponent = lowest + bits - 1 if largest == 0 else int(mp.floor(mp.log(largest, 2)))
-    if largest != 0:  # log may be off by one at a power of 2
-        while mpf(2) ** exponent > largest:
-            exponent -= 1
-        while mpf(2) ** (exponent + 1) <= largest:
-            exponent += 1
+    if mp.isinf(largest) or largest >= top:
+        exponent = highest - 1
+    else:
+        exponent = lowest if largest == 0 else int(mp.frexp(largest)[1]) - 1
     exponent = min(max(exponent - bits + 1, lowest), highest - bits)
     return float(abs(got_exact - exact) / mpf(2) ** exponent)
 

@@ -43,12 +43,10 @@ def test_description_fits_the_reference(name: str) -> None:
     assert params - set(entry.defaults) <= {"base", "labels"}, "the library has parameters without a reference"
 
 
-def parse(x: Any) -> Any:
-    if isinstance(x, str):
-        return Number(mpf(x), abs(mpf(x)))
-    if len(x) == 2 and isinstance(x[0], str) and isinstance(x[1], str) and abs(mpf(x[1])) > abs(mpf(x[0])):
-        return Number(mpf(x[0]), mpf(x[1]))
-    return [parse(one) for one in x]
+def parse(x: Any) -> Number:
+    """A result, or a result and its largest term."""
+    one, largest = (mpf(x), mpf(0)) if isinstance(x, str) else map(mpf, x)
+    return Number(one, max(abs(one), largest))
 
 
 def stored(name: str, dtype: str) -> list[tuple[dict, list, list]]:
