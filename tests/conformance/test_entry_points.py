@@ -59,7 +59,7 @@ def test_everyday_forms(name: str) -> None:
         clib.check(forward)
         clib.check(lib.lossfn_backward(loss.handle, tensor(pred), tensor(target), tensor(weight), tensor(g1), None))
         clib.check(lib.lossfn_forward_backward(loss.handle, tensor(pred), tensor(target), tensor(weight), c.byref(both), tensor(g2), None))
-        whole = loss.run(pred, target, *[None] * (len(entry.inputs) - 2), weight=weight, want="value grad:pred")
+        whole = loss.run(*[pred, target, *[None] * 6][: len(entry.inputs)], weight=weight, want="value grad:pred")
         assert np.float64([value.value, both.value, whole.value]).tobytes() == np.float64([whole.value] * 3).tobytes()
         assert g1.tobytes() == g2.tobytes() == whole.grads["pred"].tobytes()
 
@@ -97,7 +97,7 @@ def test_flat_tier(name: str, reduction: str) -> None:
                 keywords["weight"] = weight.reshape(shaped) if weight.size > 1 or rows == 1 else weight.reshape(())
             if mask is not None:
                 keywords["mask"] = mask.reshape(shaped)
-            whole = loss.run(pred, target, *[None] * (len(entry.inputs) - 2), want="value values grad:pred hess", **keywords)
+            whole = loss.run(*[pred, target, *[None] * 6][: len(entry.inputs)], want="value values grad:pred hess", **keywords)
             assert values.tobytes() == whole.values.tobytes()
             assert grad.tobytes() == whole.grads["pred"].tobytes()
             assert hess.tobytes() == whole.hess.tobytes()
