@@ -99,18 +99,18 @@ def test_nothing_leaks():
     gc.collect()
     counts = [sys.getrefcount(x) for x in (pred, target, w, out, lossfn.mse._handle, None)]
     tracemalloc.start()
-    _everything(pred, target, w, out)
-    gc.collect()
-    before = tracemalloc.get_traced_memory()[0]
-    for _ in range(400):
-        _everything(pred, target, w, out)
-    gc.collect()
-    grown = tracemalloc.get_traced_memory()[0] - before
+    levels = []
+    for _ in range(5):
+        for _ in range(150):
+            _everything(pred, target, w, out)
+        gc.collect()
+        levels.append(tracemalloc.get_traced_memory()[0])
     tracemalloc.stop()
     after = [sys.getrefcount(x) for x in (pred, target, w, out, lossfn.mse._handle, None)]
     assert counts[:5] == after[:5]
     assert abs(counts[5] - after[5]) < 100
-    assert grown < 100_000, "caches of bounded size may fill; an object per call would be more"
+    # Caches may fill in one window or another; what is lost at every call grows in all of them.
+    assert min(b - a for a, b in zip(levels, levels[1:])) < 5000, levels
 
 
 def test_outputs_allocate_nothing():
@@ -191,5 +191,7 @@ keep.append(keep)
 
 
 def test_module_command():
-    done = _run("import runpy, sys; sys.argv = ['lossfn', '--version']; runpy.run_module('lossfn', run_name='__main__')")
+    done = _run(
+        "import runpy, sys; sys.argv = ['lossfn', '--version']; runpy.run_module('lossfn', run_name='__main__')"
+    )
     assert done.stdout.strip() == lossfn.__version__, done.stderr
