@@ -19,6 +19,9 @@
 static PyObject *install(PyObject *objects) {
     for (int i = 0; i < KEY_COUNT; i++)
         if (!key_objects[i] && !(key_objects[i] = PyUnicode_InternFromString(key_names[i]))) return NULL;
+    names.dlpack = PyUnicode_InternFromString("__dlpack__");
+    names.dlpack_device = PyUnicode_InternFromString("__dlpack_device__");
+    names.requires_grad = PyUnicode_InternFromString("requires_grad");
     if (!PyArg_ParseTuple(objects, "OOOOOOOO", &hooks.convert, &hooks.allocate, &hooks.gradients, &hooks.empty, &hooks.dtypes,
                           &hooks.errors, &hooks.device, &hooks.domain))
         return NULL;

@@ -108,7 +108,7 @@ def test_nothing_leaks():
     tracemalloc.stop()
     after = [sys.getrefcount(x) for x in (pred, target, w, out, lossfn.mse._handle, None)]
     assert counts[:5] == after[:5]
-    assert abs(counts[5] - after[5]) < 100
+    assert abs(counts[5] - after[5]) < 500, "None, which everything refers to"
     # Caches may fill in one window or another; what is lost at every call grows in all of them.
     assert min(b - a for a, b in zip(levels, levels[1:])) < 5000, levels
 
