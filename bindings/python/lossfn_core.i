@@ -2,7 +2,7 @@
  * lossfn._core: the C library for the package `lossfn`, which is written by hand over it. For SWIG 4.1 and newer; the
  * core.py that SWIG writes beside the wrapper is not used: handles stay plain SWIG pointers, which is the fastest. */
 %module(package="lossfn") core
-%warnfilter(314) exec;
+%ignore lossfn_args::exec; /* a keyword of Python 2: SWIG would warn */
 
 %{
 #ifndef _GNU_SOURCE
