@@ -25,6 +25,8 @@ def points(name: str, n: int):
         if entry.inputs["pred"] in (reference.REAL, reference.LOGITS):
             for x in (a, b):
                 x[0] *= np.exp2(rng.uniform(-4, 4, (n, 1) if entry.unit == "row" else n))
+        if soft and entry.inputs.get("target") in (reference.CLASSES, reference.PROBABILITY):
+            a[1] /= a[1].sum(-1, keepdims=True)  # traits are of distributions
         others = [None if k in entry.learnable else x for k, x in zip(entry.inputs, a, strict=True)][1:]
         yield a[0], b[0], others
 
