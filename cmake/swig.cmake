@@ -10,7 +10,8 @@ function(lossfn_generate_wrapper output_variable interface)
     add_custom_command(
         OUTPUT "${wrapper}"
         COMMAND
-            "${SWIG_EXECUTABLE}" ${ARGN} -I${PROJECT_SOURCE_DIR}/include -I${PROJECT_SOURCE_DIR}/bindings/common
+            "${SWIG_EXECUTABLE}" ${ARGN} -Wall -I${CMAKE_CURRENT_SOURCE_DIR} -I${PROJECT_SOURCE_DIR}/bindings/common
+            -I${PROJECT_SOURCE_DIR}/include
             -outdir "${CMAKE_CURRENT_BINARY_DIR}" -o "${wrapper}" "${CMAKE_CURRENT_SOURCE_DIR}/${interface}"
         DEPENDS ${parts} "${CMAKE_CURRENT_SOURCE_DIR}/${interface}"
         COMMENT "SWIG: ${stem}_wrap.c"

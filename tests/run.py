@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,6 +80,17 @@ class Stage:
         )
         return count_report(report)
 
+    def pytest(self, folder: Path) -> Count:
+        report = LOGS / f"{self.name}-python.xml"
+        report.unlink(missing_ok=True)
+        library = BUILD / "dev" / "liblossfn.so"
+        code = self.run(
+            *(sys.executable, "-m", "pytest", "-q", "-n", self.jobs, f"--junit-xml={report}", folder),
+            env={"LOSSFN_LIBRARY": str(library)},
+        )
+        count = count_report(report)
+        return count if code == 0 or count.failed else count + Count(failed=1)
+
 
 def count_report(report: Path) -> Count:
     """Tests of a JUnit report; a ctest program that is made with cmocka counts as many tests as it has."""
@@ -115,39 +127,42 @@ def stage_build(stage: Stage) -> Count:
     return Count(passed=1) if stage.build("dev") else Count(failed=1)
 
 
-def label(name: str):
-    return lambda stage: stage.ctest("dev", "-L", f"^{name}$")
+def kind(name: str) -> Callable[[Stage], Count]:
+    """The stage of the tests in tests/<name>: programs in C and scripts run by ctest, Python run by pytest."""
+
+    def stage_kind(stage: Stage) -> Count:
+        folder = ROOT / "tests" / name
+        scripted = name in ("abi", "install")
+        count = Count()
+        if scripted or any(folder.rglob("test_*.c")):
+            count += stage.ctest("dev", "-L", f"^{name}$")
+        if any(folder.rglob("test_*.py")):
+            count += stage.pytest(folder)
+        return count
+
+    return stage_kind
 
 
 def stage_asan(stage: Stage) -> Count:
     if not stage.build("asan"):
         return Count(failed=1)
-    return stage.ctest(
-        *("asan", "-L", "^(unit|numeric|conformance|stress)$"),
-        env={"ASAN_OPTIONS": "detect_stack_use_after_return=1:strict_string_checks=1", **quick()},
-    )
+    # Not detect_stack_use_after_return: gcc 12's fake stack misaligns 64-byte vectors (gcc bug 110027).
+    env = {"ASAN_OPTIONS": "detect_stack_use_after_return=0:strict_string_checks=1", **quick()}
+    return stage.ctest("asan", "-L", "^(unit|numeric|conformance|stress)$", env=env)
 
 
 def stage_tsan(stage: Stage) -> Count:
     if not stage.build("tsan"):
         return Count(failed=1)
     # What runs on several threads.
-    env = {"TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1", **quick()}
-    return stage.ctest("tsan", "-R", "^stress/|thread|accumulator|registry", env=env)
+    env = {"TSAN_OPTIONS": "die_after_fork=0:halt_on_error=1:second_deadlock_stack=1", **quick()}
+    return stage.ctest("tsan", "-R", "^stress/|pool|thread|accumulator|registry", env=env)
 
 
 def stage_clang(stage: Stage) -> Count:
     if not stage.build("clang"):
         return Count(failed=1)
     return stage.ctest("clang", "-L", "^(unit|numeric|conformance|stress)$") if LONG else Count(passed=1)
-
-
-def stage_python(stage: Stage) -> Count:
-    report = LOGS / "python.xml"
-    report.unlink(missing_ok=True)
-    code = stage.run(sys.executable, "-m", "pytest", "-q", "-n", stage.jobs, f"--junit-xml={report}")
-    count = count_report(report)
-    return count if code == 0 or count.failed else count + Count(failed=1)
 
 
 def stage_lua(stage: Stage) -> Count:
@@ -192,14 +207,14 @@ def stage_lint(stage: Stage) -> Count:
 
 STAGES = {
     "build": stage_build,
-    "unit": label("unit"),
-    "numeric": label("numeric"),
-    "conformance": label("conformance"),
-    "stress": label("stress"),
-    "python": stage_python,
+    "unit": kind("unit"),
+    "numeric": kind("numeric"),
+    "conformance": kind("conformance"),
+    "stress": kind("stress"),
+    "python": kind("python"),
     "lua": stage_lua,
-    "abi": label("abi"),
-    "install": label("install"),
+    "abi": kind("abi"),
+    "install": kind("install"),
     "format": stage_format,
     "lint": stage_lint,
     "asan": stage_asan,
@@ -231,6 +246,7 @@ def main() -> int:
         count = STAGES[name](stage)
         if count == Count():
             count = Count(failed=1)  # a stage without a test tests nothing
+            stage.run("echo", "there is no test in this stage")
         lines.append(f"{name:<12} {time.monotonic() - start:7.1f} s   {count}")
         if count.failed:
             tail = stage.log.read_text(errors="replace").splitlines()[-40:]

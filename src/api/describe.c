@@ -118,8 +118,7 @@ lossfn_status_t lossfn_describe_param(const char *name, int32_t i, lossfn_param_
 
 const char *lossfn_task_at(int32_t i) { return lossfn__task_at(i); }
 
-lossfn_status_t lossfn_recommend(const char *task, uint32_t flags, int32_t i,
-                                 lossfn_recommendation_t *recommendation) {
+lossfn_status_t lossfn_recommend(const char *task, uint32_t flags, int32_t i, lossfn_recommendation_t *recommendation) {
     const uint32_t known = LOSSFN_DATA_OUTLIERS | LOSSFN_DATA_IMBALANCED | LOSSFN_DATA_NOISY_LABELS;
     lossfn_recommendation_t own;
     LOSSFN__REQUIRE(task, LOSSFN_ERROR_ARGUMENT, "task is NULL");

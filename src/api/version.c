@@ -2,7 +2,7 @@
 #include "lossfn/lossfn.h"
 
 #define TEXT_(x) #x
-#define TEXT(x) TEXT_(x)
+#define TEXT(x)  TEXT_(x)
 
 int32_t lossfn_version(void) {
     return 10000 * LOSSFN_VERSION_MAJOR + 100 * LOSSFN_VERSION_MINOR + LOSSFN_VERSION_PATCH;

@@ -5,15 +5,16 @@
 #include <string.h>
 
 #define CHOICE(n, initial, words, text)                                                                                \
-    {.name = n, .doc = text, .type = LOSSFN_PARAM_CHOICE, .default_value = initial, .choices = words}
+    { .name = n, .doc = text, .type = LOSSFN_PARAM_CHOICE, .default_value = initial, .choices = words }
 #define INT(n, initial, low, high, text)                                                                               \
-    {.name = n, .doc = text, .type = LOSSFN_PARAM_INT, .default_value = initial, .lower = low, .upper = high}
+    { .name = n, .doc = text, .type = LOSSFN_PARAM_INT, .default_value = initial, .lower = low, .upper = high }
 
 /* In the order of enum lossfn__common; words in the order of the enums in handle.h. */
 static const lossfn__param_t table[LOSSFN__COMMONS] = {
-    CHOICE("reduction", "mean", "mean, sum, none, mean_units, mean_all, mean_rows, per_row",
-           "what is made of the values: mean = sum / total weight of the kept units, mean_units = sum / their number, "
-           "mean_all = sum / number of units, mean_rows = sum / number of rows with a kept unit, per_row = a sum per row"),
+    CHOICE(
+        "reduction", "mean", "mean, sum, none, mean_units, mean_all, mean_rows, per_row",
+        "what is made of the values: mean = sum / total weight of the kept units, mean_units = sum / their number, "
+        "mean_all = sum / number of units, mean_rows = sum / number of rows with a kept unit, per_row = a sum per row"),
     INT("axis", "-1", -LOSSFN_MAX_DIMS, LOSSFN_MAX_DIMS - 1, "the class axis, counted from the end when negative"),
     INT("ignore_index", "none", -INFINITY, INFINITY, "a class label that takes its row out"),
     INT("label_base", "0", -INFINITY, INFINITY, "what the first class is called"),

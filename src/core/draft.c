@@ -109,8 +109,8 @@ static lossfn_status_t apply_option(lossfn__draft_t *draft, const lossfn__option
         int32_t i = find_param(draft->terms[t].term.definition, key);
         if (i < 0) continue;
         LOSSFN__REQUIRE(found < 0, LOSSFN_ERROR_PARAMETER,
-                        "option %s fits term %d (%s) and term %d (%s) of the sum; it belongs into the spec", option->key,
-                        found + 1, draft->terms[found].term.definition->name, t + 1,
+                        "option %s fits term %d (%s) and term %d (%s) of the sum; it belongs into the spec",
+                        option->key, found + 1, draft->terms[found].term.definition->name, t + 1,
                         draft->terms[t].term.definition->name);
         found = t, param = i;
     }

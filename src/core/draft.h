@@ -7,9 +7,9 @@
 #include "core/options.h"
 
 typedef struct {
-    lossfn__term_t term;                      /* lists still missing, params and constants not made */
+    lossfn__term_t term;                       /* lists still missing, params and constants not made */
     lossfn__given_t lists[LOSSFN__MAX_PARAMS]; /* where their elements are */
-    uint32_t own_seen, common_seen;           /* bits of the keys that its part of the spec gave */
+    uint32_t own_seen, common_seen;            /* bits of the keys that its part of the spec gave */
 } lossfn__draft_term_t;
 
 typedef struct {

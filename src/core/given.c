@@ -70,8 +70,7 @@ void lossfn__given_from_double(lossfn__given_t *given, double x) {
 }
 
 void lossfn__given_from_integer(lossfn__given_t *given, int64_t x) {
-    *given = (lossfn__given_t){
-        .kind = LOSSFN__GIVEN_NUMBER, .number = (double)x, .integer = x, .is_integer = 1};
+    *given = (lossfn__given_t){.kind = LOSSFN__GIVEN_NUMBER, .number = (double)x, .integer = x, .is_integer = 1};
 }
 
 void lossfn__given_from_bool(lossfn__given_t *given, int32_t x) {
@@ -144,8 +143,7 @@ static lossfn_status_t set_double(const lossfn__param_t *p, const lossfn__given_
         value->number = LOSSFN__E;
         return LOSSFN_OK;
     }
-    if (given->kind != LOSSFN__GIVEN_NUMBER)
-        return wrong_type(p, given, is_base(p) ? "a number, or e" : "a number");
+    if (given->kind != LOSSFN__GIVEN_NUMBER) return wrong_type(p, given, is_base(p) ? "a number, or e" : "a number");
     LOSSFN__TRY(check_bounds(p, given->number));
     LOSSFN__REQUIRE(!is_base(p) || given->number != 1, LOSSFN_ERROR_PARAMETER, "base is 1, must be other than 1");
     value->number = given->number;
@@ -153,8 +151,7 @@ static lossfn_status_t set_double(const lossfn__param_t *p, const lossfn__given_
 }
 
 static lossfn_status_t set_integer(const lossfn__param_t *p, const lossfn__given_t *given, lossfn__value_t *value) {
-    if (given->kind != LOSSFN__GIVEN_NUMBER || !given->is_integer)
-        return wrong_type(p, given, "an integer of 64 bits");
+    if (given->kind != LOSSFN__GIVEN_NUMBER || !given->is_integer) return wrong_type(p, given, "an integer of 64 bits");
     LOSSFN__TRY(check_bounds(p, (double)given->integer));
     value->integer = given->integer;
     value->number = (double)given->integer;
@@ -170,7 +167,8 @@ static lossfn_status_t set_bool(const lossfn__param_t *p, const lossfn__given_t 
 
 static lossfn_status_t set_choice(const lossfn__param_t *p, const lossfn__given_t *given, lossfn__value_t *value) {
     char shown[48];
-    int32_t i = given->kind == LOSSFN__GIVEN_LIST || !given->text.text ? -1 : lossfn__find_word(p->choices, given->text);
+    int32_t i =
+        given->kind == LOSSFN__GIVEN_LIST || !given->text.text ? -1 : lossfn__find_word(p->choices, given->text);
     LOSSFN__REQUIRE(i >= 0, LOSSFN_ERROR_PARAMETER, "%s is %s, must be one of: %s", p->name,
                     lossfn__show_given(given, shown), p->choices);
     value->number = i;
@@ -198,11 +196,16 @@ static lossfn_status_t set_list(const lossfn__param_t *p, const lossfn__given_t 
 lossfn_status_t lossfn__set_value(const lossfn__param_t *param, const lossfn__given_t *given, lossfn__value_t *value) {
     *value = (lossfn__value_t){.is_set = 1};
     switch (param->type) {
-    case LOSSFN_PARAM_INT: return set_integer(param, given, value);
-    case LOSSFN_PARAM_BOOL: return set_bool(param, given, value);
-    case LOSSFN_PARAM_CHOICE: return set_choice(param, given, value);
-    case LOSSFN_PARAM_LIST: return set_list(param, given, value);
-    default: return set_double(param, given, value);
+    case LOSSFN_PARAM_INT:
+        return set_integer(param, given, value);
+    case LOSSFN_PARAM_BOOL:
+        return set_bool(param, given, value);
+    case LOSSFN_PARAM_CHOICE:
+        return set_choice(param, given, value);
+    case LOSSFN_PARAM_LIST:
+        return set_list(param, given, value);
+    default:
+        return set_double(param, given, value);
     }
 }
 
@@ -245,10 +248,18 @@ static void put_list(lossfn__writer_t *out, const lossfn__value_t *value) {
 
 void lossfn__put_value(lossfn__writer_t *out, const lossfn__param_t *param, const lossfn__value_t *value) {
     switch (param->type) {
-    case LOSSFN_PARAM_INT: lossfn__put_integer(out, value->integer); return;
-    case LOSSFN_PARAM_BOOL: lossfn__put(out, value->number != 0 ? "true" : "false"); return;
-    case LOSSFN_PARAM_CHOICE: put_word(out, lossfn__word_at(param->choices, (int32_t)value->number)); return;
-    case LOSSFN_PARAM_LIST: put_list(out, value); return;
+    case LOSSFN_PARAM_INT:
+        lossfn__put_integer(out, value->integer);
+        return;
+    case LOSSFN_PARAM_BOOL:
+        lossfn__put(out, value->number != 0 ? "true" : "false");
+        return;
+    case LOSSFN_PARAM_CHOICE:
+        put_word(out, lossfn__word_at(param->choices, (int32_t)value->number));
+        return;
+    case LOSSFN_PARAM_LIST:
+        put_list(out, value);
+        return;
     default:
         if (is_base(param) && value->number == LOSSFN__E) {
             lossfn__put(out, "e");

@@ -86,7 +86,8 @@ static enum lossfn__number round_natural(const natural_t *a, int32_t exponent, i
     if (lowest <= length && bit(a, lowest - 1) && (sticky || any_below(a, lowest - 1) || (mantissa & 1))) mantissa++;
     if (mantissa >> 53) mantissa >>= 1, lowest++;
     if (mantissa >> 52 && lowest + exponent > 971) return LOSSFN__NUMBER_TOO_LARGE;
-    *bits = mantissa >> 52 ? (uint64_t)(lowest + exponent + 1075) << 52 | (mantissa & ((UINT64_C(1) << 52) - 1)) : mantissa;
+    *bits =
+        mantissa >> 52 ? (uint64_t)(lowest + exponent + 1075) << 52 | (mantissa & ((UINT64_C(1) << 52) - 1)) : mantissa;
     return LOSSFN__A_NUMBER;
 }
 
@@ -267,6 +268,7 @@ static int reads_as(const decimal_t *d, uint64_t bits) {
 
 static void shortest(uint64_t bits, decimal_t *best) {
     decimal_t full;
+    full.digit[0] = 0; /* the compiler cannot see that there is a first digit */
     expand(bits, &full);
     for (int32_t n = 1;; n++) {
         int up = n < full.n && full.digit[n] >= '5'; /* the nearer of the two first */

@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <string.h>
 
-static const char *const tasks[] = {"regression", "quantile",   "counts",  "positive", "binary", "multiclass",
-                                    "multilabel", "ordinal",    "ranking", "segmentation", "metric"};
+static const char *const tasks[] = {"regression", "quantile", "counts",  "positive",     "binary", "multiclass",
+                                    "multilabel", "ordinal",  "ranking", "segmentation", "metric"};
 enum { TASKS = sizeof tasks / sizeof *tasks };
 
 /* One answer. Without flags the answers to a task come in the order of the table, but for those that only make sense
@@ -17,26 +17,29 @@ typedef struct {
     uint8_t outliers, imbalanced, noisy; /* ranks from 1; 0: the flag does not lift it */
 } advice_t;
 
-#define GAUSS "C. F. Gauss, Theoria motus corporum coelestium, 1809"
+#define GAUSS   "C. F. Gauss, Theoria motus corporum coelestium, 1809"
 #define LAPLACE "P.-S. Laplace, Memoire sur la probabilite des causes par les evenements, 1774"
-#define HUBER "P. J. Huber, Robust estimation of a location parameter, Ann. Math. Statist. 35, 1964"
-#define BARRON "J. T. Barron, A general and adaptive robust loss function, CVPR 2019"
+#define HUBER   "P. J. Huber, Robust estimation of a location parameter, Ann. Math. Statist. 35, 1964"
+#define BARRON  "J. T. Barron, A general and adaptive robust loss function, CVPR 2019"
 #define KOENKER "R. Koenker, G. Bassett, Regression quantiles, Econometrica 46, 1978"
-#define NIX "D. A. Nix, A. S. Weigend, Estimating the mean and variance of the target probability distribution, ICNN 1994"
-#define MCCULLAGH "P. McCullagh, J. A. Nelder, Generalized linear models, 2nd ed., Chapman and Hall, 1989"
-#define BISHOP "C. M. Bishop, Pattern recognition and machine learning, Springer, 2006"
+#define NIX                                                                                                            \
+    "D. A. Nix, A. S. Weigend, Estimating the mean and variance of the target probability distribution, ICNN 1994"
+#define MCCULLAGH  "P. McCullagh, J. A. Nelder, Generalized linear models, 2nd ed., Chapman and Hall, 1989"
+#define BISHOP     "C. M. Bishop, Pattern recognition and machine learning, Springer, 2006"
 #define GOODFELLOW "I. Goodfellow, Y. Bengio, A. Courville, Deep learning, MIT Press, 2016"
-#define SVM "C. Cortes, V. Vapnik, Support-vector networks, Machine Learning 20, 1995"
-#define SZEGEDY "C. Szegedy et al., Rethinking the Inception architecture for computer vision, CVPR 2016"
-#define KING "G. King, L. Zeng, Logistic regression in rare events data, Political Analysis 9, 2001"
-#define KULLBACK "S. Kullback, R. A. Leibler, On information and sufficiency, Ann. Math. Statist. 22, 1951"
-#define BURGES "C. Burges et al., Learning to rank using gradient descent, ICML 2005"
-#define JOACHIMS "T. Joachims, Optimizing search engines using clickthrough data, KDD 2002"
-#define RONNEBERGER "O. Ronneberger, P. Fischer, T. Brox, U-Net: convolutional networks for biomedical image segmentation, MICCAI 2015"
-#define ZHAI "A. Zhai, H.-Y. Wu, Classification is a strong baseline for deep metric learning, BMVC 2019"
-#define FRANK "E. Frank, M. Hall, A simple approach to ordinal classification, ECML 2001"
+#define SVM        "C. Cortes, V. Vapnik, Support-vector networks, Machine Learning 20, 1995"
+#define SZEGEDY    "C. Szegedy et al., Rethinking the Inception architecture for computer vision, CVPR 2016"
+#define KING       "G. King, L. Zeng, Logistic regression in rare events data, Political Analysis 9, 2001"
+#define KULLBACK   "S. Kullback, R. A. Leibler, On information and sufficiency, Ann. Math. Statist. 22, 1951"
+#define BURGES     "C. Burges et al., Learning to rank using gradient descent, ICML 2005"
+#define JOACHIMS   "T. Joachims, Optimizing search engines using clickthrough data, KDD 2002"
+#define RONNEBERGER                                                                                                    \
+    "O. Ronneberger, P. Fischer, T. Brox, U-Net: convolutional networks for biomedical image segmentation, MICCAI "    \
+    "2015"
+#define ZHAI    "A. Zhai, H.-Y. Wu, Classification is a strong baseline for deep metric learning, BMVC 2019"
+#define FRANK   "E. Frank, M. Hall, A simple approach to ordinal classification, ECML 2001"
 #define HADSELL "R. Hadsell, S. Chopra, Y. LeCun, Dimensionality reduction by learning an invariant mapping, CVPR 2006"
-#define ZHANG "T. Zhang, Statistical behavior and consistency of classification methods, Ann. Statist. 32, 2004"
+#define ZHANG   "T. Zhang, Statistical behavior and consistency of classification methods, Ann. Statist. 32, 2004"
 
 static const advice_t table[] = {
     {"regression", "mse", "none (identity)", "Its minimiser is the mean; the maximum likelihood of normal errors.",
@@ -48,7 +51,8 @@ static const advice_t table[] = {
      0, 1},
     {"regression", "log_cosh", "none (identity)", "Between mse and mae with all derivatives, and no parameter.",
      "It turns linear at errors of about 1: scale the target.",
-     "P. J. Green, Bayesian reconstructions from emission tomography data, IEEE Trans. Med. Imaging 9, 1990", 0, 4, 0, 4},
+     "P. J. Green, Bayesian reconstructions from emission tomography data, IEEE Trans. Med. Imaging 9, 1990", 0, 4, 0,
+     4},
     {"regression", "barron(alpha=1, scale=1)", "none (identity)",
      "One parameter goes from mse (alpha=2) to losses that forget outliers (alpha <= 0).",
      "Not convex below alpha=1: begin with alpha=1 or more. scale is in the units of the target.", BARRON, 0, 3, 0, 3},
@@ -84,8 +88,8 @@ static const advice_t table[] = {
      "C. Gourieroux, A. Monfort, A. Trognon, Pseudo maximum likelihood methods, Econometrica 52, 1984", 0, 0, 0, 0},
 
     {"binary", "binary_cross_entropy", "sigmoid", "The maximum likelihood of a binary event, on probabilities.",
-     "A probability of exactly 0 or 1 on the wrong side costs infinity: bce_with_logits avoids it.", GOODFELLOW, 0, 0, 3,
-     3},
+     "A probability of exactly 0 or 1 on the wrong side costs infinity: bce_with_logits avoids it.", GOODFELLOW, 0, 0,
+     3, 3},
     {"binary", "bce_with_logits", "none (logits)", "The same likelihood from logits, exact at any confidence.",
      "Apply the sigmoid only to report probabilities.", GOODFELLOW, 0, 2, 2, 2},
     {"binary", "bce_with_logits(pos_weight=10)", "none (logits)",
@@ -111,8 +115,8 @@ static const advice_t table[] = {
      LOSSFN_DATA_IMBALANCED, 0, 1, 0},
     {"multiclass", "cross_entropy(label_smoothing=0.1)", "none (logits)",
      "No label is trusted fully, so that a wrong one costs less.",
-     "Probabilities become less sharp; 0.1 suits about one wrong label in ten.", SZEGEDY, LOSSFN_DATA_NOISY_LABELS, 0, 0,
-     1},
+     "Probabilities become less sharp; 0.1 suits about one wrong label in ten.", SZEGEDY, LOSSFN_DATA_NOISY_LABELS, 0,
+     0, 1},
     {"multiclass", "kl_div", "softmax", "For targets that are distributions: it is 0 when they are met.",
      "Same gradient as cross entropy; targets must be distributions, not labels.", KULLBACK, 0, 0, 0, 0},
 
@@ -139,8 +143,8 @@ static const advice_t table[] = {
 
     {"ranking", "bce_with_logits", "none: the difference of two scores",
      "The probability that the first of a pair ranks higher (RankNet).",
-     "Pairs must be formed by the caller: pred = score difference, target = 1 where the first should win.", BURGES, 0, 0,
-     0, 1},
+     "Pairs must be formed by the caller: pred = score difference, target = 1 where the first should win.", BURGES, 0,
+     0, 0, 1},
     {"ranking", "hinge", "none: the difference of two scores", "A margin between the scores of a pair (ranking SVM).",
      "Pairs must be formed by the caller: target +1 where the first should win, else -1.", JOACHIMS, 0, 1, 0, 0},
 
@@ -151,7 +155,8 @@ static const advice_t table[] = {
      "Put one weight per class in place of 1, 2, 4; there is no overlap loss (dice) here yet.", RONNEBERGER,
      LOSSFN_DATA_IMBALANCED, 0, 1, 0},
     {"segmentation", "bce_with_logits", "none (one logit per pixel)", "Foreground against background.",
-     "Small regions count little: pos_weight helps; there is no overlap loss (dice) here yet.", RONNEBERGER, 0, 0, 3, 0},
+     "Small regions count little: pos_weight helps; there is no overlap loss (dice) here yet.", RONNEBERGER, 0, 0, 3,
+     0},
     {"segmentation", "cross_entropy(label_smoothing=0.1, axis=1)", "none (logits, N x C x H x W)",
      "No pixel's label is trusted fully: borders are often drawn wrongly.", "Borders come out less sharp.", SZEGEDY,
      LOSSFN_DATA_NOISY_LABELS, 0, 0, 1},
@@ -184,7 +189,8 @@ static int32_t rank_of(const advice_t *row, uint32_t flags) {
     return rank;
 }
 
-/* The i-th row of a task by rank, then by its place in the table; NULL past the last. *count gets how many there are. */
+/* The i-th row of a task by rank, then by its place in the table; NULL past the last. *count gets how many there are.
+ */
 static const advice_t *pick(const char *task, uint32_t flags, int32_t i, int32_t *count) {
     const advice_t *found = NULL;
     *count = 0;

@@ -200,8 +200,7 @@ static lossfn_status_t describe_params(lossfn__definition_t *d, const lossfn_vta
                                          .learnable = info.learnable != 0,
                                          .choices = keep(arena, info.choices)};
         if (info.type != LOSSFN_PARAM_LIST || unset) continue;
-        return lossfn__fail(LOSSFN_ERROR_PARAMETER, "the default of list %s must be NULL: not set",
-                            d->params[i].name);
+        return lossfn__fail(LOSSFN_ERROR_PARAMETER, "the default of list %s must be NULL: not set", d->params[i].name);
     }
     return LOSSFN_OK;
 }

@@ -6,12 +6,12 @@
 #include "core/definition.h"
 #include "core/text.h"
 
-/* A user-made loss. The registry holds one reference and every handle one for each of its terms; the last one gone calls
- * destroy and frees. */
+/* A user-made loss. The registry holds one reference and every handle one for each of its terms; the last one gone
+ * calls destroy and frees. */
 typedef struct lossfn__registration lossfn__registration_t;
 
-/* Makes one with a single reference, owning user_data; a NULL name makes an anonymous loss. Everything behind the vtable
- * is copied. Whenever it fails, destroy(user_data) has been called. */
+/* Makes one with a single reference, owning user_data; a NULL name makes an anonymous loss. Everything behind the
+ * vtable is copied. Whenever it fails, destroy(user_data) has been called. */
 lossfn_status_t lossfn__registration_create(lossfn__registration_t **out, const char *name,
                                             const lossfn_vtable_t *vtable, void *user_data, lossfn_destroy_t destroy);
 void lossfn__registration_release(lossfn__registration_t *registration); /* NULL is allowed */

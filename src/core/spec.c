@@ -135,9 +135,7 @@ static lossfn_status_t parse_setting(parser_t *p) {
 
 static lossfn_status_t parse_settings(parser_t *p) {
     if (!accept(p, '(') || accept(p, ')')) return LOSSFN_OK;
-    do {
-        LOSSFN__TRY(parse_setting(p));
-    } while (accept(p, ','));
+    do { LOSSFN__TRY(parse_setting(p)); } while (accept(p, ','));
     return accept(p, ')') ? LOSSFN_OK : expected(p, "',' or ')'");
 }
 

@@ -7,10 +7,10 @@
 _Static_assert(sizeof(void *) != 8 || sizeof(lossfn_tensor_t) == 192, "lossfn_tensor_t has no hidden padding");
 
 static const lossfn__dtype_t table[] = {
-    [LOSSFN_F64] = {"float64", 8}, [LOSSFN_F32] = {"float32", 4},   [LOSSFN_F16] = {"float16", 2},
+    [LOSSFN_F64] = {"float64", 8},   [LOSSFN_F32] = {"float32", 4}, [LOSSFN_F16] = {"float16", 2},
     [LOSSFN_BF16] = {"bfloat16", 2}, [LOSSFN_I8] = {"int8", 1},     [LOSSFN_I16] = {"int16", 2},
-    [LOSSFN_I32] = {"int32", 4},   [LOSSFN_I64] = {"int64", 8},     [LOSSFN_U8] = {"uint8", 1},
-    [LOSSFN_U16] = {"uint16", 2},  [LOSSFN_U32] = {"uint32", 4},    [LOSSFN_U64] = {"uint64", 8},
+    [LOSSFN_I32] = {"int32", 4},     [LOSSFN_I64] = {"int64", 8},   [LOSSFN_U8] = {"uint8", 1},
+    [LOSSFN_U16] = {"uint16", 2},    [LOSSFN_U32] = {"uint32", 4},  [LOSSFN_U64] = {"uint64", 8},
     [LOSSFN_BOOL] = {"bool", 1},
 };
 
@@ -41,7 +41,8 @@ static void contiguous_strides(lossfn_tensor_t *tensor) {
     int64_t step = 1;
     for (int32_t i = tensor->ndim; i-- > 0;) {
         tensor->strides[i] = step;
-        if (tensor->shape[i] > 1) step *= tensor->shape[i];
+        int64_t n = tensor->shape[i];
+        if (n > 1 && step <= INT64_MAX / n) step *= n; /* beyond only when another extent is 0 */
     }
 }
 

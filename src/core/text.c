@@ -97,7 +97,8 @@ static int32_t distance(const char *a, int32_t n, const char *b, int32_t m) {
         row[0] = i;
         for (int32_t j = 1; j <= m; j++) {
             row[j] = least(least(row[j - 1], last[j]) + 1, last[j - 1] + (a[i - 1] != b[j - 1]));
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) row[j] = least(row[j], before[j - 2] + 1);
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                row[j] = least(row[j], before[j - 2] + 1);
         }
         int32_t *oldest = before;
         before = last, last = row, row = oldest;

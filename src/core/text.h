@@ -34,8 +34,8 @@ int lossfn__next_word(const char **at, lossfn__piece_t *word);
 int32_t lossfn__find_word(const char *list, lossfn__piece_t word);
 lossfn__piece_t lossfn__word_at(const char *list, int32_t i);
 
-int lossfn__is_name_start(char c); /* letter, _ */
-int lossfn__is_name(char c);       /* letter, digit, _ */
+int lossfn__is_name_start(char c);   /* letter, _ */
+int lossfn__is_name(char c);         /* letter, digit, _ */
 int lossfn__is_continuation(char c); /* a further byte of a UTF-8 character */
 /* Letters, digits and _, no digit first. */
 int lossfn__is_identifier(const char *text);

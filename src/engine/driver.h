@@ -4,6 +4,7 @@
 #ifndef LOSSFN_ENGINE_DRIVER_H
 #define LOSSFN_ENGINE_DRIVER_H
 
+#include "core/registry.h"
 #include "core/status.h"
 #include "engine/deposit.h"
 

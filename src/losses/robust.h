@@ -53,11 +53,21 @@ DEFINE(barron) = {
     .ulp_value = 2, .ulp_grad = 8, .ulp_hess = 4,
     .rho = barron_rho,
 };
+OUT_OF_LINE void barron_parts(const V *r, const V *rest, const V *alpha, V *rho, V *w, V *curvature) {
+    v_barron(*r, *rest, *alpha, rho, w, curvature, NULL);
+}
+OUT_OF_LINE void barron_parts_and_alpha(const V *r, const V *rest, const V *alpha, V *rho, V *w, V *curvature, V *dalpha) {
+    v_barron(*r, *rest, *alpha, rho, w, curvature, dalpha);
+}
+OUT_OF_LINE void log_partition(const V *alpha, V *value, V *slope) { *value = v_barron_log_partition(*alpha, slope); }
 ALWAYS_INLINE void barron_unit(const V *in, unit_t *u) {
     V x = in[PRED] - in[TARGET], scale = in[BARRON_SCALE], r = x / scale;
     V rest = v_where(v_isfinite(r) & v_isfinite(x), v_fma(-r, scale, x) / scale), w, curvature;
     u->outside = scale <= v_zero();
-    v_barron(r, rest, in[BARRON_ALPHA], &u->value, &w, &curvature, &u->grad[BARRON_ALPHA]);
+    if (u->want == LOSSFN__WANT_ALL)
+        barron_parts_and_alpha(&r, &rest, &in[BARRON_ALPHA], &u->value, &w, &curvature, &u->grad[BARRON_ALPHA]);
+    else
+        barron_parts(&r, &rest, &in[BARRON_ALPHA], &u->value, &w, &curvature);
     u->grad[PRED] = r / scale * w;
     u->grad[TARGET] = -u->grad[PRED];
     u->grad[BARRON_SCALE] = -r * u->grad[PRED];
@@ -95,11 +105,13 @@ DEFINE(barron_nll) = {
 };
 ELEMENTWISE(barron_nll) {
     (void)p;
-    V slope, partition = v_barron_log_partition(in[BARRON_ALPHA], &slope);
+    V slope, partition;
+    log_partition(&in[BARRON_ALPHA], &partition, &slope);
     barron_unit(in, u);
     u->outside |= in[BARRON_ALPHA] < v_zero();
     u->value += v_log(in[BARRON_SCALE]) + partition;
     /* at alpha = 2 both are infinite; the sum's limit is that of (r^2/4 - 1/4) ln(1/b) */
+    if (u->want != LOSSFN__WANT_ALL) return;
     V size = v_abs(in[PRED] - in[TARGET]) / in[BARRON_SCALE];
     u->grad[BARRON_ALPHA] = v_select(in[BARRON_ALPHA] == v_set(2), v_nan_from(v_copysign(v_set(INFINITY), size - v_one()), size),
                                      u->grad[BARRON_ALPHA] + slope);

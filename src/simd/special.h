@@ -8,9 +8,9 @@
  * Bounds in ulp, measured by tests/unit/simd/test_special.c:       f32      f64
  *     v_lgamma1p                                                   0.51     1
  *     v_barron: rho, W, curvature                                  0.51     1
- *     v_barron: d rho/d alpha                                      0.51     8
+ *     v_barron: d rho/d alpha                                      0.51     6
  *     v_barron_log_partition: value                                0.51     1.5
- *     v_barron_log_partition: derivative                           0.51     4 */
+ *     v_barron_log_partition: derivative                           0.51     5 */
 #ifndef LOSSFN_SIMD_SPECIAL_H
 #define LOSSFN_SIMD_SPECIAL_H
 
@@ -61,34 +61,34 @@ typedef struct {
 } pair;
 
 INLINE pair pair_of(D hi, D lo) { return (pair){hi, lo}; }
-INLINE pair pair_of_sum(D a, D b) { /* exact */
+INLINE pair exact_sum(D a, D b) { /* exact */
     D s = a + b, t = s - a;
     return pair_of(s, (a - (s - t)) + (b - t));
 }
-INLINE pair pair_of_ordered_sum(D a, D b) { /* exact if |a| >= |b| or a = 0 */
+INLINE pair quick_sum(D a, D b) { /* exact if |a| >= |b| or a = 0 */
     D s = a + b;
     return pair_of(s, b - (s - a));
 }
-INLINE pair pair_of_product(D a, D b) { /* exact */
+INLINE pair exact_product(D a, D b) { /* exact */
     D p = a * b;
     return pair_of(p, d_fma(a, b, -p));
 }
 INLINE pair pair_sum(pair a, pair b) {
-    pair s = pair_of_sum(a.hi, b.hi);
-    return pair_of_ordered_sum(s.hi, s.lo + (a.lo + b.lo));
+    pair s = exact_sum(a.hi, b.hi);
+    return quick_sum(s.hi, s.lo + (a.lo + b.lo));
 }
 INLINE pair pair_product(pair a, pair b) {
-    pair p = pair_of_product(a.hi, b.hi);
-    return pair_of_ordered_sum(p.hi, d_fma(a.hi, b.lo, d_fma(a.lo, b.hi, p.lo)));
+    pair p = exact_product(a.hi, b.hi);
+    return quick_sum(p.hi, d_fma(a.hi, b.lo, d_fma(a.lo, b.hi, p.lo)));
 }
 INLINE pair pair_quotient(pair a, pair b) {
     D q = a.hi / b.hi;
     D rest = d_fma(-q, b.hi, a.hi) + d_fma(-q, b.lo, a.lo);
-    return pair_of_ordered_sum(q, rest / b.hi);
+    return quick_sum(q, rest / b.hi);
 }
 INLINE pair pair_times(pair a, D factor) { return pair_of(a.hi * factor, a.lo * factor); } /* by a power of 2 */
 
-/* ln(2^k (1 + f)), f in [-0.3, 0.42]: relative error 2^-63. With z = f/(2 + f), w = z^2,
+/* ln(2^k (1 + f)), f in [-0.3, 0.42]: relative error 2^-65. With z = f/(2 + f), w = z^2,
  * ln(1 + f) = 2 atanh z = 2 z (1 + w/3 + w^2 (1/5 + w/7 + ...)); w^2/5 < 2^-12, so there double is enough. */
 INLINE pair pair_log(D k, pair f) {
     static const double c[] = {1. / 5,  1. / 7,  1. / 9,  1. / 11, 1. / 13, 1. / 15,
@@ -97,10 +97,10 @@ INLINE pair pair_log(D k, pair f) {
     pair z = pair_quotient(f, pair_sum(pair_of(d_set(2), zero), f));
     pair w = pair_product(z, z);
     pair third = pair_product(w, pair_of(d_set(0x1.5555555555555p-2), d_set(0x1.5555555555555p-56)));
-    pair sum = pair_of_ordered_sum(third.hi, w.hi * w.hi * D_POLYNOMIAL(w.hi, c));
+    pair sum = quick_sum(third.hi, w.hi * w.hi * D_POLYNOMIAL(w.hi, c));
     sum.lo += third.lo;
     z = pair_times(z, d_set(2));
-    pair ln2 = pair_of_product(k, d_set(0x1.62e42fefa39efp-1)); /* k ln 2 */
+    pair ln2 = exact_product(k, d_set(0x1.62e42fefa39efp-1)); /* k ln 2 */
     ln2.lo = d_fma(k, d_set(0x1.abc9e3b39803fp-56), ln2.lo);
     return pair_sum(ln2, pair_sum(z, pair_product(z, sum)));
 }
@@ -123,9 +123,9 @@ INLINE D pair_exp(pair t, pair *e) {
     D rest = d_select(x == t.hi, t.lo, d_set(0));
     D n = d_round(x * d_set(0x1.71547652b82fep+0));
     D head = d_fma(-n, d_set(0x1.62e42fefa38p-1), x); /* ln 2 to 41 bits: exact */
-    pair r = pair_of_sum(head, -n * d_set(0x1.ef35793c7673p-45));
-    r = pair_of_sum(r.hi, r.lo + rest); /* now r.lo is below 2^-54, and exp(r.lo) near enough to 1 + r.lo */
-    *e = pair_of_ordered_sum(r.hi, d_fma(r.hi * r.hi, D_POLYNOMIAL(r.hi, c), d_fma(r.hi, r.lo, r.lo)));
+    pair r = exact_sum(head, -n * d_set(0x1.ef35793c7673p-45));
+    r = exact_sum(r.hi, r.lo + rest); /* now r.lo is below 2^-54, and exp(r.lo) near enough to 1 + r.lo */
+    *e = quick_sum(r.hi, d_fma(r.hi * r.hi, D_POLYNOMIAL(r.hi, c), d_fma(r.hi, r.lo, r.lo)));
     return n;
 }
 
@@ -136,7 +136,7 @@ INLINE pair unit_exp(D n, pair e) {
 }
 INLINE pair unit_expm1(D n, pair e) {
     D a = d_power_of_two(d_between(n, -1000, 0)), b = d_power_of_two(d_between(-n, -1000, 0));
-    return pair_sum(pair_of_sum(a, -b), pair_times(e, a));
+    return pair_sum(exact_sum(a, -b), pair_times(e, a));
 }
 
 /* ---- ln Gamma(1 + y) ---- */
@@ -159,18 +159,18 @@ INLINE D d_lgamma1p(D y) {
     const double *row = lgamma_coefficient[0], *low = lgamma_constant_low;
     D top = d_select(stirling, d_set(row[2]), d_select(upper, d_set(row[1]), d_set(row[0])));
     D rest = d_select(stirling, d_set(low[2]), d_select(upper, d_set(low[1]), d_set(low[0])));
-    pair value = pair_of_ordered_sum(top, p * z);
+    pair value = quick_sum(top, p * z);
     value.lo += rest;
 
     /* [0, 2]: y (y - 1) R */
-    pair near = pair_product(pair_product(pair_of(y, zero), pair_of_sum(y, -one)), value);
+    pair near = pair_product(pair_product(pair_of(y, zero), exact_sum(y, -one)), value);
     D below = near.hi + near.lo;
 
     /* [2, inf]: (y + 1/2)(ln y - 1) + (1 + ln(2 pi))/2 + mu/y; the first product overflows only if the whole
      * does */
     D safe = d_select(stirling & (y < d_set(INFINITY)), y, d_set(2));
     pair log = pair_sum(pair_log_of(safe), pair_of(-one, zero));
-    pair main = pair_product(pair_of_sum(safe, d_set(0.5)), log);
+    pair main = pair_product(exact_sum(safe, d_set(0.5)), log);
     pair small =
         pair_sum(pair_of(d_set(lgamma_constant[0]), d_set(lgamma_constant[1])), pair_of(value.hi / safe, zero));
     pair sum = pair_sum(main, small);
@@ -209,40 +209,40 @@ INLINE V v_lgamma1p(V y) {
 #define BARRON_GREATEST 0x1p400
 
 /* d rho/d alpha in the unit of unit_exp.
- *   b, u, t   as above;  tw = t - u;  phi = u - 1 + exp -u = u - p, p = q/(1 + q)
- *   et        exp t;  Ew = (exp tw - 1)/tw;  both in that unit */
-INLINE D d_barron_dalpha(D b, D u, D t, D phi, D p, D et, D Ew) {
+ *   a, u, t   as above;  tw = a u/2 = t - u;  phi = u - 1 + exp -u = u - p, p = q/(1 + q)
+ *   et        exp t;  ew = exp tw - 1, Ew = ew/tw;  all in that unit */
+INLINE D d_barron_dalpha(D alpha, D a, D u, D t, D tw, D phi, D p, D et, D ew) {
+
     /* For |t| <= 2, moments m_k = exp(-t) (1/k!) integral over x in [0, 1] of x^k exp(t x), by the recurrence
      * m_(k-1) = 1/k! - t m_k, which damps errors downwards; and sum = m_2 - u m_3 + u^2 m_4 - ... */
-    static const double inverse_factorial[] = {
-        1.,
-        1.,
-        1. / 2.,
-        1. / 6.,
-        1. / 24.,
-        1. / 120.,
-        1. / 720.,
-        1. / 5040.,
-        1. / 40320.,
-        1. / 362880.,
-        1. / 3628800.,
-        1. / 39916800.,
-        1. / 479001600.,
-        1. / 6227020800.,
-        1. / 87178291200.,
-        1. / 1307674368000.,
-        1. / 20922789888000.,
-        1. / 355687428096000.,
-        1. / 6402373705728000.,
-        1. / 121645100408832000.,
-        1. / 2432902008176640000.,
-        1. / 51090942171709440000.,
-        1. / 1124000727777607680000.,
-        1. / 25852016738884976640000.,
-        1. / 620448401733239439360000.,
-        1. / 15511210043330985984000000.,
-    };
-    const D two = d_set(2), zero = d_set(0);
+    static const double inverse_factorial[] = {1.,
+                                               1.,
+                                               1. / 2.,
+                                               1. / 6.,
+                                               1. / 24.,
+                                               1. / 120.,
+                                               1. / 720.,
+                                               1. / 5040.,
+                                               1. / 40320.,
+                                               1. / 362880.,
+                                               1. / 3628800.,
+                                               1. / 39916800.,
+                                               1. / 479001600.,
+                                               1. / 6227020800.,
+                                               1. / 87178291200.,
+                                               1. / 1307674368000.,
+                                               1. / 20922789888000.,
+                                               1. / 355687428096000.,
+                                               1. / 6402373705728000.,
+                                               1. / 121645100408832000.,
+                                               1. / 2432902008176640000.,
+                                               1. / 51090942171709440000.,
+                                               1. / 1124000727777607680000.,
+                                               1. / 25852016738884976640000.,
+                                               1. / 620448401733239439360000.,
+                                               1. / 15511210043330985984000000.};
+    const D one = d_set(1), two = d_set(2), zero = d_set(0);
+    D b = d_abs(a), Ew = ew / d_select(tw == zero, one, tw);
     L slow = d_abs(t) <= two, near = u <= two;
     D ts = d_select(slow, t, zero), us = d_select(near, u, zero);
     D m = d_set(inverse_factorial[25] / 26), sum = zero;
@@ -251,18 +251,21 @@ INLINE D d_barron_dalpha(D b, D u, D t, D phi, D p, D et, D Ew) {
         m = d_fma(-ts, m, d_set(inverse_factorial[k]));
     }
     sum = d_fma(-us, sum, m); /* from m_2 on */
-    D m1 = d_fma(-ts, m, d_set(0.5)), m0 = d_fma(-ts, m1, d_set(1));
+    D m1 = d_fma(-ts, m, d_set(0.5));
     D series = u * u * (et * sum);
-    /* |t| <= 2, u > 2: the integral's terms as they stand */
-    D closed = d_fma(u, et * m1, Ew - et * m0);
+    /* |t| <= 2, u > 2: u (et (u m_1 - m_0) + Ew), where u m_1 - m_0 = (u - 2) m_1 + t (m_1 - 2 m_2) */
+    D closed = d_fma(et, d_fma(u - two, m1, ts * (m1 - two * m)), Ew);
     /* |t| > 2: by parts twice, which leaves terms of the order of J */
-    D x = u / t;
-    D parts = d_fma(et, d_fma(-x, p, phi) / t, x * x * Ew);
-    return b / 4 * u * d_select(slow, d_select(near, series, closed), parts);
+    D inverse = two / alpha;
+    D parts = d_fma(b / (two * alpha) * et, d_fma(-inverse, p, phi),
+                    inverse * inverse * d_select(a < zero, -ew, ew) / 2);
+    D direct = b / 4 * u * d_select(near, series, closed);
+    return d_select(slow, direct, parts);
 }
 
 INLINE void d_barron(D r, D r_low, D alpha, D *rho, D *w, D *curvature, D *dalpha) {
     const D zero = d_set(0), one = d_set(1), inf = d_set(INFINITY);
+    r_low = d_select(r < zero, -r_low, r_low);
     r = d_abs(r);
     D size = d_abs(alpha);
     L at_two = alpha == d_set(2), unbounded = r == inf;
@@ -270,7 +273,7 @@ INLINE void d_barron(D r, D r_low, D alpha, D *rho, D *w, D *curvature, D *dalph
     D al = d_select(size > d_set(BARRON_GREATEST),
                     d_select(alpha < zero, d_set(-BARRON_GREATEST), d_set(BARRON_GREATEST)),
                     d_select(size < d_set(BARRON_LEAST), d_set(BARRON_LEAST), alpha));
-    pair a = pair_of_sum(al, d_set(-2));
+    pair a = exact_sum(al, d_set(-2));
     L below = a.hi < zero;
     pair b = pair_of(d_select(below, -a.hi, a.hi), d_select(below, -a.lo, a.lo));
     b.hi = d_select(at_two, one, b.hi); /* any value: alpha = 2 is put right at the end */
@@ -279,7 +282,7 @@ INLINE void d_barron(D r, D r_low, D alpha, D *rho, D *w, D *curvature, D *dalph
     D mr, mb, er = d_split(bounded, &mr), eb = d_split(b.hi, &mb);
     mr = d_select(r == zero, zero, mr);
     D relative = d_select((r == zero) | unbounded | (r_low == zero), zero, r_low / bounded);
-    pair square = pair_of_product(mr, mr);
+    pair square = exact_product(mr, mr);
     square.lo = d_fma(square.hi, 2 * relative, square.lo);
     pair Q = pair_quotient(square, pair_of(mb, b.lo * d_power_of_two(-eb)));
     D E = 2 * er - eb;
@@ -290,7 +293,7 @@ INLINE void d_barron(D r, D r_low, D alpha, D *rho, D *w, D *curvature, D *dalph
     k = d_select(E > d_set(60), k + (E - 60), k);
     D shrink = d_power_of_two(d_between(-k, -1000, 0));
     pair g = pair_times(Q, d_power_of_two(d_between(E - k, -1000, 1000)));
-    pair f = pair_sum(g, pair_of_ordered_sum(-one, shrink));
+    pair f = pair_sum(g, quick_sum(-one, shrink));
     pair u = pair_log(k, f);
     pair t = pair_product(pair_of(al / 2, zero), u);
     pair tw = pair_product(pair_times(a, d_set(0.5)), u);
@@ -298,7 +301,7 @@ INLINE void d_barron(D r, D r_low, D alpha, D *rho, D *w, D *curvature, D *dalph
     pair e, ew;
     D n = pair_exp(t, &e), nw = pair_exp(tw, &ew);
 
-    D half_square = r / 2 * r;
+    D half_square = d_fma(r / 2, r, r * r_low);
     L invalid = (r != r) | (alpha != alpha);
     D nan = r + alpha;
     if (rho) {
@@ -321,9 +324,12 @@ INLINE void d_barron(D r, D r_low, D alpha, D *rho, D *w, D *curvature, D *dalph
     }
     pair one_f = pair_sum(pair_of(one, zero), f);
     if (curvature) {
-        pair factor =
-            pair_of_sum(al, d_select(size > d_set(BARRON_GREATEST), d_set(-2), -one)); /* at infinity +-b */
-        pair x = pair_sum(pair_of(shrink, zero), pair_product(factor, g));
+        /* 1 + (alpha - 1) q = (1 +- s) + q, in units of 2^k: s is exact, 1 - s and the last sum may cancel */
+        pair s = pair_times(square, d_power_of_two(d_between(2 * er - k, -1000, 1000)));
+        s = pair_of(d_select(below, -s.hi, s.hi), d_select(below, -s.lo, s.lo));
+        L endless = size > d_set(BARRON_GREATEST);
+        pair last = pair_of(d_select(endless, zero, g.hi), d_select(endless, zero, g.lo));
+        pair x = pair_sum(pair_sum(pair_of(shrink, zero), s), last);
         x = pair_product(pair_quotient(x, one_f), pair_sum(pair_of(one, zero), ew));
         D value = d_scale(x.hi + x.lo, nw);
         value = d_select(unbounded, far, d_select(at_two, one, value));
@@ -336,15 +342,15 @@ INLINE void d_barron(D r, D r_low, D alpha, D *rho, D *w, D *curvature, D *dalph
         pair phi = pair_sum(u, pair_of(-p.hi, -p.lo));
         D phi_small = u.hi * u.hi * D_POLYNOMIAL(u.hi, c);
         D unit = unit_exponent(n);
-        D Ew = d_select(d_abs(tw.hi) < d_set(0x1p-60), one, em.hi / d_select(tw.hi == zero, one, tw.hi));
-        Ew *= d_power_of_two(d_between(unit_exponent(nw) - unit, -1000, 0));
-        D value = d_barron_dalpha(b.hi, u.hi, t.hi, d_select(u.hi < d_set(0x1p-6), phi_small, phi.hi), p.hi,
-                                  et.hi, Ew);
+        D ewu = em.hi * d_power_of_two(d_between(unit_exponent(nw) - unit, -1000, 0));
+        phi.hi = d_select(u.hi < d_set(0x1p-6), phi_small, phi.hi);
+        D value = d_barron_dalpha(al, a.hi, u.hi, t.hi, tw.hi, phi.hi, p.hi, et.hi, ewu);
         D decay = d_select(size > d_set(BARRON_GREATEST), d_set(BARRON_GREATEST) / size, one);
-        value = d_scale(value * decay * decay, unit);
-        value = d_select(unbounded,
-                         d_select(alpha < zero, 2 / (size * size), d_select(alpha == inf, zero, inf)), value);
-        value = d_select(at_two, d_select(r == zero, zero, inf), value);
+        D unit1 = d_at_most(unit, 1800); /* decay^2 alone underflows */
+        value = d_scale(d_scale(value, unit1) * decay * decay, unit - unit1);
+        value = d_select(unbounded, d_select(alpha < zero, 2 / (size * size), inf), value);
+        value = d_select(at_two, inf, value);
+        value = d_select((r == zero) | (size == inf), zero, value);
         *dalpha = d_select(invalid, nan, value);
     }
 }
@@ -404,7 +410,7 @@ INLINE D d_barron_log_partition(D alpha, D *derivative) {
 
     /* d v/d alpha */
     D sign = d_select(below, -one, one);
-    D dv = d_select(direct, one, d_select(inverse, -(reciprocal * reciprocal), sign / b));
+    D dv = d_select(direct, one, d_select(inverse, -(reciprocal / alpha), sign / b));
     D value = p, slope = dp * dv;
 
     D a = alpha - 2, h = log_b / (two * alpha) + d_set(barron_slope);

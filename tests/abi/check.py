@@ -72,7 +72,17 @@ def check_headers(library: Path, work: Path) -> str:
         for header in sorted((INCLUDE / "lossfn").glob(pattern)):
             source = work / "alone.c"
             source.write_text(f"#include <lossfn/{header.name}>\ntypedef int alone;\n")
-            run(*command, "-Wall", "-Wextra", "-Wshadow", "-pedantic", "-Werror", "-fsyntax-only", f"-I{INCLUDE}", source)
+            run(
+                *command,
+                "-Wall",
+                "-Wextra",
+                "-Wshadow",
+                "-pedantic",
+                "-Werror",
+                "-fsyntax-only",
+                f"-I{INCLUDE}",
+                source,
+            )
             done += 1
     return f"{done} compilations"
 
@@ -80,7 +90,7 @@ def check_headers(library: Path, work: Path) -> str:
 def check_linked(library: Path, work: Path) -> str:
     names = declared()
     source = work / "linked.c"
-    table = "".join(f"    {{\"{n}\", (function){n}}},\n" for n in names)
+    table = "".join(f'    {{"{n}", (function){n}}},\n' for n in names)
     source.write_text(
         "#include <stdio.h>\n"
         + "".join(f"#include <lossfn/{h.name}>\n" for h in headers())
@@ -140,6 +150,7 @@ def write_abi(library: Path, out: Path) -> None:
     """What callers see of the library; structs that only its own sources define are left out."""
     options = ["--headers-dir", INCLUDE, "--drop-private-types", "--no-corpus-path", "--no-comp-dir-path"]
     run("abidw", *options, "--no-show-locs", "--out-file", out, library)
+    out.write_text(out.read_text().replace(f"{ROOT}/", ""))
 
 
 def check_baseline(library: Path, work: Path) -> str:
@@ -166,7 +177,6 @@ def freeze(library: Path) -> None:
     for header in headers():
         shutil.copy(header, BASELINE / "include" / "lossfn")
     write_abi(library, ABI)
-
 
 
 CHECKS = {

@@ -235,7 +235,10 @@ def check_aarch64(build: Path, work: Path) -> str:
     run("cmake", "--build", work / "build")
     prefix = install(work / "build", work / "prefix")
     toolchain = ROOT / "cmake" / "toolchains" / "aarch64-linux-gnu.cmake"
-    arguments = [f"-DCMAKE_TOOLCHAIN_FILE={toolchain}", f"-Dlossfn_DIR={next(prefix.rglob('lossfnConfig.cmake')).parent}"]
+    arguments = [
+        f"-DCMAKE_TOOLCHAIN_FILE={toolchain}",
+        f"-Dlossfn_DIR={next(prefix.rglob('lossfnConfig.cmake')).parent}",
+    ]
     run("cmake", "-G", "Ninja", "-S", CONSUMER, "-B", work / "arm", *arguments, "-DLOSSFN_TARGET=lossfn::static")
     run("cmake", "--build", work / "arm")
     native = cmake_consumer(work / "native", f"-DCMAKE_PREFIX_PATH={install(build, work / 'native-prefix')}")

@@ -1,60 +1,74 @@
 -- SPDX-License-Identifier: MIT
--- Runs test files under whatever Lua this is: lua5.4 tests/lua/run.lua tests/lua/test_*.lua
--- A test file returns a table of functions by name; a test fails by raising an error. `check` helps it to.
-check = {}
-
-function check.equal(got, wanted, what)
-    if got ~= wanted and (got == got or wanted == wanted) then
-        error(string.format("%s: got %s, wanted %s", what or "value", tostring(got), tostring(wanted)), 2)
-    end
-end
-
--- Tables of the same shape with equal numbers in them.
-function check.same(got, wanted, what)
-    what = what or "value"
-    if type(wanted) ~= "table" then return check.equal(got, wanted, what) end
-    if type(got) ~= "table" then error(string.format("%s: got %s, wanted a table", what, tostring(got)), 2) end
-    for key, value in pairs(wanted) do check.same(got[key], value, what .. "[" .. tostring(key) .. "]") end
-    for key in pairs(got) do
-        if wanted[key] == nil then error(what .. " has an unwanted [" .. tostring(key) .. "]", 2) end
-    end
-end
-
-function check.near(got, wanted, tolerance, what)
-    if not (math.abs(got - wanted) <= tolerance) then
-        error(string.format("%s: got %.17g, wanted %.17g within %g", what or "value", got, wanted, tolerance), 2)
-    end
-end
-
--- f(...) raises something whose text matches the pattern; returns what was raised.
-function check.raises(pattern, f, ...)
-    local ok, raised = pcall(f, ...)
-    if ok then error("nothing was raised, wanted " .. pattern, 2) end
-    if not tostring(raised):find(pattern) then
-        error(string.format("raised %q, wanted %q", tostring(raised), pattern), 2)
-    end
-    return raised
-end
-
-local traceback = debug.traceback
+-- Runs test files under the Lua that runs it: lua5.4 tests/lua/run.lua tests/lua/test_*.lua
+-- A file is called with this table: t.test(name, fn), t.equal, t.close, t.raises. Ends with "N passed, N failed".
+local t = {}
 local passed, failed = 0, 0
-local function run(name, f)
-    local ok, message = xpcall(f, function(raised) return traceback(tostring(raised), 2) end)
+
+function t.test(name, fn)
+    local ok, problem = xpcall(fn, function(e) return debug.traceback(tostring(e), 2) end)
     if ok then
         passed = passed + 1
     else
         failed = failed + 1
-        print("FAILED " .. name .. "\n" .. message)
+        io.write("FAILED ", t.file, ": ", name, "\n    ", (problem:gsub("\n", "\n    ")), "\n")
     end
 end
 
+local function show(x)
+    if type(x) ~= "table" then return type(x) == "number" and string.format("%.17g", x) or tostring(x) end
+    local parts = {}
+    for i, v in ipairs(x) do parts[i] = show(v) end
+    for k, v in pairs(x) do
+        if type(k) ~= "number" then parts[#parts + 1] = tostring(k) .. " = " .. show(v) end
+    end
+    return "{" .. table.concat(parts, ", ") .. "}"
+end
+
+local function same(a, b, tolerance)
+    if type(a) == "table" and type(b) == "table" then
+        for k, v in pairs(a) do
+            if not same(v, b[k], tolerance) then return false end
+        end
+        for k in pairs(b) do
+            if a[k] == nil then return false end
+        end
+        return true
+    end
+    if type(a) == "number" and type(b) == "number" then
+        return a == b or (a ~= a and b ~= b) or math.abs(a - b) <= tolerance * math.max(math.abs(a), math.abs(b))
+    end
+    return rawequal(a, b)
+end
+
+-- The same value, tables by what is in them.
+function t.equal(got, expected)
+    if not same(got, expected, 0) then error("got " .. show(got) .. ", expected " .. show(expected), 2) end
+end
+-- The same up to a few roundings.
+function t.close(got, expected, tolerance)
+    if not same(got, expected, tolerance or 1e-14) then
+        error("got " .. show(got) .. ", expected " .. show(expected), 2)
+    end
+end
+
+-- fn must raise an error object of this code name whose message contains the text.
+function t.raises(name, text, fn, ...)
+    local ok, e = pcall(fn, ...)
+    if ok then error("nothing was raised, expected " .. name .. ": " .. text, 2) end
+    if type(e) ~= "table" or not e.code then error("raised no error object: " .. tostring(e), 2) end
+    if e.name ~= "LOSSFN_ERROR_" .. name or not e.message:find(text, 1, true) then
+        error("raised " .. e.name .. ": " .. e.message .. "\nexpected " .. name .. ": " .. text, 2)
+    end
+    return e
+end
+
 for _, file in ipairs(arg) do
-    run(file .. ": load", function()
-        local names, tests = {}, dofile(file)
-        for name in pairs(tests) do names[#names + 1] = name end
-        table.sort(names)
-        for _, name in ipairs(names) do run(file .. ": " .. name, tests[name]) end
+    t.file = file
+    local chunk, problem = loadfile(file)
+    t.test("the file itself", function()
+        if not chunk then error(problem, 0) end
+        chunk(t)
     end)
 end
 print(string.format("%d passed, %d failed", passed, failed))
-os.exit(failed == 0 and passed > 0 and 0 or 1)
+os.exit(failed == 0 and passed > #arg and 0 or 1)

@@ -58,7 +58,7 @@ def fit(name, f, w, lo, hi, degree, bits):
 
 
 def exp_tail(r):
-    return (expm1(r) - r) / r**2
+    return (expm1(r) - r - r**2 / 2) / r**3
 
 
 def log_tail(f):
@@ -76,8 +76,8 @@ def atanh_tail2(z):
 
 if __name__ == "__main__":
     half = mpf("0.3467")
-    for bits, degree in (24, 5), (53, 10):
-        fit("expm1(r) = r + r^2 p(r)", exp_tail, lambda r: r**2 / expm1(r), -half, half, degree, bits)
+    for bits, degree in (24, 4), (53, 9):
+        fit("expm1(r) = r + r^2/2 + r^3 p(r)", exp_tail, lambda r: r**3 / expm1(r), -half, half, degree, bits)
     fit("log1p(f) = f - f^2/2 + f^3 p(f)", log_tail, lambda f: f**3 / log1p(f), -0.25, 0.5, 8, 24)
     fit("2 atanh(s) = 2 s + s^3 p(s^2)", atanh_tail, lambda z: z / (2 + 2 * z / 3), 0, 0.04, 7, 53)
     for bits, degree in (24, 3), (53, 7):
