@@ -341,6 +341,8 @@ class Loss:
             x = inputs[i] if i < len(inputs) else None
             if x is None or not ("grads" in words or f"grad:{name}" in words):
                 continue
+            if i == 1 and self.unit == UNIT_ROW and x.shape != pred.shape:
+                continue  # labels
             if self.differentiable(i) and not (dtype_of(x) not in ("f64", "f32", "f16", "bf16")):
                 grads[name] = filled(x.shape, dtype)
         values = filled(self.values_shape(pred), dtype) if "values" in words else None
