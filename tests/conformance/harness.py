@@ -70,7 +70,9 @@ def bound(stated: float, compute: str, out: str) -> float:
 # ---- Batches --------------------------------------------------------------------------------------------------------
 
 
-def tame(name: str, dtype: str, shape: tuple[int, ...], rng: np.random.Generator, soft: bool = False, axis: int = -1) -> list[Any]:
+def tame(
+    name: str, dtype: str, shape: tuple[int, ...], rng: np.random.Generator, soft: bool = False, axis: int = -1
+) -> list[Any]:
     """Valid inputs of ordinary magnitude: floats of `dtype`; hard labels are int64, without the class axis."""
     entry = LOSSES[name]
     made: list[Any] = []
@@ -248,4 +250,3 @@ def same(a: clib.Output, b: clib.Output, what: str = "") -> None:
     assert one.keys() == other.keys(), (what, one.keys(), other.keys())
     for key in one:
         assert one[key] == other[key], f"{what}: {key} differs: {getattr(a, key, None)} and {getattr(b, key, None)}"
-

@@ -23,7 +23,10 @@ def test_a_mirror_images(dtype: str) -> None:
     """A08: bce(z, 1) is bce(-z, 0), bit for bit, in value, gradient and Hessian; nothing saturates."""
     real = sample.FLOATS[dtype]
     z = sample.reals(np.random.default_rng(0), scaled(20000), real)
-    one, zero = (none("bce_with_logits").run(s * z, np.full(z.shape, y, real), want="values grad:pred hess") for s, y in ((1, 1), (-1, 0)))
+    one, zero = (
+        none("bce_with_logits").run(s * z, np.full(z.shape, y, real), want="values grad:pred hess")
+        for s, y in ((1, 1), (-1, 0))
+    )
     np.testing.assert_array_equal(one.values, zero.values)
     np.testing.assert_array_equal(one.grads["pred"], -zero.grads["pred"])
     np.testing.assert_array_equal(one.hess, zero.hess)
@@ -31,7 +34,10 @@ def test_a_mirror_images(dtype: str) -> None:
     assert (np.abs(one.grads["pred"]) <= 1).all() and (one.grads["pred"] <= 0).all()
     p = sample.probabilities(np.random.default_rng(1), scaled(5000), real)
     exact = p[1 - (1 - p) == p]  # 1 - p representable
-    a, b = none("binary_cross_entropy").run(exact, np.ones_like(exact), want="values"), none("binary_cross_entropy").run(1 - exact, np.zeros_like(exact), want="values")
+    a, b = (
+        none("binary_cross_entropy").run(exact, np.ones_like(exact), want="values"),
+        none("binary_cross_entropy").run(1 - exact, np.zeros_like(exact), want="values"),
+    )
     np.testing.assert_allclose(a.values, b.values, rtol=8 * np.finfo(real).eps)
 
 
@@ -43,7 +49,9 @@ def test_a_certain_probabilities(dtype: str) -> None:
     out = none("binary_cross_entropy").run(p, y, want="values grad:pred hess")
     right = p == y
     np.testing.assert_array_equal(out.values, np.where(right, 0, np.inf))
-    np.testing.assert_array_equal(out.grads["pred"], np.where(right, np.where(p == 0, 1, -1), np.where(p == 0, -np.inf, np.inf)))
+    np.testing.assert_array_equal(
+        out.grads["pred"], np.where(right, np.where(p == 0, 1, -1), np.where(p == 0, -np.inf, np.inf))
+    )
     assert not np.signbit(out.values).any()
 
 
@@ -52,7 +60,9 @@ def test_a_certain_probabilities(dtype: str) -> None:
 def test_b_one_finite_class_anywhere(dtype: str, classes: int) -> None:
     """B14: all other logits are -inf, in whatever block the finite one stands."""
     real = sample.FLOATS[dtype]
-    at = sorted({0, 1, classes // 2, classes - 1, *(b + d for b in (16, 64, 1024) for d in (-1, 0, 1))} & set(range(classes)))
+    at = sorted(
+        {0, 1, classes // 2, classes - 1, *(b + d for b in (16, 64, 1024) for d in (-1, 0, 1))} & set(range(classes))
+    )
     pred = np.full((len(at), classes), -np.inf, real)
     pred[np.arange(len(at)), at] = 10
     out = none("cross_entropy").run(pred, np.array(at), want="values grad:pred hess")
@@ -87,10 +97,19 @@ def test_b_labels_and_their_one_hot(name: str, dtype: str) -> None:
         weights = rng.choice([0.5, 1.0, 2.0, 0.0], classes)
         weight = rng.choice([0.0, 1.0, 0.25], 25)
         for reduction in harness.REDUCTIONS:
-            for options in ({}, {"class_weight": weights}, {"label_smoothing": 0.25}, {"class_weight": weights, "label_smoothing": 0.1}):
+            for options in (
+                {},
+                {"class_weight": weights},
+                {"label_smoothing": 0.25},
+                {"class_weight": weights, "label_smoothing": 0.1},
+            ):
                 loss = clib.Loss(clib.spec(name, reduction=reduction, **options))
                 want = "sum denom values grad:pred hess" + ("" if reduction in ("none", "per_row") else " value")
-                same(loss.run(pred, label, weight=weight, want=want), loss.run(pred, np.eye(classes, dtype=real)[label], weight=weight, want=want), f"{classes} {reduction} {options}")
+                same(
+                    loss.run(pred, label, weight=weight, want=want),
+                    loss.run(pred, np.eye(classes, dtype=real)[label], weight=weight, want=want),
+                    f"{classes} {reduction} {options}",
+                )
 
 
 def test_b_two_shards_or_padding() -> None:
@@ -101,12 +120,19 @@ def test_b_two_shards_or_padding() -> None:
         pred = rng.normal(0, 3, (20, classes))
         label = rng.integers(0, classes, 20)
         dead = rng.random(20) < 0.4
-        options = {"label_smoothing": rng.choice([0.0, 0.1, 1.0]), "class_weight": rng.choice([0.5, 1.0, 16.0], classes)}
+        options = {
+            "label_smoothing": rng.choice([0.0, 0.1, 1.0]),
+            "class_weight": rng.choice([0.5, 1.0, 16.0], classes),
+        }
         for ignore in (-100, -1, 255, classes, classes + 1):
             loss = clib.Loss(clib.spec("cross_entropy", ignore_index=ignore, **options))
-            padded = loss.run(np.where(dead[:, None], np.nan, pred), np.where(dead, ignore, label), want="value sum denom grad:pred")
+            padded = loss.run(
+                np.where(dead[:, None], np.nan, pred), np.where(dead, ignore, label), want="value sum denom grad:pred"
+            )
             bare = loss.run(pred[~dead], label[~dead], want="value sum denom grad:pred")
-            assert clib.canonical(np.float64([padded.value, padded.sum, padded.denom])) == clib.canonical(np.float64([bare.value, bare.sum, bare.denom]))
+            assert clib.canonical(np.float64([padded.value, padded.sum, padded.denom])) == clib.canonical(
+                np.float64([bare.value, bare.sum, bare.denom])
+            )
             assert padded.grads["pred"][~dead].tobytes() == bare.grads["pred"].tobytes()
             assert not padded.grads["pred"][dead].any()
 
@@ -140,7 +166,10 @@ def test_c_continuous_at_the_switch(dtype: str) -> None:
             out = none(name, **{parameter: d}).run(x, np.zeros_like(x), want="values grad:pred")
             assert (np.abs(np.abs(out.grads["pred"]) - slope) <= 0.02 * slope).all()
             np.testing.assert_array_equal(np.sign(out.grads["pred"]), np.sign(x))
-        huber, smooth = none("huber", delta=d).run(x, x * 0, want="values").values, none("smooth_l1", beta=d).run(x, x * 0, want="values").values
+        huber, smooth = (
+            none("huber", delta=d).run(x, x * 0, want="values").values,
+            none("smooth_l1", beta=d).run(x, x * 0, want="values").values,
+        )
         np.testing.assert_allclose(huber, smooth * real(d), rtol=4 * np.finfo(real).eps)
     x = sample.reals(np.random.default_rng(6), 500, real)
     same(none("huber", delta=np.inf).run(x, x * 0), none("half_squared_error").run(x, x * 0), "delta=inf")
@@ -190,6 +219,8 @@ def test_s_nothing_or_nearly(shape: tuple[int, ...], reduction: str) -> None:
     """Extents of 0 with every reduction and masks: no hang, no fault, EMPTY. (A mask on (3, 0) once hung.)"""
     x = np.zeros(shape)
     for options in ({}, {"mask": np.ones((1,) * x.ndim)}, {"weight": np.ones(())}):
-        out = clib.Loss(clib.spec("mse", reduction=reduction)).run(x, x, want="values grads hess sum" + ("" if reduction in ("none", "per_row") else " value"), **options)
+        out = clib.Loss(clib.spec("mse", reduction=reduction)).run(
+            x, x, want="values grads hess sum" + ("" if reduction in ("none", "per_row") else " value"), **options
+        )
         assert bool(out.notes & clib.EMPTY) == (x.size == 0)
         assert out.sum == 0

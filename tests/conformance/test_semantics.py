@@ -51,7 +51,22 @@ class Call:
     seed: int
 
 
-SHAPES = [(), (1,), (5,), (3, 4), (2, 3, 5), (4, 1), (1, 7), (0,), (3, 0), (2, 2, 3, 2), (37,), (6, 21), (1500,), (40, 50)]
+SHAPES = [
+    (),
+    (1,),
+    (5,),
+    (3, 4),
+    (2, 3, 5),
+    (4, 1),
+    (1, 7),
+    (0,),
+    (3, 0),
+    (2, 2, 3, 2),
+    (37,),
+    (6, 21),
+    (1500,),
+    (40, 50),
+]
 ROW_SHAPES = [(4,), (1,), (3, 4), (5, 2), (1, 7), (2, 3, 5), (0, 3), (2, 4, 2, 3), (6, 19), (90, 3), (3, 130), (33, 33)]
 
 calls = st.builds(
@@ -83,7 +98,11 @@ calls = st.builds(
 
 def dyadic(rng: np.random.Generator, shape: Any, kind: str) -> np.ndarray:
     """Weights that are exact in every dtype, some 0."""
-    x = rng.choice([0.0, 0.5, 1.0, 2.0, 3.0], shape) if kind != "negative" else rng.choice([-1.0, 0.5, 2.0, -0.25], shape)
+    x = (
+        rng.choice([0.0, 0.5, 1.0, 2.0, 3.0], shape)
+        if kind != "negative"
+        else rng.choice([-1.0, 0.5, 2.0, -0.25], shape)
+    )
     return np.zeros(shape) if kind == "zero" else x
 
 
@@ -152,7 +171,9 @@ def check(call: Call) -> None:
         label_dtype = call.label_dtype
         low, high = (labels.min(), labels.max()) if labels.size else (0, 0)
         fits = {"bool": (0, 1), "i8": (-128, 127), "f16": (-2048, 2048), "bf16": (-256, 256)}
-        small, large = fits.get(label_dtype, (0 if label_dtype[0] == "u" else -300, 255 if label_dtype == "u8" else 300))
+        small, large = fits.get(
+            label_dtype, (0 if label_dtype[0] == "u" else -300, 255 if label_dtype == "u8" else 300)
+        )
         if not (small <= low and high <= large):
             label_dtype = "i64"
         # labels as a float64 tensor would widen the computation
@@ -184,7 +205,9 @@ def check(call: Call) -> None:
         m = rng.random(spread(rng, unit_shape, call.mask)) < 0.6
         if call.mask == "nothing":
             m = np.zeros(unit_shape, bool)
-        keywords["mask"] = strided(clib.cast(m * (1 if call.mask_dtype == "bool" else 3), call.mask_dtype), call.layouts[6])
+        keywords["mask"] = strided(
+            clib.cast(m * (1 if call.mask_dtype == "bool" else 3), call.mask_dtype), call.layouts[6]
+        )
         mask = np.broadcast_to(m, unit_shape)
         kept = kept & mask
     upstream = None
@@ -198,7 +221,11 @@ def check(call: Call) -> None:
     laid = [strided(x, how) if x is not None else None for x, how in zip(inputs, call.layouts, strict=False)]
     out = call.dtype if call.out == "same" else call.out
     loss = clib.Loss(clib.spec(call.name, **options))
-    want = "sum values grads hess" + (" value" if call.reduction not in ("none", "per_row") else "") + (" denom" if call.reduction in harness.MEANS else "")
+    want = (
+        "sum values grads hess"
+        + (" value" if call.reduction not in ("none", "per_row") else "")
+        + (" denom" if call.reduction in harness.MEANS else "")
+    )
     got = loss.run(*laid, want=want, out=out, denominator=denominator, threads=call.threads, **keywords)
     expected = harness.predict(
         entry.unit, unit.values, grads, hess, axis=axis, pred_shape=shape, reduction=call.reduction, kept=kept, weight=weight,
@@ -215,7 +242,9 @@ def check(call: Call) -> None:
     want_values = expected["values"]
     if out in ("f64", compute):
         real = clib.NUMPY[out]
-        np.testing.assert_array_equal(clib.floats(got.values), np.asarray(want_values, np.float64).astype(real).astype(np.float64))
+        np.testing.assert_array_equal(
+            clib.floats(got.values), np.asarray(want_values, np.float64).astype(real).astype(np.float64)
+        )
     else:
         wider = np.asarray(want_values, np.float64)
         np.testing.assert_array_equal(clib.floats(got.values), clib.floats(clib.cast(wider, out)))
@@ -240,14 +269,22 @@ def check(call: Call) -> None:
     event(f"{entry.unit} {call.reduction}")
 
 
-@settings(max_examples=max(1000, scaled(1500)), deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
+@settings(
+    max_examples=max(1000, scaled(1500)),
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+    database=None,
+)
 @given(call=calls)
 def test_any_call(call: Call) -> None:
     check(call)
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=scaled(60), deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
+@settings(
+    max_examples=scaled(60), deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
+)
 @given(call=calls)
 def test_each_loss(name: str, call: Call) -> None:
     call.name = name
