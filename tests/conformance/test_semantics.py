@@ -291,6 +291,25 @@ def test_each_loss(name: str, call: Call) -> None:
     check(call)
 
 
+@pytest.mark.parametrize("label_dtype", LABELS)
+@settings(
+    max_examples=max(30, scaled(30)),
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+    database=None,
+)
+@given(call=calls)
+def test_each_label_dtype(label_dtype: str, call: Call) -> None:
+    call.name, call.soft, call.label_dtype, call.label_base = (
+        "cross_entropy",
+        False,
+        label_dtype,
+        abs(call.label_base) % 2,
+    )
+    check(call)
+
+
 @pytest.mark.parametrize("reduction", REDUCTIONS)
 @pytest.mark.parametrize("name", NAMES)
 def test_against_the_reference_by_hand(name: str, reduction: str) -> None:
@@ -335,6 +354,6 @@ def test_the_generator_covered_what_it_should() -> None:
     """Runs after the others in this file (on this worker): each alternative was really met."""
     if sum(n for key, n in COVERED.items() if key.startswith("name ")) < 1000:
         test_any_call()
-    for wanted in ("empty", "not empty", "soft True", "soft False", "label bool", "label u64", "label f32", "threads 8",
+    for wanted in ("empty", "not empty", "soft True", "soft False", "threads 8",
                    *(f"reduction {r}" for r in REDUCTIONS), "nan_policy ignore", "weight negative", "mask nothing"):  # fmt: skip
         assert COVERED[wanted] >= 3, (wanted, COVERED)
