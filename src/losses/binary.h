@@ -63,7 +63,7 @@ ELEMENTWISE(binary_cross_entropy) {
         log_p = v_select(low_p, least, log_p);
         log_q = v_select(low_q, least, log_q);
     }
-    u->value = -(v_select(y == zero, zero, y * log_p) + v_select(z == zero, zero, z * log_q));
+    u->value = zero - (v_select(y == zero, zero, y * log_p) + v_select(z == zero, zero, z * log_q)); /* never -0 */
     V of_p = v_where(m_not((y == zero) | low_p | moved), y / prob);
     V of_q = v_where(m_not((z == zero) | low_q | moved), z / q);
     /* (p - y) / (p q) where both terms count: their difference cancels */
