@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Exact sums of a block. A number added to 1.5 * 2^e lands on the grid of 2^(e-52); the bits of the result, added as
- * integers, count grid steps exactly. What is left of it goes to a second grid below. Blocks that do not fit (a wide range
- * of magnitudes, infinities) are found by checks and added one number at a time. */
+ * integers, count grid steps exactly. What is left of it goes to a second grid below. Blocks that do not fit (a wide
+ * range of magnitudes, infinities) are found by checks and added one number at a time. */
 #ifndef LOSSFN_ENGINE_DEPOSIT_H
 #define LOSSFN_ENGINE_DEPOSIT_H
 
