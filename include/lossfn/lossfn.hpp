@@ -29,8 +29,8 @@
  *
  * Inputs are anything with data() and size() (std::vector, std::array, std::span), which has one axis, or a view: a
  * pointer with a shape. Every function that can fail has two forms: one throws lossfn::error, the other takes a status
- * behind inputs and outputs and returns a default value if it fails. Built with -fno-exceptions only the second is there.
- * Failures to allocate in the C++ standard library (std::bad_alloc) are not turned into a status. */
+ * behind inputs and outputs and returns a default value if it fails. Built with -fno-exceptions only the second is
+ * there. Failures to allocate in the C++ standard library (std::bad_alloc) are not turned into a status. */
 #ifndef LOSSFN_LOSSFN_HPP
 #define LOSSFN_LOSSFN_HPP
 
@@ -106,11 +106,15 @@ class status {
     /* Takes over what a function of the C library returned, with its message; true for success. */
     bool set(lossfn_status_t code) {
         code_ = code;
-        if (code == LOSSFN_OK) message_.clear();
-        else message_ = lossfn_last_error();
+        if (code == LOSSFN_OK)
+            message_.clear();
+        else
+            message_ = lossfn_last_error();
 #if LOSSFN_HPP_THROWS
-        if (code == LOSSFN_ERROR_CALLBACK) thrown_ = detail::thrown();
-        else thrown_ = nullptr;
+        if (code == LOSSFN_ERROR_CALLBACK)
+            thrown_ = detail::thrown();
+        else
+            thrown_ = nullptr;
         detail::thrown() = nullptr;
 #endif
         return code == LOSSFN_OK;
@@ -149,27 +153,22 @@ struct bfloat16 {
 
 namespace detail {
 template <class T, class = void> struct dtype {}; /* no member: not an element type */
-template <std::int32_t number> struct dtype_constant {
-    static constexpr std::int32_t value = number;
-};
+template <std::int32_t number> struct dtype_constant { static constexpr std::int32_t value = number; };
 template <> struct dtype<double> : dtype_constant<LOSSFN_F64> {};
 template <> struct dtype<float> : dtype_constant<LOSSFN_F32> {};
 template <> struct dtype<float16> : dtype_constant<LOSSFN_F16> {};
 template <> struct dtype<bfloat16> : dtype_constant<LOSSFN_BF16> {};
-template <> struct dtype<bool> : dtype_constant<LOSSFN_BOOL> {
-    static_assert(sizeof(bool) == 1, "bool has one byte");
-};
+template <> struct dtype<bool> : dtype_constant<LOSSFN_BOOL> { static_assert(sizeof(bool) == 1, "bool has one byte"); };
 template <class T>
 struct dtype<T, typename std::enable_if<std::is_integral<T>::value && !std::is_same<T, bool>::value>::type>
-    : dtype_constant<static_cast<std::int32_t>(std::is_signed<T>::value ? LOSSFN_I8 : LOSSFN_U8) +
-                     (sizeof(T) == 1   ? 0
-                      : sizeof(T) == 2 ? 1
-                      : sizeof(T) == 4 ? 2
-                                       : 3)> {};
+    : dtype_constant<static_cast<std::int32_t>(std::is_signed<T>::value ? LOSSFN_I8 : LOSSFN_U8) + (sizeof(T) == 1   ? 0
+                                                                                                    : sizeof(T) == 2 ? 1
+                                                                                                    : sizeof(T) == 4
+                                                                                                        ? 2
+                                                                                                        : 3)> {};
 
 /* The element type behind data(), const if it is. */
-template <class C>
-using data_of = typename std::remove_pointer<decltype(std::declval<C &>().data())>::type;
+template <class C> using data_of = typename std::remove_pointer<decltype(std::declval<C &>().data())>::type;
 template <class C> using size_of = decltype(static_cast<std::size_t>(std::declval<C &>().size()));
 template <class T> using plain = typename std::remove_cv<typename std::remove_reference<T>::type>::type;
 } // namespace detail
@@ -211,8 +210,10 @@ class tensor {
         const std::uint32_t flags = constant ? static_cast<std::uint32_t>(LOSSFN_TENSOR_READONLY) : 0;
         if (strides)
             s.set(lossfn_tensor_init_strided(&tensor_, data, dtype, extents.ndim(), extents.data(), strides, flags));
-        else if (constant) s.set(lossfn_tensor_init_const(&tensor_, data, dtype, extents.ndim(), extents.data()));
-        else s.set(lossfn_tensor_init(&tensor_, data, dtype, extents.ndim(), extents.data()));
+        else if (constant)
+            s.set(lossfn_tensor_init_const(&tensor_, data, dtype, extents.ndim(), extents.data()));
+        else
+            s.set(lossfn_tensor_init(&tensor_, data, dtype, extents.ndim(), extents.data()));
         code_ = s.code();
         message_ = s.message();
     }
@@ -316,8 +317,7 @@ class options {
         return note(lossfn_options_set_doubles(get(), key, values.begin(), static_cast<std::int64_t>(values.size())));
     }
     options &set(const char *key, const std::vector<double> &values) {
-        return note(
-            lossfn_options_set_doubles(get(), key, values.data(), static_cast<std::int64_t>(values.size())));
+        return note(lossfn_options_set_doubles(get(), key, values.data(), static_cast<std::int64_t>(values.size())));
     }
     lossfn_options_t *get() const noexcept { return handle_.get(); }
     const status &state() const noexcept { return status_; }
@@ -454,8 +454,8 @@ template <class T> struct evaluation {
 namespace detail {
 /* The element type of the gradient by a prediction of this type: its own if it is floating, else double. */
 template <class P>
-using gradient_of =
-    typename std::conditional<(dtype<plain<data_of<const P>>>::value <= +LOSSFN_BF16), plain<data_of<const P>>, double>::type;
+using gradient_of = typename std::conditional<(dtype<plain<data_of<const P>>>::value <= +LOSSFN_BF16),
+                                              plain<data_of<const P>>, double>::type;
 
 inline std::string text(std::int64_t (*read)(const lossfn_t *, char *, std::int64_t), const lossfn_t *handle) {
     std::string s(static_cast<std::size_t>(read(handle, nullptr, 0)) + 1, '\0');
@@ -533,13 +533,15 @@ class loss {
     }
 
     /* One value per unit, or per row with per_row, for reduction none and beside any other. */
-    void values(const input &pred, const input &target, const output &values, status &s, const call &how = call()) const {
+    void values(const input &pred, const input &target, const output &values, status &s,
+                const call &how = call()) const {
         request r({&pred, &target}, how, s);
         r.args.values = r.out(values, s);
         run(r, s);
     }
 
-    /* The value, and its gradient by pred. The output takes the shape of pred if it has one axis and as many elements. */
+    /* The value, and its gradient by pred. The output takes the shape of pred if it has one axis and as many elements.
+     */
     double value_and_grad(const input &pred, const input &target, const output &grad, status &s,
                           const call &how = call()) const {
         return evaluate({&pred, &target}, &grad, nullptr, s, how);
@@ -851,8 +853,7 @@ struct point {
 
 namespace detail {
 /* A function of (pred, target) that returns a point, applied to the elements of a block. */
-template <class F>
-auto run_function(const F &f, const lossfn_block_t &b, int) -> decltype(point(f(0.0, 0.0)), void()) {
+template <class F> auto run_function(const F &f, const lossfn_block_t &b, int) -> decltype(point(f(0.0, 0.0)), void()) {
     const double *pred = static_cast<const double *>(b.inputs[0]), *target = static_cast<const double *>(b.inputs[1]);
     double *value = static_cast<double *>(b.values), *grad = static_cast<double *>(b.grads[0]),
            *hess = static_cast<double *>(b.hess);
@@ -905,19 +906,17 @@ enum class unit { element, row };
  *         return lossfn::point{r * r * r * r, 4 * r * r * r, 12 * r * r};
  *     });
  *
- * or a function of a const lossfn_block_t & (see extend.h) of doubles, which with unit::row gets rows of classes. It runs
- * on the calling thread; what it throws arrives at the caller of the loss as it was. It lives until the name is
+ * or a function of a const lossfn_block_t & (see extend.h) of doubles, which with unit::row gets rows of classes. It
+ * runs on the calling thread; what it throws arrives at the caller of the loss as it was. It lives until the name is
  * unregistered and the last handle is gone. */
-template <class F>
-void register_loss(const std::string &name, F function, status &s, unit of = unit::element) {
+template <class F> void register_loss(const std::string &name, F function, status &s, unit of = unit::element) {
     const lossfn_vtable_t table = detail::vtable_for<F>(of == unit::row);
     s.set(lossfn_register(name.c_str(), &table, new F(std::move(function)), detail::destroy_function<F>));
 }
 inline void unregister_loss(const std::string &name, status &s) { s.set(lossfn_unregister(name.c_str())); }
 
 /* The same without a name. */
-template <class F>
-loss custom(F function, const options &parameters, status &s, unit of = unit::element) {
+template <class F> loss custom(F function, const options &parameters, status &s, unit of = unit::element) {
     const lossfn_vtable_t table = detail::vtable_for<F>(of == unit::row);
     lossfn_t *made = nullptr;
     s = parameters.state();

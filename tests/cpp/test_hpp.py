@@ -13,7 +13,16 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 LIBRARY = Path(os.environ.get("LOSSFN_LIBRARY", ROOT / "build" / "dev" / "liblossfn.so"))
 COMPILERS = [name for name in ("g++", "clang++", "clang++-14") if shutil.which(name)]
-WARNINGS = "-Wall -Wextra -pedantic -Wshadow -Wconversion -Wold-style-cast -Wnon-virtual-dtor -Werror".split()
+WARNINGS = [
+    "-Wall",
+    "-Wextra",
+    "-pedantic",
+    "-Wshadow",
+    "-Wconversion",
+    "-Wold-style-cast",
+    "-Wnon-virtual-dtor",
+    "-Werror",
+]
 
 
 def compile_and_run(compiler: str, source: Path, program: Path, *options: str) -> str:
@@ -37,7 +46,9 @@ def test_standards(compiler, standard, exceptions, tmp_path):
 
 
 def test_memory(tmp_path):
-    compile_and_run("g++", HERE / "test_hpp.cpp", tmp_path / "test_hpp", "-std=c++17", "-g", "-fsanitize=address,undefined")
+    compile_and_run(
+        "g++", HERE / "test_hpp.cpp", tmp_path / "test_hpp", "-std=c++17", "-g", "-fsanitize=address,undefined"
+    )
 
 
 def test_example_of_the_header(tmp_path):

@@ -61,6 +61,8 @@ def test_bad_spec(program):
         [sys.executable, EXAMPLES / "python" / "regression.py"],
         ["lua5.4", EXAMPLES / "lua" / "regression.lua"],
     ):
-        done = subprocess.run([*command, EXAMPLES / "data" / "engel.csv", "huber(delta=-1)"], capture_output=True, text=True)
+        done = subprocess.run(
+            [*command, EXAMPLES / "data" / "engel.csv", "huber(delta=-1)"], capture_output=True, text=True
+        )
         assert done.returncode != 0
         assert "delta is -1, must be > 0" in done.stderr

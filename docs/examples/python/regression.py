@@ -12,6 +12,7 @@ import csv
 import math
 import sys
 from array import array
+from pathlib import Path
 
 import lossfn
 
@@ -32,7 +33,7 @@ def standardise(column: list[float]) -> tuple[float, float]:
 
 
 def main(path: str, spec: str) -> None:
-    with open(path, newline="") as file:
+    with Path(path).open(newline="") as file:
         names, *rows = csv.reader(file)
     columns = [[float(row[c]) for row in rows] for c in range(len(names))]
     loss = lossfn.create(spec)
