@@ -213,6 +213,8 @@ STAGES = {
     "stress": kind("stress"),
     "python": kind("python"),
     "lua": stage_lua,
+    "cpp": kind("cpp"),
+    "examples": kind("examples"),
     "abi": kind("abi"),
     "install": kind("install"),
     "format": stage_format,
