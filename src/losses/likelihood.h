@@ -93,6 +93,8 @@ ELEMENTWISE(gaussian_nll) {
     if (IS(p[GAUSSIAN_FULL])) u->value += v_set(0.918938533204672741780);
     u->grad[PRED] = q;
     u->grad[TARGET] = -q;
-    u->grad[2] = v_select(raised, zero, half * v_fma(-q, q, one / v));
+    /* (1/v - q^2)/2, the form that cannot become inf - inf or overflow before it must */
+    V slope = v_select(v < one, v_fma(-q, r, one) / v, v_fma(-q, q, one / v));
+    u->grad[2] = v_select(raised, v_nan_from(zero, r), half * slope);
     u->hess = one / v;
 }

@@ -70,7 +70,7 @@ OUT_OF_LINE void barron_parts_and_alpha(const V *in, V *rho, V *slope, V *dscale
 OUT_OF_LINE void log_partition(const V *alpha, V *value, V *slope) { *value = v_barron_log_partition(*alpha, slope); }
 ALWAYS_INLINE void barron_unit(const V *in, unit_t *u) {
     V value, slope, dscale, curvature, dalpha = v_zero();
-    u->outside = in[BARRON_SCALE] <= v_zero();
+    u->outside = (in[BARRON_SCALE] <= v_zero()) | (in[BARRON_SCALE] == v_set(INFINITY));
     if (u->want == LOSSFN__WANT_ALL)
         barron_parts_and_alpha(in, &value, &slope, &dscale, &curvature, &dalpha);
     else

@@ -310,7 +310,8 @@ INLINE void d_barron(D r, D r_low, D shift, D mc, D ec, D alpha, barron_out out)
     pair e, ew;
     D n = pair_exp(t, &e), nw = pair_exp(tw, &ew);
 
-    D whole = d_scale(r, shift), half_square = d_fma(whole / 2, whole, whole * d_scale(r_low, shift));
+    D whole = d_scale(r, shift), half_square = whole / 2 * whole;
+    half_square = d_select(half_square < inf, d_fma(whole / 2, whole, whole * d_scale(r_low, shift)), half_square);
     L invalid = (r != r) | (alpha != alpha);
     D nan = r + alpha;
     if (out.rho) {
@@ -410,8 +411,10 @@ INLINE void v_barron_loss(V pred, V target, V c, V alpha, V *rho, V *slope, V *d
         D size = d_abs(x.hi), mx, mc, sign = d_select(x.hi < zero, d_set(-1), d_set(1));
         L odd = ~((size > zero) & (size < inf)); /* 0, inf, NaN */
         D ex = d_split(d_select(odd, d_set(1), size), &mx), ec = d_split(C[i], &mc);
-        D r = mx / mc, left = d_scale(sign * x.lo, -ex), low = (d_fma(-r, mc, mx) + left) / mc;
-        d_barron(d_select(odd, size, r), d_select(odd, zero, low), d_select(odd, zero, ex - ec), mc, ec, al[i],
+        D r = d_select(C[i] == C[i], mx / mc, C[i]), left = d_scale(sign * x.lo, -ex),
+          low = (d_fma(-r, mc, mx) + left) / mc;
+        d_barron(d_select(odd & (r == r), size, r), d_select(odd, zero, low), d_select(odd, zero, ex - ec), mc, ec,
+                 al[i],
                  (barron_out){.rho = &y[0][i],
                               .slope = &y[1][i],
                               .scaling = &y[2][i],
