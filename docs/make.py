@@ -101,7 +101,9 @@ def output(code: str) -> str:
 
 
 def parameter_row(p: lossfn.Parameter) -> str:
-    values = ", ".join(f"`{choice}`" for choice in p.choices) or p.bounds or {"bool": "`true`, `false`"}.get(p.type, "any")
+    values = (
+        ", ".join(f"`{choice}`" for choice in p.choices) or p.bounds or {"bool": "`true`, `false`"}.get(p.type, "any")
+    )
     return f"| `{p.name}` | `{p.default or 'none'}` | {p.type} | {cell(values)} | {cell(p.doc)} |"
 
 
@@ -163,7 +165,13 @@ def page(about: lossfn.Description) -> str:
 
 
 def index() -> str:
-    out = [NOTE, "", "# Losses", "", "One page per loss: formula, curve, inputs, parameters, traits, error bounds, an example,"]
+    out = [
+        NOTE,
+        "",
+        "# Losses",
+        "",
+        "One page per loss: formula, curve, inputs, parameters, traits, error bounds, an example,",
+    ]
     out += ["and how the function of that name in other systems is obtained.", ""]
     about = [lossfn.describe(name) for name in lossfn.names() if "." not in name]
     families = list(dict.fromkeys([*FAMILIES, *(a.family for a in about)]))
