@@ -10,7 +10,7 @@
  *     v_barron: rho, W, curvature                                  0.51     1
  *     v_barron: d rho/d alpha                                      0.51     6
  *     v_barron_log_partition: value                                0.51     1.5
- *     v_barron_log_partition: derivative                           0.51     4 */
+ *     v_barron_log_partition: derivative                           0.51     5 */
 #ifndef LOSSFN_SIMD_SPECIAL_H
 #define LOSSFN_SIMD_SPECIAL_H
 
@@ -410,7 +410,7 @@ INLINE D d_barron_log_partition(D alpha, D *derivative) {
 
     /* d v/d alpha */
     D sign = d_select(below, -one, one);
-    D dv = d_select(direct, one, d_select(inverse, -(reciprocal * reciprocal), sign / b));
+    D dv = d_select(direct, one, d_select(inverse, -(reciprocal / alpha), sign / b));
     D value = p, slope = dp * dv;
 
     D a = alpha - 2, h = log_b / (two * alpha) + d_set(barron_slope);

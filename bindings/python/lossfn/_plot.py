@@ -45,6 +45,7 @@ class Plot:
 
     svg: str
     panels: dict[str, list[Curve]]
+    axis: str  # what x is
 
     def save(self, path: str | PathLike[str]) -> None:
         """Writes the SVG to a file."""
@@ -222,4 +223,4 @@ def plot(*specs: str | Loss) -> Plot:
         parts.append(f'<path class="curve" stroke="{_COLOURS[i % len(_COLOURS)]}" d="M{x:.0f} {_HEIGHT + 8}h18"/>')
         parts.append(f'<text x="{x + 24:.0f}" y="{_HEIGHT + 12}">{html.escape(label)}</text>')
         x += 44 + 6.4 * len(label)
-    return Plot("\n".join([*parts, "</svg>"]), panels)
+    return Plot("\n".join([*parts, "</svg>"]), panels, " / ".join(axes))
