@@ -213,6 +213,7 @@ STAGES = {
     "stress": kind("stress"),
     "python": kind("python"),
     "lua": stage_lua,
+    "docs": kind("docs"),
     "abi": kind("abi"),
     "install": kind("install"),
     "format": stage_format,

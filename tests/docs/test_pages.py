@@ -7,9 +7,8 @@ import importlib.util
 import re
 from pathlib import Path
 
-import pytest
-
 import lossfn
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("docs", "src", "tests", "bindings")
