@@ -110,9 +110,9 @@ def parameter_row(p: lossfn.Parameter) -> str:
 def elsewhere_row(line: str) -> str:
     system, _, rest = line.partition(": ")
     name, colon, how = rest.partition(": ")
-    if not colon:
-        name, how = "", rest
-    return f"| {cell(system)} | {formula(name) if name else ''} | {cell(how)} |"
+    if not colon:  # another loss of this library
+        system, name, how = "lossfn", system, rest
+    return f"| {cell(system)} | {formula(name)} | {cell(how)} |"
 
 
 def page(about: lossfn.Description) -> str:
