@@ -8,10 +8,9 @@ import sys
 import traceback
 import weakref
 
+import lossfn
 import numpy as np
 import pytest
-
-import lossfn
 
 
 def square(pred, target, *, k=1.0):

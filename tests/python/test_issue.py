@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The promised lines, as written, with the numbers that NumPy gives for them."""
 
+import lossfn
 import numpy as np
 import pytest
-
-import lossfn
 
 
 @pytest.fixture
