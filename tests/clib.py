@@ -41,7 +41,16 @@ TRAITS = {
     "symmetric": 32, "lipschitz": 64, "nonnegative": 128, "distance": 256, "margin": 512, "proper": 1024,
     "calibrated": 2048,
 }  # fmt: skip
-SCALES = {1: "real", 2: "probability", 3: "log_probability", 4: "logits", 5: "label", 6: "margin", 7: "positive", 8: "count"}
+SCALES = {
+    1: "real",
+    2: "probability",
+    3: "log_probability",
+    4: "logits",
+    5: "label",
+    6: "margin",
+    7: "positive",
+    8: "count",
+}
 
 
 class BF16(np.ndarray):
@@ -330,17 +339,26 @@ class Loss:
         return args, kept
 
     def run(
-        self, *inputs: np.ndarray | None, want: str = "value sum denom values grads hess", out: str | None = None, **options: Any
+        self,
+        *inputs: np.ndarray | None,
+        want: str = "value sum denom values grads hess",
+        out: str | None = None,
+        **options: Any,
     ) -> Output:
         """Runs with fresh outputs. want: words, or `grad:name`; out: their dtype, pred's if None."""
         pred = inputs[0]
         assert pred is not None
-        words, dtype = want.split(), out or (dtype_of(pred) if dtype_of(pred) in ("f64", "f32", "f16", "bf16") else "f32")
+        words, dtype = (
+            want.split(),
+            out or (dtype_of(pred) if dtype_of(pred) in ("f64", "f32", "f16", "bf16") else "f32"),
+        )
         grads = {}
         for i, name in enumerate(self.inputs):
             x = inputs[i] if i < len(inputs) else None
             if x is None or not ("grads" in words or f"grad:{name}" in words):
                 continue
+            if i == 1 and self.unit == UNIT_ROW and x.shape != pred.shape:
+                continue  # labels
             if self.differentiable(i) and not (dtype_of(x) not in ("f64", "f32", "f16", "bf16")):
                 grads[name] = filled(x.shape, dtype)
         values = filled(self.values_shape(pred), dtype) if "values" in words else None
@@ -352,7 +370,16 @@ class Loss:
         )  # fmt: skip
         check(lib.lossfn_run(self.handle, c.byref(args)))
         scalars = {k: v.value for k, v in kept.items()}
-        return Output(scalars.get("value"), values, grads, hess, scalars.get("sum"), scalars.get("denom"), args.notes, args.note_index)
+        return Output(
+            scalars.get("value"),
+            values,
+            grads,
+            hess,
+            scalars.get("sum"),
+            scalars.get("denom"),
+            args.notes,
+            args.note_index,
+        )
 
     @cached_property
     def base_name(self) -> str:

@@ -243,7 +243,7 @@ static void set_denominators(lossfn__plan_t *plan, const lossfn__survey_t *surve
             break;
         case LOSSFN__MEAN_UNITS: part->count = kept * each; break;
         case LOSSFN__MEAN_ALL: part->count = all * each; break;
-        case LOSSFN__MEAN_ROWS: part->count = survey ? survey->kept_rows : plan->rows; break;
+        case LOSSFN__MEAN_ROWS: part->count = survey ? survey->kept_rows : plan->cols == 0 ? 0 : plan->rows; break;
         }
         part->is_given = given && lossfn__is_mean(plan->reduction);
         part->denominator = part->is_given ? *given : part->is_count ? (double)part->count : lossfn__exact_round(&part->weight);

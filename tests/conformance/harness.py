@@ -70,7 +70,9 @@ def bound(stated: float, compute: str, out: str) -> float:
 # ---- Batches --------------------------------------------------------------------------------------------------------
 
 
-def tame(name: str, dtype: str, shape: tuple[int, ...], rng: np.random.Generator, soft: bool = False, axis: int = -1) -> list[Any]:
+def tame(
+    name: str, dtype: str, shape: tuple[int, ...], rng: np.random.Generator, soft: bool = False, axis: int = -1
+) -> list[Any]:
     """Valid inputs of ordinary magnitude: floats of `dtype`; hard labels are int64, without the class axis."""
     entry = LOSSES[name]
     made: list[Any] = []
@@ -125,7 +127,7 @@ def strided(x: np.ndarray, how: str) -> np.ndarray:
     if how == "negative last":
         return np.array(x[..., ::-1], order="C", subok=True, copy=True)[..., ::-1]
     big = np.zeros(tuple(2 * s + 1 for s in x.shape), x.dtype).view(type(x))
-    big[...] = 0xFF if isinstance(x, clib.BF16) or x.dtype.kind in "iub" and x.dtype != bool else 1
+    big[...] = 0xFF if isinstance(x, clib.BF16) else np.iinfo(x.dtype).max if x.dtype.kind in "iu" else 1
     if x.dtype.kind == "f":
         big[...] = np.nan
     view = big[tuple(slice(1, 2 * s + 1, 2) for s in x.shape)]
@@ -188,7 +190,7 @@ def predict(
         total_weight = Fraction(int(kept.sum()))
     else:
         total_weight = exact_sum([float(x) for x in np.where(kept, w.astype(np.float64) * share, 0).ravel()])
-    by_row = kept.reshape(kept.shape[0], -1).any(axis=1) if unit == "element" and kept.ndim else kept.ravel()
+    by_row = kept.any(axis=tuple(range(1, kept.ndim))) if unit == "element" and kept.ndim else kept.ravel()
     denominators = {
         "mean": total_weight, "mean_units": Fraction(int(kept.sum())), "mean_all": Fraction(kept.size),
         "mean_rows": Fraction(int(by_row.sum())),
@@ -210,7 +212,7 @@ def predict(
     elif reduction == "sum":
         out["value"] = out["sum"]
     if reduction == "per_row" and unit == "element":
-        rows = [exact_sum(row) for row in c.reshape(c.shape[0] if c.ndim else 1, -1)]
+        rows = [exact_sum(row) for row in (c if c.ndim else c.reshape(1))]
         out["values"] = np.array([r if isinstance(r, float) else to_float(r) for r in rows]).reshape(c.shape[:1])
     else:
         out["values"] = c
@@ -248,4 +250,3 @@ def same(a: clib.Output, b: clib.Output, what: str = "") -> None:
     assert one.keys() == other.keys(), (what, one.keys(), other.keys())
     for key in one:
         assert one[key] == other[key], f"{what}: {key} differs: {getattr(a, key, None)} and {getattr(b, key, None)}"
-

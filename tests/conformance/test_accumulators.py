@@ -37,7 +37,9 @@ class Accumulator:
         value, notes, total, denominator = c.c_double(), c.c_uint32(), c.c_double(), c.c_double()
         clib.check(lib.lossfn_accumulator_value(self.handle, c.byref(value), c.byref(notes)))
         clib.check(lib.lossfn_accumulator_parts(self.handle, 0, c.byref(total), c.byref(denominator)))
-        return clib.canonical(np.float64([value.value, total.value, denominator.value])) + bytes([notes.value & clib.EMPTY])
+        return clib.canonical(np.float64([value.value, total.value, denominator.value])) + bytes(
+            [notes.value & clib.EMPTY]
+        )
 
     def to_bytes(self) -> bytes:
         n = c.c_int64()
@@ -136,7 +138,14 @@ def test_failures(name: str) -> None:
         total.merge(other)
     assert (total.to_bytes(), total.read()) == before, "a failed call changed the accumulator"
     data = total.to_bytes()
-    for broken in (b"", data[:-1], data[: len(data) // 2], data + b"x", b"\0" * len(data), data[:3] + bytes([data[3] ^ 1]) + data[4:]):
+    for broken in (
+        b"",
+        data[:-1],
+        data[: len(data) // 2],
+        data + b"x",
+        b"\0" * len(data),
+        data[:3] + bytes([data[3] ^ 1]) + data[4:],
+    ):
         with pytest.raises(clib.Failure):
             Accumulator.from_bytes(loss, broken)
     again = Accumulator.from_bytes(loss, data)

@@ -56,7 +56,20 @@ def fingerprints() -> dict[str, str]:
                         tame = harness.tame(name, dtype, shape, rng)
                         made.append([None if k in params else x for k, x in zip(entry.inputs, tame, strict=True)])
                 else:
-                    for shape in ((40, 2), (40, 3), (9, 7), (5, 16), (5, 17), (4, 33), (3, 64), (3, 65), (2, 130), (2, 1000), (33, 5), (1, 4097)):
+                    for shape in (
+                        (40, 2),
+                        (40, 3),
+                        (9, 7),
+                        (5, 16),
+                        (5, 17),
+                        (4, 33),
+                        (3, 64),
+                        (3, 65),
+                        (2, 130),
+                        (2, 1000),
+                        (33, 5),
+                        (1, 4097),
+                    ):
                         for soft in (False, True):
                             inputs = harness.tame(name, dtype, shape, rng, soft)
                             if entry.inputs["pred"] == reference.LOGITS and dtype in ("f32", "f64"):
@@ -82,7 +95,9 @@ def test_instruction_sets() -> None:
     results = {}
     for isa in found:
         environment = os.environ | {"LOSSFN_ISA": isa}
-        text = subprocess.run([sys.executable, __file__], env=environment, check=True, capture_output=True, text=True, timeout=900).stdout
+        text = subprocess.run(
+            [sys.executable, __file__], env=environment, check=True, capture_output=True, text=True, timeout=900
+        ).stdout
         results[isa] = json.loads(text.splitlines()[-1])
         assert results[isa].pop("isa") == isa
     first = results[found[0]]
@@ -96,7 +111,9 @@ def test_impossible_instruction_set() -> None:
     code = "import clib\ntry:\n    clib.Loss('mse')\nexcept clib.Failure as e:\n    print(clib.lib.lossfn_isa().decode(), '|', e.message)"
     for isa in ("sse9", "AVX2 "):
         environment = os.environ | {"LOSSFN_ISA": isa, "PYTHONPATH": str(HERE.parent)}
-        text = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True).stdout
+        text = subprocess.run(
+            [sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True
+        ).stdout
         assert text.startswith("unsupported |"), text
         assert isa.strip() in text
 
@@ -132,7 +149,7 @@ def test_order_of_units(name: str) -> None:
         loss = clib.Loss(name)
         one = loss.run(*inputs)
         for _ in range(4):
-            order = rng.permutation(n)[: n]
+            order = rng.permutation(n)[:n]
             other = loss.run(*[x[order] for x in inputs])
             assert np.float64([one.value, one.sum]).tobytes() == np.float64([other.value, other.sum]).tobytes()
             assert one.values[order].tobytes() == other.values.tobytes()

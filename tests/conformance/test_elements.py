@@ -110,6 +110,7 @@ def compare(name: str, dtype: str, groups: list) -> dict[str, float]:
     limits = {"value": info.ulp_value, "hess": info.ulp_hess}
     failures = []
     compared = 0
+    digits = 1e-7  # ulps that 25 stored digits may be off
     for params, units, results in groups:
         for loss, inputs, at in batches(name, dtype, params, units, results):
             got = loss.run(*inputs, want="values grads hess")
@@ -121,14 +122,18 @@ def compare(name: str, dtype: str, groups: list) -> dict[str, float]:
                 for j, i in enumerate(at):
                     wants = results[i][key]
                     gots = x[j] if isinstance(wants, list) else [x[j]]
-                    for c, (g, want) in enumerate(zip(gots, wants if isinstance(wants, list) else [wants], strict=True)):
+                    for c, (g, want) in enumerate(
+                        zip(gots, wants if isinstance(wants, list) else [wants], strict=True)
+                    ):
                         error = ulps(float(g), want, dtype)
                         if error > limit and key == "hess" and entry.inputs.get("target") == reference.REAL:
                             error = min(error, beside_the_kink(name, units[i], params, float(g), dtype))
                         compared += 1
                         worst[key] = max(worst[key], error)
-                        if error > limit:
-                            failures.append(f"{loss.text} {[h(u) for u in units[i]]} {key}[{c}] = {g!r}, not {mp_text(want)}: {error:.3g} ulp > {limit}")
+                        if error > limit + digits:
+                            failures.append(
+                                f"{loss.text} {[h(u) for u in units[i]]} {key}[{c}] = {g!r}, not {mp_text(want)}: {error:.3g} ulp > {limit}"
+                            )
     assert compared > 100
     assert not failures, f"{len(failures)} of {compared} beyond the bound\n" + "\n".join(failures[:12])
     return worst
@@ -174,7 +179,11 @@ def test_half(name: str, dtype: str) -> None:
     for soft in (False, True):
         inputs = harness.tame(name, dtype, shape, rng, soft)
         if entry.unit == "element":
-            pred = clib.floats(inputs[0]) if entry.inputs["pred"] == reference.PROBABILITY else clib.floats(inputs[0]) * np.exp2(rng.integers(-8, 3, shape))
+            pred = (
+                clib.floats(inputs[0])
+                if entry.inputs["pred"] == reference.PROBABILITY
+                else clib.floats(inputs[0]) * np.exp2(rng.integers(-8, 3, shape))
+            )
             inputs[0] = clib.cast(pred, dtype)
         if "alpha" in entry.inputs:
             inputs[2] = clib.cast(rng.choice([0.0, 0.5, 1.0, 1.5, 1.875], shape), dtype)

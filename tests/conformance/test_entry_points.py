@@ -58,7 +58,11 @@ def test_everyday_forms(name: str) -> None:
             return
         clib.check(forward)
         clib.check(lib.lossfn_backward(loss.handle, tensor(pred), tensor(target), tensor(weight), tensor(g1), None))
-        clib.check(lib.lossfn_forward_backward(loss.handle, tensor(pred), tensor(target), tensor(weight), c.byref(both), tensor(g2), None))
+        clib.check(
+            lib.lossfn_forward_backward(
+                loss.handle, tensor(pred), tensor(target), tensor(weight), c.byref(both), tensor(g2), None
+            )
+        )
         whole = loss.run(*[pred, target, *[None] * 6][: len(entry.inputs)], weight=weight, want="value grad:pred")
         assert np.float64([value.value, both.value, whole.value]).tobytes() == np.float64([whole.value] * 3).tobytes()
         assert g1.tobytes() == g2.tobytes() == whole.grads["pred"].tobytes()
@@ -79,7 +83,11 @@ def test_flat_tier(name: str, reduction: str) -> None:
             target = target.reshape(rows, cols)
         run = getattr(lib, f"lossfn_run_{dtype}")
         real = clib.NUMPY[dtype]
-        for weight, mask in ((None, None), (rng.choice([0, 0.5, 2], rows).astype(real), None), (np.array([2.0], real), (rng.random(rows) < 0.6).astype(np.uint8))):
+        for weight, mask in (
+            (None, None),
+            (rng.choice([0, 0.5, 2], rows).astype(real), None),
+            (np.array([2.0], real), (rng.random(rows) < 0.6).astype(np.uint8)),
+        ):
             units = rows if entry.unit == "row" or reduction == "per_row" else rows * cols
             value, values = c.c_double(-1), clib.filled((units,), dtype)
             grad, hess = clib.filled((rows, cols), dtype), clib.filled((rows, cols), dtype)
@@ -97,7 +105,9 @@ def test_flat_tier(name: str, reduction: str) -> None:
                 keywords["weight"] = weight.reshape(shaped) if weight.size > 1 or rows == 1 else weight.reshape(())
             if mask is not None:
                 keywords["mask"] = mask.reshape(shaped)
-            whole = loss.run(*[pred, target, *[None] * 6][: len(entry.inputs)], want="value values grad:pred hess", **keywords)
+            whole = loss.run(
+                *[pred, target, *[None] * 6][: len(entry.inputs)], want="value values grad:pred hess", **keywords
+            )
             assert values.tobytes() == whole.values.tobytes()
             assert grad.tobytes() == whole.grads["pred"].tobytes()
             assert hess.tobytes() == whole.hess.tobytes()
@@ -134,7 +144,11 @@ def test_constant_and_input(name: str) -> None:
             rest = [None if n in entry.learnable else x for n, x in zip(entry.inputs, inputs, strict=True)]
             constant = clib.Loss(clib.spec(name, **{parameter: number})).run(*rest)
             runs = []
-            for given in (np.array(number, clib.NUMPY[dtype]), np.full((1, 5), number, clib.NUMPY[dtype]), np.full(shape, number, clib.NUMPY[dtype])):
+            for given in (
+                np.array(number, clib.NUMPY[dtype]),
+                np.full((1, 5), number, clib.NUMPY[dtype]),
+                np.full(shape, number, clib.NUMPY[dtype]),
+            ):
                 one = [given if i == at else x for i, x in enumerate(rest)]
                 out = clib.Loss(name).run(*one)
                 runs.append(out)
@@ -149,6 +163,10 @@ def test_constant_and_input(name: str) -> None:
             assert summed.grads[parameter] == clib.NUMPY[dtype](want)
             columns = clib.Loss(clib.spec(name, reduction="sum")).run(*[np.full((1, 5), number, clib.NUMPY[dtype]) if i == at else x for i, x in enumerate(rest)])  # fmt: skip
             for j in range(5):
-                assert columns.grads[parameter][0, j] == clib.NUMPY[dtype](harness.to_float(harness.exact_sum(each[:, j])))
+                assert columns.grads[parameter][0, j] == clib.NUMPY[dtype](
+                    harness.to_float(harness.exact_sum(each[:, j]))
+                )
             with pytest.raises(clib.Failure):  # both at once
-                clib.Loss(clib.spec(name, **{parameter: number})).run(*[np.array(number) if i == at else x for i, x in enumerate(rest)])
+                clib.Loss(clib.spec(name, **{parameter: number})).run(
+                    *[np.array(number) if i == at else x for i, x in enumerate(rest)]
+                )

@@ -16,8 +16,30 @@ CASES = [json.loads(line) for line in (Path(__file__).parent / "data" / "gauntle
 NAMES = {"softmax_ce": "cross_entropy", "softmax_ce_prob": "cross_entropy", "softmax_ce_backward": "cross_entropy", "nll": "cross_entropy",
          "bce": "binary_cross_entropy", "l1": "mae", "half_poisson": "poisson_nll"}  # fmt: skip
 RENAMED = {"quantile": "tau"}
-STATUS = {"ERR_SHAPE": "SHAPE", "ERR_PARAM": "PARAMETER", "ERR_DOMAIN": "DOMAIN", "ERR_TARGET_RANGE": "LABEL", "ERR_WEIGHT": "PARAMETER", "ERR_ALIAS": "ALIAS"}
-PARAMETERS = {"class_weight", "label_smoothing", "ignore_index", "delta", "beta", "alpha", "scale", "tau", "log_target", "log_input", "full", "eps", "pos_weight", "base"}
+STATUS = {
+    "ERR_SHAPE": "SHAPE",
+    "ERR_PARAM": "PARAMETER",
+    "ERR_DOMAIN": "DOMAIN",
+    "ERR_TARGET_RANGE": "LABEL",
+    "ERR_WEIGHT": "PARAMETER",
+    "ERR_ALIAS": "ALIAS",
+}
+PARAMETERS = {
+    "class_weight",
+    "label_smoothing",
+    "ignore_index",
+    "delta",
+    "beta",
+    "alpha",
+    "scale",
+    "tau",
+    "log_target",
+    "log_input",
+    "full",
+    "eps",
+    "pos_weight",
+    "base",
+}
 TESTED_ELSEWHERE = {"dtype", "sklearn_name", "entry", "grad_output", "grad_strides", "var", "var_shape", "var_strides", "mask", "alias", "note", "empty_mean",
                     "allow_negative_weight", "class_axis", "axis", "fenv", "callback", "layout", "input"}  # fmt: skip
 
@@ -75,7 +97,9 @@ def build(case: dict) -> tuple[str, list, dict, str]:
     if name == "gaussian_nll":
         var = params.get("var", 1.0)
         if "var_shape" in params:
-            one = np.array([float(var)] * max(1, math.prod(params["var_shape"])), clib.NUMPY[dtype]).reshape(params["var_shape"])
+            one = np.array([float(var)] * max(1, math.prod(params["var_shape"])), clib.NUMPY[dtype]).reshape(
+                params["var_shape"]
+            )
             inputs.append(one)
         else:
             inputs.append(np.broadcast_to(np.array(var, clib.NUMPY[dtype]), pred.shape).copy())
@@ -90,7 +114,12 @@ def build(case: dict) -> tuple[str, list, dict, str]:
         keywords["upstream"] = clib.cast(np.array(params["grad_output"], float), "f32" if dtype != "f64" else "f64")
     if is_labels(case) and pred.ndim > 2:
         options["axis"] = params.get("class_axis", params.get("axis", 1))
-    return clib.spec(name, reduction=reduction, **{k: v for k, v in options.items() if k != "reduction"}), inputs, keywords, dtype
+    return (
+        clib.spec(name, reduction=reduction, **{k: v for k, v in options.items() if k != "reduction"}),
+        inputs,
+        keywords,
+        dtype,
+    )
 
 
 def labels(target: Any) -> np.ndarray:
@@ -147,7 +176,9 @@ def test_error(case: dict) -> None:
     if "grad_strides" in params:
         grad = np.lib.stride_tricks.as_strided(np.zeros(1), inputs[0].shape, [0])
     before = grad.tobytes()
-    args, kept = loss.arguments(*inputs, value=(case.get("reduction") or "mean") != "none", grads={"pred": grad}, **keywords)
+    args, kept = loss.arguments(
+        *inputs, value=(case.get("reduction") or "mean") != "none", grads={"pred": grad}, **keywords
+    )
     status = clib.lib.lossfn_run(loss.handle, clib.c.byref(args))
     assert clib.STATUS_NAMES[status] == want, clib.lib.lossfn_last_error().decode()
     assert grad.tobytes() == before

@@ -55,7 +55,9 @@ def test_not_kept(name: str, how: str) -> None:
             for reduction in REDUCTIONS:
                 for domain in ("note", "error"):
                     for nan_policy in ("propagate", "error"):
-                        loss = clib.Loss(clib.spec(name, reduction=reduction, domain=domain, nan_policy=nan_policy, **options))
+                        loss = clib.Loss(
+                            clib.spec(name, reduction=reduction, domain=domain, nan_policy=nan_policy, **options)
+                        )
                         clean_inputs = [x.copy() for x in inputs]
                         if how == "ignored":
                             clean_inputs[1][dead] = -100

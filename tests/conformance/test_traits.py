@@ -25,6 +25,8 @@ def points(name: str, n: int):
         if entry.inputs["pred"] in (reference.REAL, reference.LOGITS):
             for x in (a, b):
                 x[0] *= np.exp2(rng.uniform(-4, 4, (n, 1) if entry.unit == "row" else n))
+        if soft and entry.inputs.get("target") in (reference.CLASSES, reference.PROBABILITY):
+            a[1] /= a[1].sum(-1, keepdims=True)  # traits are of distributions
         others = [None if k in entry.learnable else x for k, x in zip(entry.inputs, a, strict=True)][1:]
         yield a[0], b[0], others
 
@@ -83,7 +85,12 @@ def test_traits(name: str) -> None:
     # A convex or nonnegative loss should say so.
     for trait in ("convex", "nonnegative", "symmetric", "distance", "margin"):
         applicable = {"symmetric": reference.REAL, "distance": reference.REAL, "margin": reference.MARGIN}.get(trait)
-        if applicable and entry.inputs.get("target") != applicable or trait == "nonnegative" and name in ("kl_div", "poisson_nll", "gaussian_nll", "barron_nll"):
+        if (
+            applicable
+            and entry.inputs.get("target") != applicable
+            or trait == "nonnegative"
+            and name in ("kl_div", "poisson_nll", "gaussian_nll", "barron_nll")
+        ):
             continue
         assert trait in claims or trait in violated, f"{name} is {trait} but does not say so"
 
@@ -98,7 +105,11 @@ def test_kinks(name: str) -> None:
     jumps = 0
     for kink in (0.0, *(float(k) for k in entry.kinks())):
         x = np.array([kink - 1e-9, kink, kink + 1e-9])
-        others = [np.full(3, 1.0) if n == "var" or entry.inputs[n] == reference.MARGIN else np.zeros(3) for n in entry.inputs if n != "pred" and n not in entry.learnable]
+        others = [
+            np.full(3, 1.0) if n == "var" or entry.inputs[n] == reference.MARGIN else np.zeros(3)
+            for n in entry.inputs
+            if n != "pred" and n not in entry.learnable
+        ]
         g = loss.run(x, *others, want="grad:pred").grads["pred"]
         jumps += bool(abs(g[2] - g[0]) > 1e-3)
         assert min(g[0], g[2]) <= g[1] + 1e-8 and g[1] <= max(g[0], g[2]) + 1e-8, "not a subgradient"
@@ -163,7 +174,11 @@ def test_check_gradient(name: str, reduction: str) -> None:
     for soft in (False, True):
         inputs = harness.tame(name, "f64", (5, 3), rng, soft)
         for params in entry.params:
-            options = {k: v if isinstance(v, (bool, str)) else float(v) for k, v in reference.expand(params, 3).items() if not isinstance(v, list)}
+            options = {
+                k: v if isinstance(v, (bool, str)) else float(v)
+                for k, v in reference.expand(params, 3).items()
+                if not isinstance(v, list)
+            }
             if "class_weight" in params:
                 options["class_weight"] = reference.ramp(3)
             given = [None if k in params else x for k, x in zip(entry.inputs, inputs, strict=True)]
@@ -177,7 +192,14 @@ def test_check_gradient(name: str, reduction: str) -> None:
             report = clib.Report(clib.c.sizeof(clib.Report))
             args, _ = loss.arguments(*given)
             clib.check(clib.lib.lossfn_check_gradient(loss.handle, clib.c.byref(args), clib.c.byref(report)))
-            assert report.agrees == 1, (params, report.worst_input, report.worst_index, report.analytic, report.numeric, report.error)
+            assert report.agrees == 1, (
+                params,
+                report.worst_input,
+                report.worst_index,
+                report.analytic,
+                report.numeric,
+                report.error,
+            )
             assert report.compared >= 5
 
 

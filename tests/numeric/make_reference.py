@@ -79,7 +79,10 @@ def make(entry: Loss, dtype: str) -> None:
         groups.append({"params": plain(params), "cases": cases})
         print(f"{entry.name}.{dtype} {params or ''}: {sample.coverage(entry, params, drawn)}")
     body = ",\n".join(
-        json.dumps({"params": g["params"]})[:-1] + ', "cases": [\n' + ",\n".join(json.dumps(c) for c in g["cases"]) + "\n]}"
+        json.dumps({"params": g["params"]})[:-1]
+        + ', "cases": [\n'
+        + ",\n".join(json.dumps(c) for c in g["cases"])
+        + "\n]}"
         for g in groups
     )
     (DATA / f"{entry.name}.{dtype}.json").write_text(f"[\n{body}\n]\n")

@@ -307,7 +307,9 @@ def bce_with_logits(pred, target, pos_weight=1, label_smoothing=0):
         "value": (y * pos_weight * softplus(-pred), (1 - y) * softplus(pred)),
         # A hard label is held to sigmoid(-z) or sigmoid(z); a soft one to the terms of sigmoid(z) - y.
         "pred": (-y * pos_weight * t, (1 - y) * s) if y in (0, 1) else (s * (1 - y + pos_weight * y), -pos_weight * y),
-        "target": -smooth * pred if pos_weight == 1 else (smooth * pos_weight * softplus(-pred), -smooth * softplus(pred)),
+        "target": -smooth * pred
+        if pos_weight == 1
+        else (smooth * pos_weight * softplus(-pred), -smooth * softplus(pred)),
         "pos_weight": y * softplus(-pred),
         "hess": (y * pos_weight + 1 - y) * s * t,
     }
@@ -316,11 +318,15 @@ def bce_with_logits(pred, target, pos_weight=1, label_smoothing=0):
 # ---- Classes -------------------------------------------------------------------------------------------------------
 
 
-def distribution(target: Any, classes: int, label_smoothing: Any, class_mask: Sequence[Any] | None) -> tuple[list, list]:
+def distribution(
+    target: Any, classes: int, label_smoothing: Any, class_mask: Sequence[Any] | None
+) -> tuple[list, list]:
     """A label or distribution as it is, and smoothed over the classes that are not masked."""
     plain = [mpf(c == target) for c in range(classes)] if isinstance(target, int) else list(target)
     live = [c for c in range(classes) if class_mask is None or class_mask[c]]
-    smooth = [t * (1 - label_smoothing) + (mpf(label_smoothing) / len(live) if c in live else 0) for c, t in enumerate(plain)]
+    smooth = [
+        t * (1 - label_smoothing) + (mpf(label_smoothing) / len(live) if c in live else 0) for c, t in enumerate(plain)
+    ]
     return plain, smooth
 
 
@@ -362,7 +368,9 @@ def cross_entropy(pred, target, class_weight=None, label_smoothing=0, class_mask
     {"label_smoothing": 0.125}, {"class_weight": "ramp"}, {"clamp": 2.0**-10}, {"base": 2}, {"log_clamp": -100},
     unit="row", pred=PROBABILITY, target=CLASSES, based=True,
 )  # fmt: skip
-def categorical_cross_entropy(pred, target, class_weight=None, label_smoothing=0, class_mask=None, clamp=0, log_clamp=-INF):
+def categorical_cross_entropy(
+    pred, target, class_weight=None, label_smoothing=0, class_mask=None, clamp=0, log_clamp=-INF
+):
     n = len(pred)
     _, t = distribution(target, n, label_smoothing, class_mask)
     w = class_weight or [1] * n
@@ -553,7 +561,9 @@ def evaluate(name: str, inputs: Sequence[Any], params: dict[str, Any] | None = N
     params = expand(params or {}, len(inputs[0]) if isinstance(inputs[0], (list, tuple)) else 0)
     names = [n for n in entry.inputs if n not in params]
     exact = {n: convert(x) for n, x in zip(names, inputs, strict=False)}
-    flat = [(n, x) for n, one in exact.items() for x in (one if isinstance(one, list) else [one]) if not isinstance(x, int)]
+    flat = [
+        (n, x) for n, one in exact.items() for x in (one if isinstance(one, list) else [one]) if not isinstance(x, int)
+    ]
     if any(mp.isnan(x) for _, x in flat):
         return nothing(entry, exact)
 

@@ -14,7 +14,9 @@ FLOATS = {"f32": np.float32, "f64": np.float64}
 CLASS_COUNTS = (1, 2, 3, 5, 10, 16, 17, 33)
 
 
-def magnitudes(rng: np.random.Generator, n: int, dtype: Any, low: float | None = None, high: float | None = None) -> Any:
+def magnitudes(
+    rng: np.random.Generator, n: int, dtype: Any, low: float | None = None, high: float | None = None
+) -> Any:
     """Positive numbers, log-uniform from the smallest subnormal to the largest finite, or within 2^low..2^high."""
     info = np.finfo(dtype)
     low = np.log2(float(info.smallest_subnormal)) if low is None else low
@@ -34,7 +36,10 @@ def around(point: float, dtype: Any) -> list[Any]:
     x = dtype(point)
     near = [x, np.nextafter(x, dtype(np.inf)), np.nextafter(x, dtype(-np.inf))]
     with np.errstate(all="ignore"):
-        near += [dtype(x * (1 + k * np.finfo(dtype).eps)) for k in (-4000, -5, 3, 4000)] + [dtype(x * 0.99), dtype(x * 1.01)]
+        near += [dtype(x * (1 + k * np.finfo(dtype).eps)) for k in (-4000, -5, 3, 4000)] + [
+            dtype(x * 0.99),
+            dtype(x * 1.01),
+        ]
     return near
 
 
@@ -58,7 +63,12 @@ def reals(rng: np.random.Generator, n: int, dtype: Any) -> Any:
 def probabilities(rng: np.random.Generator, n: int, dtype: Any) -> Any:
     info = np.finfo(dtype)
     near_one = (1 - magnitudes(rng, n, np.float64, -float(info.nmant) - 1, -1)).astype(dtype)
-    pools = [rng.uniform(0, 1, n), np.minimum(magnitudes(rng, n, dtype, high=0), 1), near_one, rng.choice([0.0, 1.0, 0.5], n)]
+    pools = [
+        rng.uniform(0, 1, n),
+        np.minimum(magnitudes(rng, n, dtype, high=0), 1),
+        near_one,
+        rng.choice([0.0, 1.0, 0.5], n),
+    ]
     return np.clip(np.choose(rng.choice(4, n, p=[0.4, 0.25, 0.25, 0.1]), pools).astype(dtype), 0, 1)
 
 
@@ -73,9 +83,13 @@ def column(kind: str, rng: np.random.Generator, n: int, dtype: Any, params: dict
     if kind == reference.MARGIN:
         return signs(rng, n).astype(dtype)
     if kind == reference.POSITIVE:
-        return np.where(rng.random(n) < 0.7, magnitudes(rng, n, dtype, -8, 8), magnitudes(rng, n, dtype, -60, 60)).astype(dtype)
+        return np.where(
+            rng.random(n) < 0.7, magnitudes(rng, n, dtype, -8, 8), magnitudes(rng, n, dtype, -60, 60)
+        ).astype(dtype)
     if kind == reference.VARIANCE:
-        return np.where(rng.random(n) < 0.6, magnitudes(rng, n, dtype, -16, 16), magnitudes(rng, n, dtype)).astype(dtype)
+        return np.where(rng.random(n) < 0.6, magnitudes(rng, n, dtype, -16, 16), magnitudes(rng, n, dtype)).astype(
+            dtype
+        )
     if kind == reference.COUNT:
         whole = np.floor(magnitudes(rng, n, np.float64, 0, 20)) - 1
         return np.where(rng.random(n) < 0.8, whole, magnitudes(rng, n, np.float64, -10, 10)).astype(dtype)
@@ -84,7 +98,7 @@ def column(kind: str, rng: np.random.Generator, n: int, dtype: Any, params: dict
         near = rng.choice([0.0, 2.0], n) + signs(rng, n) * np.exp2(rng.uniform(-30, -2, n))
         x = np.choose(rng.choice(3, n, p=[0.25, 0.5, 0.25]), [special, rng.uniform(-6, 6, n), near]).astype(dtype)
         if kind == reference.SHAPE_NONNEGATIVE:  # few values: each costs a quadrature
-            stored = np.array([a for a in NONNEGATIVE_SHAPES], dtype=dtype)
+            stored = np.array(NONNEGATIVE_SHAPES, dtype=dtype)
             x = rng.choice(stored, n)
         return x
     if name == "pred" and params.get("log_input") is False:

@@ -59,12 +59,16 @@ def test_derivatives(name: str) -> None:
                     x = unit[i] if c is None else unit[i][c]
                     got = out[input_name] if c is None else out[input_name][c]
                     h = mpf(10) ** -12
-                    values = [reference.evaluate(name, perturbed(unit, i, c, x + k * h), params)["value"].sum for k in (-1, 1)]
+                    values = [
+                        reference.evaluate(name, perturbed(unit, i, c, x + k * h), params)["value"].sum for k in (-1, 1)
+                    ]
                     want = (values[1] - values[0]) / (2 * h)
                     assert abs(got.sum - want) <= mpf(10) ** -18 * (1 + abs(want)), (params, unit, input_name, c)
                     compared += 1
                     if input_name == "pred":
-                        grads = [reference.evaluate(name, perturbed(unit, i, c, x + k * h), params)["pred"] for k in (-1, 1)]
+                        grads = [
+                            reference.evaluate(name, perturbed(unit, i, c, x + k * h), params)["pred"] for k in (-1, 1)
+                        ]
                         grads = [g if c is None else g[c] for g in grads]
                         curve = (grads[1].sum - grads[0].sum) / (2 * h)
                         hess = out["hess"] if c is None else out["hess"][c]
