@@ -231,6 +231,7 @@ STAGES = {
     "lua": stage_lua,
     "cpp": kind("cpp"),
     "examples": kind("examples"),
+    "docs": kind("docs"),
     "abi": kind("abi"),
     "install": kind("install"),
     "format": stage_format,

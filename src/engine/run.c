@@ -201,14 +201,15 @@ static lossfn_status_t fail_label(const lossfn__plan_t *plan, const lossfn__surv
         return lossfn__fail(LOSSFN_ERROR_LABEL, "%s[%lld] is %s, labels are -1 and +1%s", name,
                             (long long)found->bad_label, number, found->label == 0 ? "; labels=01 takes 0 and 1" : "");
     }
-    long long base = (long long)plan->loss->label_base;
+    const long long base = (long long)plan->loss->label_base;
+    const long long row = (long long)found->bad_label + (base == 1); /* who counts labels from 1 counts rows from 1 */
     if (found->label_masked)
         return lossfn__fail(LOSSFN_ERROR_LABEL, "%s[%lld] is %s, a class that class_mask takes out", name,
-                            (long long)found->bad_label, number);
+                            row, number);
     const char *hint = found->label < 0 ? "; ignore_index takes rows out" : "";
     if (base != 0)
         return lossfn__fail(LOSSFN_ERROR_LABEL, "%s[%lld] is %s, labels are %lld to %lld (label_base=%lld)%s", name,
-                            (long long)found->bad_label, number, base, base + (long long)plan->cols - 1, base, hint);
+                            row, number, base, base + (long long)plan->cols - 1, base, hint);
     return lossfn__fail(LOSSFN_ERROR_LABEL, "%s[%lld] is %s, labels are 0 to %lld%s", name, (long long)found->bad_label,
                         number, (long long)plan->cols - 1, hint);
 }

@@ -195,11 +195,20 @@ DEFINE(kl_div) = {
     .ulp_hess = 4,
     .setup = kl_div_setup,
 };
-/* x t, also where t = exp(y) is so small that it has lost digits: by its root, twice. */
+/* x t and t / x, also where t = exp(y) is so small that it has lost digits: by its root, twice. */
 ALWAYS_INLINE V kl_times(V x, V t, const class_t *c, const V *p) {
     if (!IS(p[KL_LOG_TARGET])) return x * t;
     V root = v_exp(v_set(0.5) * c->t);
     return x * root * root;
+}
+ALWAYS_INLINE V kl_over(V t, V x, const class_t *c, const V *p) {
+    if (!IS(p[KL_LOG_TARGET])) return t / x;
+    V root = v_exp(v_set(0.5) * c->t);
+    return root / x * root;
+}
+/* Where t = 0, so that the class adds nothing. */
+ALWAYS_INLINE M kl_nothing(const class_t *c, const V *p) {
+    return c->t == (IS(p[KL_LOG_TARGET]) ? v_set(-INFINITY) : v_zero());
 }
 /* ln t - ln p, and t; where t = 0 the logarithm is -inf. */
 ALWAYS_INLINE V kl_log_ratio(const class_t *c, const V *p, V *t, M *outside) {
@@ -225,7 +234,7 @@ ROWWISE(kl_div, 1, 0);
 ROW_SUMS(kl_div) {
     (void)r;
     V t, ratio = kl_log_ratio(c, p, &t, &u->outside);
-    s[0] = v_select(t == v_zero(), v_nan_from(v_zero(), c->x), kl_times(ratio, t, c, p));
+    s[0] = v_select(kl_nothing(c, p), v_nan_from(v_zero(), c->x), kl_times(ratio, t, c, p));
 }
 ROW_FINISH(kl_div) {
     (void)r, (void)k;
@@ -234,13 +243,13 @@ ROW_FINISH(kl_div) {
 ROW_MAP(kl_div) {
     (void)r, (void)k;
     V t, ratio = kl_log_ratio(c, p, &t, &u->outside);
-    M none = t == v_zero();
+    M none = kl_nothing(c, p);
     if (IS(p[KL_LOG_PRED])) {
         u->grad[PRED] = in_base(v_nan_from(-t, c->x), p);
         u->hess = v_zero();
     } else {
-        u->grad[PRED] = v_nan_from(in_base(v_where(m_not(none), -t / c->x), p), c->x);
-        u->hess = in_base(v_where(m_not(none), t / c->x / c->x), p);
+        u->grad[PRED] = v_nan_from(in_base(v_where(m_not(none), -kl_over(t, c->x, c, p)), p), c->x);
+        u->hess = in_base(v_where(m_not(none), kl_over(t, c->x, c, p) / c->x), p);
     }
     if (IS(p[KL_LOG_TARGET]))
         u->grad[TARGET] = in_base(v_where(m_not(none), kl_times(ratio + v_one(), t, c, p)), p);
