@@ -355,6 +355,8 @@ static void stage_chunk(rows_t *w, int64_t row, int64_t first, chunk_t *c, int k
             for (int64_t i = 0; i < n; i++) w->outs[k][i] = term->values[term->class_mask].list[first + i] == 0;
         c->out = w->outs[k];
     }
+    c->plain = plan->has_labels && !c->weight && !c->out &&
+               !(term->label_smoothing >= 0 && term->values[term->label_smoothing].number != 0);
 }
 
 /* Derivatives of one chunk: of every part, added up if there are several, and written. */

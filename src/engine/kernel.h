@@ -106,6 +106,7 @@ typedef struct {
     const REAL *weight; /* class weights, or NULL */
     const REAL *out;    /* nonzero: the class is taken out; or NULL */
     int64_t label;      /* from 0; -1 without one */
+    int plain;          /* a label without smoothing, class weights or classes taken out: all other targets are 0 */
     int64_t top_class;  /* first class of the largest x; -1 if there is none */
     REAL top, classes;
     REAL constants[MAX_CONSTANTS];
@@ -152,8 +153,22 @@ ALWAYS_INLINE M load_classes(const chunk_t *c, int64_t i, class_t *cl) {
     cl->t = c->t ? load_some(c->t, i, c->n, 0) : v_where((M)(index == i_set(c->label)), v_one());
     cl->w = c->weight ? load_some(c->weight, i, c->n, 0) : v_one();
     cl->top = (M)(index == i_set(c->top_class));
+    cl->absent = 0;
     if (c->out) valid = m_and(valid, load_some(c->out, i, c->n, 1) == v_zero());
     return valid;
+}
+
+/* Whether the n classes from i hold neither the label nor the largest x, nor the end: in a long row nearly all do. They
+ * are computed as load_absent loads them, with less work and the same result. */
+ALWAYS_INLINE int are_absent(const chunk_t *c, int64_t i, int64_t n) {
+    const int64_t first = c->first + i;
+    return c->plain && i + n <= c->n && (uint64_t)(c->label - first) >= (uint64_t)n &&
+           (uint64_t)(c->top_class - first) >= (uint64_t)n;
+}
+
+ALWAYS_INLINE M load_absent(const chunk_t *c, int64_t i, class_t *cl) {
+    *cl = (class_t){.x = v_load(c->x + i), .t = v_zero(), .w = v_one(), .top = m_none(), .absent = 1};
+    return m_not(m_none());
 }
 
 ALWAYS_INLINE row_t load_row(const chunk_t *c) {
@@ -186,6 +201,25 @@ NO_INLINE void chunk_top(chunk_t *c) {
     }
 }
 
+/* One vector of classes: added to sums[k][at]. */
+ALWAYS_INLINE void row_sums_step(chunk_t *c, int64_t i, const row_t *r, const V *p,
+                                 void (*kernel)(const row_t *, const class_t *, const V *, V *, unit_t *), const int n_sums,
+                                 const int absent, D (*sums)[ROW_LANES / DLANES], int at) {
+    class_t cl;
+    unit_t u;
+    V s[MAX_SUMS];
+    M valid = absent ? load_absent(c, i, &cl) : load_classes(c, i, &cl);
+    u.outside = m_none();
+    kernel(r, &cl, p, s, &u);
+    M fault = m_and(u.outside, valid);
+    if (__builtin_expect(m_any(fault), 0) && c->fault < 0) c->fault = c->first + i + __builtin_ctz(m_bits(fault));
+    for (int k = 0; k < (absent ? 1 : n_sums); k++) {
+        D wide[DPARTS];
+        v_widen(absent ? s[k] : v_where(valid, s[k]), wide);
+        for (int d = 0; d < DPARTS; d++) sums[k][at + d] += wide[d];
+    }
+}
+
 ALWAYS_INLINE void row_sums_loop(chunk_t *c, void (*kernel)(const row_t *, const class_t *, const V *, V *, unit_t *),
                                  const int n_sums) {
     enum { STEPS = ROW_LANES / LANES, GROUPS = ROW_LANES / DLANES };
@@ -198,22 +232,12 @@ ALWAYS_INLINE void row_sums_loop(chunk_t *c, void (*kernel)(const row_t *, const
         for (int k = 0; k < n_sums; k++)
             for (int g = 0; g < GROUPS; g++) sums[k][g] = d_set(0);
         for (int64_t i = fold; i < end; i += ROW_LANES)
-            for (int step = 0; step < STEPS; step++) {
-                class_t cl;
-                unit_t u;
-                V s[MAX_SUMS];
-                M valid = load_classes(c, i + step * LANES, &cl);
-                u.outside = m_none();
-                kernel(&r, &cl, p, s, &u);
-                M fault = m_and(u.outside, valid);
-                if (__builtin_expect(m_any(fault), 0) && c->fault < 0)
-                    c->fault = c->first + i + step * LANES + __builtin_ctz(m_bits(fault));
-                for (int k = 0; k < n_sums; k++) {
-                    D wide[DPARTS];
-                    v_widen(v_where(valid, s[k]), wide);
-                    for (int d = 0; d < DPARTS; d++) sums[k][step * DPARTS + d] += wide[d];
-                }
-            }
+            if (are_absent(c, i, ROW_LANES))
+                for (int step = 0; step < STEPS; step++)
+                    row_sums_step(c, i + step * LANES, &r, p, kernel, n_sums, 1, sums, step * DPARTS);
+            else
+                for (int step = 0; step < STEPS; step++)
+                    row_sums_step(c, i + step * LANES, &r, p, kernel, n_sums, 0, sums, step * DPARTS);
         for (int k = 0; k < n_sums; k++)
             for (int g = 0; g < GROUPS; g++) {
                 double *lanes = c->sums[k] + g * DLANES;
@@ -241,23 +265,36 @@ ALWAYS_INLINE void row_finish_once(chunk_t *c, void (*kernel)(const row_t *, con
     for (int j = 0; j < MAX_CONSTANTS; j++) c->finished[j] = k[j][0];
 }
 
+/* One vector of classes. */
+ALWAYS_INLINE void row_map_step(const chunk_t *c, int64_t i, const row_t *r, const V *k, const V *p, V factor,
+                                void (*kernel)(const row_t *, const class_t *, const V *, const V *, unit_t *),
+                                const int absent) {
+    class_t cl;
+    unit_t u;
+    M valid = absent ? load_absent(c, i, &cl) : load_classes(c, i, &cl);
+    u.outside = m_none();
+    kernel(r, &cl, k, p, &u);
+    M fault = m_and(u.outside, valid);
+    V nan = v_set(NAN);
+    for (int j = 0; j < 2; j++) {
+        V grad = v_select(fault, nan, u.grad[j]) * factor;
+        if (c->grads[j] && absent) v_store(c->grads[j] + i, grad);
+        if (c->grads[j] && !absent) store_some(c->grads[j], i, c->n, v_where(valid, grad));
+    }
+    V hess = v_select(fault, nan, u.hess) * factor;
+    if (c->hess && absent) v_store(c->hess + i, hess);
+    if (c->hess && !absent) store_some(c->hess, i, c->n, v_where(valid, hess));
+}
+
 ALWAYS_INLINE void row_map_loop(chunk_t *c, void (*kernel)(const row_t *, const class_t *, const V *, const V *, unit_t *)) {
     const row_t r = load_row(c);
     V p[MAX_CONSTANTS], k[MAX_CONSTANTS], factor = v_set(c->factor);
     for (int j = 0; j < MAX_CONSTANTS; j++) p[j] = v_set(c->constants[j]), k[j] = v_set(c->finished[j]);
-    for (int64_t i = 0; i < c->n; i += LANES) {
-        class_t cl;
-        unit_t u;
-        M valid = load_classes(c, i, &cl);
-        u.outside = m_none();
-        kernel(&r, &cl, k, p, &u);
-        M fault = m_and(u.outside, valid);
-        V nan = v_set(NAN);
-        for (int j = 0; j < 2; j++)
-            if (c->grads[j])
-                store_some(c->grads[j], i, c->n, v_where(valid, v_select(fault, nan, u.grad[j]) * factor));
-        if (c->hess) store_some(c->hess, i, c->n, v_where(valid, v_select(fault, nan, u.hess) * factor));
-    }
+    for (int64_t i = 0; i < c->n; i += LANES)
+        if (are_absent(c, i, LANES))
+            row_map_step(c, i, &r, k, p, factor, kernel, 1);
+        else
+            row_map_step(c, i, &r, k, p, factor, kernel, 0);
 }
 
 /* ---- Rows together ----------------------------------------------------------------------------------------------- */
@@ -316,6 +353,7 @@ ALWAYS_INLINE void rows_together(group_t *g, void (*sums)(const row_t *, const c
         cl.t = g->t ? v_load(g->t + c * LANES) : v_where((M)(label == i_set((int)c)), v_one());
         cl.w = v_set(g->class_weight ? g->class_weight[c] : 1);
         cl.top = (M)(place == i_set((int)c));
+        cl.absent = 0;
         u.outside = m_none();
         sums(&r, &cl, p, s, &u);
         u.outside = m_and(u.outside, kept);
@@ -346,6 +384,7 @@ ALWAYS_INLINE void rows_together(group_t *g, void (*sums)(const row_t *, const c
         cl.t = g->t ? v_load(g->t + c * LANES) : v_where((M)(label == i_set((int)c)), v_one());
         cl.w = v_set(g->class_weight ? g->class_weight[c] : 1);
         cl.top = (M)(place == i_set((int)c));
+        cl.absent = 0;
         u.outside = m_none();
         map(&r, &cl, k, p, &u);
         V nan = v_set(NAN);

@@ -17,6 +17,7 @@ static void categorical_cross_entropy_setup(const double *params, double *consta
 
 /* The coefficient of class c: its weight times its smoothed target. */
 ALWAYS_INLINE V coefficient(const row_t *r, const class_t *c, const V *p) {
+    if (c->absent) return v_zero();
     V e = p[CLASS_SMOOTHING];
     return c->w * ((v_one() - e) * c->t + e / r->classes);
 }

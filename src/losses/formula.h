@@ -43,6 +43,7 @@ typedef struct {
 typedef struct {
     V x, t, w; /* pred, target (labels arrive as one-hot), class weight (1 without) */
     M top;     /* the class of the largest x, once per row; only if the loss asks for it */
+    int absent; /* known while compiling: t is 0 even when smoothed, and top none; such a class adds to s[0] alone */
 } class_t;
 
 typedef struct {
