@@ -115,6 +115,7 @@ typedef struct {
     REAL finished[MAX_CONSTANTS]; /* k[] */
     REAL value, factor;
     REAL *grads[2], *hess;
+    REAL *kept;    /* what the sums leave for the map, or NULL: it may lie where the gradient will */
     int64_t fault; /* first class outside the domain, or -1 */
 } chunk_t;
 
@@ -124,7 +125,7 @@ typedef struct {
     void (*finish)(chunk_t *c); /* totals -> value, finished */
     void (*map)(chunk_t *c);    /* over one chunk: derivatives */
     void (*together)(struct group *g); /* all of it, for LANES rows at once */
-    int wants_top;
+    int wants_top, keeps;
 } row_kernel_t;
 
 /* Loads up to LANES classes from at[i]; lanes at or past n read as fill. */
@@ -153,7 +154,7 @@ ALWAYS_INLINE M load_classes(const chunk_t *c, int64_t i, class_t *cl) {
     cl->t = c->t ? load_some(c->t, i, c->n, 0) : v_where((M)(index == i_set(c->label)), v_one());
     cl->w = c->weight ? load_some(c->weight, i, c->n, 0) : v_one();
     cl->top = (M)(index == i_set(c->top_class));
-    cl->absent = 0;
+    cl->has_kept = cl->absent = 0;
     if (c->out) valid = m_and(valid, load_some(c->out, i, c->n, 1) == v_zero());
     return valid;
 }
@@ -204,7 +205,7 @@ NO_INLINE void chunk_top(chunk_t *c) {
 /* One vector of classes: added to sums[k][at]. */
 ALWAYS_INLINE void row_sums_step(chunk_t *c, int64_t i, const row_t *r, const V *p,
                                  void (*kernel)(const row_t *, const class_t *, const V *, V *, unit_t *), const int n_sums,
-                                 const int absent, D (*sums)[ROW_LANES / DLANES], int at) {
+                                 const int keeps, const int absent, D (*sums)[ROW_LANES / DLANES], int at) {
     class_t cl;
     unit_t u;
     V s[MAX_SUMS];
@@ -213,6 +214,8 @@ ALWAYS_INLINE void row_sums_step(chunk_t *c, int64_t i, const row_t *r, const V 
     kernel(r, &cl, p, s, &u);
     M fault = m_and(u.outside, valid);
     if (__builtin_expect(m_any(fault), 0) && c->fault < 0) c->fault = c->first + i + __builtin_ctz(m_bits(fault));
+    if (keeps && c->kept && absent) v_store(c->kept + i, u.kept);
+    if (keeps && c->kept && !absent) store_some(c->kept, i, c->n, u.kept);
     for (int k = 0; k < (absent ? 1 : n_sums); k++) {
         D wide[DPARTS];
         v_widen(absent ? s[k] : v_where(valid, s[k]), wide);
@@ -221,7 +224,7 @@ ALWAYS_INLINE void row_sums_step(chunk_t *c, int64_t i, const row_t *r, const V 
 }
 
 ALWAYS_INLINE void row_sums_loop(chunk_t *c, void (*kernel)(const row_t *, const class_t *, const V *, V *, unit_t *),
-                                 const int n_sums) {
+                                 const int n_sums, const int keeps) {
     enum { STEPS = ROW_LANES / LANES, GROUPS = ROW_LANES / DLANES };
     const row_t r = load_row(c);
     V p[MAX_CONSTANTS];
@@ -234,10 +237,10 @@ ALWAYS_INLINE void row_sums_loop(chunk_t *c, void (*kernel)(const row_t *, const
         for (int64_t i = fold; i < end; i += ROW_LANES)
             if (are_absent(c, i, ROW_LANES))
                 for (int step = 0; step < STEPS; step++)
-                    row_sums_step(c, i + step * LANES, &r, p, kernel, n_sums, 1, sums, step * DPARTS);
+                    row_sums_step(c, i + step * LANES, &r, p, kernel, n_sums, keeps, 1, sums, step * DPARTS);
             else
                 for (int step = 0; step < STEPS; step++)
-                    row_sums_step(c, i + step * LANES, &r, p, kernel, n_sums, 0, sums, step * DPARTS);
+                    row_sums_step(c, i + step * LANES, &r, p, kernel, n_sums, keeps, 0, sums, step * DPARTS);
         for (int k = 0; k < n_sums; k++)
             for (int g = 0; g < GROUPS; g++) {
                 double *lanes = c->sums[k] + g * DLANES;
@@ -268,10 +271,12 @@ ALWAYS_INLINE void row_finish_once(chunk_t *c, void (*kernel)(const row_t *, con
 /* One vector of classes. */
 ALWAYS_INLINE void row_map_step(const chunk_t *c, int64_t i, const row_t *r, const V *k, const V *p, V factor,
                                 void (*kernel)(const row_t *, const class_t *, const V *, const V *, unit_t *),
-                                const int absent) {
+                                const int has_kept, const int absent) {
     class_t cl;
     unit_t u;
     M valid = absent ? load_absent(c, i, &cl) : load_classes(c, i, &cl);
+    cl.has_kept = has_kept;
+    if (has_kept) cl.kept = absent ? v_load(c->kept + i) : load_some(c->kept, i, c->n, 0);
     u.outside = m_none();
     kernel(r, &cl, k, p, &u);
     M fault = m_and(u.outside, valid);
@@ -286,15 +291,16 @@ ALWAYS_INLINE void row_map_step(const chunk_t *c, int64_t i, const row_t *r, con
     if (c->hess && !absent) store_some(c->hess, i, c->n, v_where(valid, hess));
 }
 
-ALWAYS_INLINE void row_map_loop(chunk_t *c, void (*kernel)(const row_t *, const class_t *, const V *, const V *, unit_t *)) {
+ALWAYS_INLINE void row_map_loop(chunk_t *c, void (*kernel)(const row_t *, const class_t *, const V *, const V *, unit_t *),
+                                const int has_kept) {
     const row_t r = load_row(c);
     V p[MAX_CONSTANTS], k[MAX_CONSTANTS], factor = v_set(c->factor);
     for (int j = 0; j < MAX_CONSTANTS; j++) p[j] = v_set(c->constants[j]), k[j] = v_set(c->finished[j]);
     for (int64_t i = 0; i < c->n; i += LANES)
         if (are_absent(c, i, LANES))
-            row_map_step(c, i, &r, k, p, factor, kernel, 1);
+            row_map_step(c, i, &r, k, p, factor, kernel, has_kept, 1);
         else
-            row_map_step(c, i, &r, k, p, factor, kernel, 0);
+            row_map_step(c, i, &r, k, p, factor, kernel, has_kept, 0);
 }
 
 /* ---- Rows together ----------------------------------------------------------------------------------------------- */
@@ -325,7 +331,7 @@ ALWAYS_INLINE void note_faults(group_t *g, M fault, int64_t c) {
 ALWAYS_INLINE void rows_together(group_t *g, void (*sums)(const row_t *, const class_t *, const V *, V *, unit_t *),
                                  void (*finish)(const row_t *, const V *, const V *, V *, unit_t *),
                                  void (*map)(const row_t *, const class_t *, const V *, const V *, unit_t *),
-                                 const int n_sums, const int wants_top) {
+                                 const int n_sums, const int wants_top, const int keeps) {
     const M kept = v_load(g->weight) != v_zero();
     const int64_t lanes = g->cols < ROW_LANES ? g->cols : ROW_LANES;
     D acc[MAX_SUMS][ROW_LANES][DPARTS];
@@ -353,9 +359,10 @@ ALWAYS_INLINE void rows_together(group_t *g, void (*sums)(const row_t *, const c
         cl.t = g->t ? v_load(g->t + c * LANES) : v_where((M)(label == i_set((int)c)), v_one());
         cl.w = v_set(g->class_weight ? g->class_weight[c] : 1);
         cl.top = (M)(place == i_set((int)c));
-        cl.absent = 0;
+        cl.has_kept = cl.absent = 0;
         u.outside = m_none();
         sums(&r, &cl, p, s, &u);
+        if (keeps && g->grads[PRED]) v_store(g->grads[PRED] + c * LANES, u.kept);
         u.outside = m_and(u.outside, kept);
         if (__builtin_expect(m_any(u.outside), 0)) {
             any_fault = m_or(any_fault, u.outside);
@@ -378,6 +385,7 @@ ALWAYS_INLINE void rows_together(group_t *g, void (*sums)(const row_t *, const c
     v_store(g->values, v_where(kept, value));
     if (!g->grads[0] && !g->grads[1] && !g->hess) return;
     V factor = v_load(g->factor);
+    const int has_kept = keeps && g->grads[PRED];
     for (int64_t c = 0; c < g->cols; c++) {
         M valid = g->out && g->out[c] != 0 ? m_none() : kept;
         cl.x = v_load(g->x + c * LANES);
@@ -385,6 +393,8 @@ ALWAYS_INLINE void rows_together(group_t *g, void (*sums)(const row_t *, const c
         cl.w = v_set(g->class_weight ? g->class_weight[c] : 1);
         cl.top = (M)(place == i_set((int)c));
         cl.absent = 0;
+        cl.has_kept = has_kept;
+        if (has_kept) cl.kept = v_load(g->grads[PRED] + c * LANES);
         u.outside = m_none();
         map(&r, &cl, k, p, &u);
         V nan = v_set(NAN);
@@ -404,11 +414,16 @@ ALWAYS_INLINE void rows_together(group_t *g, void (*sums)(const row_t *, const c
     NO_INLINE void name##_all(block_t *b) { element_loop(b, name##_element, n_inputs, LOSSFN__WANT_ALL); }
 
 #define ROWWISE_FUNCTIONS(name)                                                                                        \
-    NO_INLINE void name##_row_sums(chunk_t *c) { row_sums_loop(c, name##_sums, name##_n_sums); }                       \
+    NO_INLINE void name##_row_sums(chunk_t *c) { row_sums_loop(c, name##_sums, name##_n_sums, name##_keeps); }        \
     NO_INLINE void name##_row_finish(chunk_t *c) { row_finish_once(c, name##_finish, name##_n_sums); }                 \
-    NO_INLINE void name##_row_map(chunk_t *c) { row_map_loop(c, name##_map); }                                         \
+    NO_INLINE void name##_row_map(chunk_t *c) {                                                                        \
+        if (name##_keeps && c->kept)                                                                                   \
+            row_map_loop(c, name##_map, 1);                                                                            \
+        else                                                                                                           \
+            row_map_loop(c, name##_map, 0);                                                                            \
+    }                                                                                                                  \
     NO_INLINE void name##_rows_together(group_t *g) {                                                                  \
-        rows_together(g, name##_sums, name##_finish, name##_map, name##_n_sums, name##_wants_top);                     \
+        rows_together(g, name##_sums, name##_finish, name##_map, name##_n_sums, name##_wants_top, name##_keeps);           \
     }
 
 typedef struct {

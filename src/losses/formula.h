@@ -29,6 +29,7 @@ enum { PRED = 0, TARGET = 1 };
 /* What a loss makes of one vector of units (or, mapping a row, of classes). `outside` marks lanes outside the domain. */
 typedef struct {
     V value, grad[MAX_GRADS], hess;
+    V kept;
     M outside;
 } unit_t;
 
@@ -43,6 +44,8 @@ typedef struct {
 typedef struct {
     V x, t, w; /* pred, target (labels arrive as one-hot), class weight (1 without) */
     M top;     /* the class of the largest x, once per row; only if the loss asks for it */
+    V kept;    /* mapping: what ROW_SUMS left in u->kept for this class, if has_kept; only if the loss keeps something */
+    int has_kept;
     int absent; /* known while compiling: t is 0 even when smoothed, and top none; such a class adds to s[0] alone */
 } class_t;
 
@@ -51,7 +54,8 @@ typedef struct {
     V classes; /* how many classes the row has (without those taken out) */
 } row_t;
 
-#define ROWWISE(name, n_sums, wants_top) enum { name##_n_sums = n_sums, name##_wants_top = wants_top }
+#define ROWWISE(name, n_sums, wants_top, keeps)                                                                        \
+    enum { name##_n_sums = n_sums, name##_wants_top = wants_top, name##_keeps = keeps }
 #define ROW_SUMS(name) ALWAYS_INLINE void name##_sums(const row_t *r, const class_t *c, const V *p, V *s, unit_t *u)
 #define ROW_FINISH(name) ALWAYS_INLINE void name##_finish(const row_t *r, const V *s, const V *p, V *k, unit_t *u)
 #define ROW_MAP(name) ALWAYS_INLINE void name##_map(const row_t *r, const class_t *c, const V *k, const V *p, unit_t *u)
