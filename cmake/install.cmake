@@ -41,5 +41,6 @@ string(REGEX REPLACE "/$" "" pc_prefix "${pc_prefix}")
 configure_file(cmake/lossfn.pc.in lossfn.pc @ONLY)
 install(FILES "${CMAKE_CURRENT_BINARY_DIR}/lossfn.pc" DESTINATION ${pkgconfig_dir} COMPONENT dev)
 
-install(FILES LICENSE README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT doc)
+file(GLOB texts CONFIGURE_DEPENDS *.md)
+install(FILES LICENSE ${texts} DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT doc)
 install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT doc FILES_MATCHING PATTERN "*.md" PATTERN "*.svg")

@@ -163,7 +163,12 @@ static void function_destroy(void *user_data) {
     free(f);
 }
 
-enum { FUNCTION_ROWS = 1, FUNCTION_LABELS = 2, FUNCTION_GRADS_SHIFT = 8 /* a bit per input with a gradient */ };
+enum {
+    FUNCTION_ROWS = 1,
+    FUNCTION_LABELS = 2,
+    FUNCTION_HESS = 4,
+    FUNCTION_GRADS_SHIFT = 8 /* a bit per input that has a gradient */
+};
 
 /* definition: (function, inputs, params, flags, summary, formula), inputs a tuple of names, params a tuple of (name,
  * type, default text), all strings alive as long as the tuple. Registers under `name`, or makes a handle without one.
@@ -217,7 +222,7 @@ static lossfn_status_t function_define(const char *name, lossfn_t **out, PyObjec
         function_destroy(f);
         return LOSSFN_ERROR_CALLBACK;
     }
-    table.flags = LOSSFN_VTABLE_GRAD | LOSSFN_VTABLE_GRAD_ALL | LOSSFN_VTABLE_HESS |
+    table.flags = LOSSFN_VTABLE_GRAD | LOSSFN_VTABLE_GRAD_ALL | (flags & FUNCTION_HESS ? LOSSFN_VTABLE_HESS : 0) |
                   (flags & FUNCTION_LABELS ? LOSSFN_VTABLE_LABELS : 0);
     table.n_inputs = n_inputs;
     table.inputs = input;

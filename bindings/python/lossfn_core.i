@@ -2,7 +2,7 @@
  * lossfn._core: the C library for the package `lossfn`, which is written by hand over it. For SWIG 4.1 and newer; the
  * core.py that SWIG writes beside the wrapper is not used: handles stay plain SWIG pointers, which is the fastest. */
 %module(package="lossfn") core
-#pragma SWIG nowarn=314
+%ignore lossfn_args::exec; /* a keyword of Python 2: SWIG would warn */
 
 %{
 #ifndef _GNU_SOURCE
@@ -19,6 +19,9 @@
 static PyObject *install(PyObject *objects) {
     for (int i = 0; i < KEY_COUNT; i++)
         if (!key_objects[i] && !(key_objects[i] = PyUnicode_InternFromString(key_names[i]))) return NULL;
+    names.dlpack = PyUnicode_InternFromString("__dlpack__");
+    names.dlpack_device = PyUnicode_InternFromString("__dlpack_device__");
+    names.requires_grad = PyUnicode_InternFromString("requires_grad");
     if (!PyArg_ParseTuple(objects, "OOOOOOOO", &hooks.convert, &hooks.allocate, &hooks.gradients, &hooks.empty, &hooks.dtypes,
                           &hooks.errors, &hooks.device, &hooks.domain))
         return NULL;

@@ -3,6 +3,13 @@
  * the buffer protocol, DLPack, and last the package's own conversion (lists, pandas, bfloat16 arrays), which is a hook.
  */
 
+#if PY_VERSION_HEX < 0x030a0000
+static PyObject *Py_NewRef(PyObject *object) {
+    Py_INCREF(object);
+    return object;
+}
+#endif
+
 /* What the package `lossfn` supplies at import; see install(). */
 static struct {
     PyObject *convert;   /* convert(object, name, flags) -> a buffer, or (a buffer of 16-bit words, dtype) */
@@ -14,6 +21,10 @@ static struct {
     PyObject *device;    /* exception: an array that is not in this process's memory */
     PyObject *domain;    /* warning: LOSSFN_NOTE_DOMAIN */
 } hooks;
+
+static struct {
+    PyObject *dlpack, *dlpack_device, *requires_grad;
+} names;
 
 static PyObject *error_of(lossfn_status_t status) {
     Py_ssize_t i = status < 0 ? -(Py_ssize_t)status : 1;
@@ -75,8 +86,13 @@ typedef struct {
 
 static void slot_release(slot_t *slot) {
     if (slot->view.obj) PyBuffer_Release(&slot->view);
-    if (slot->managed && slot->managed->deleter) slot->managed->deleter(slot->managed);
-    if (slot->versioned && slot->versioned->deleter) slot->versioned->deleter(slot->versioned);
+    if (slot->managed || slot->versioned) { /* a deleter may be Python code: an exception must not be in its way */
+        PyObject *type, *value, *trace;
+        PyErr_Fetch(&type, &value, &trace);
+        if (slot->managed && slot->managed->deleter) slot->managed->deleter(slot->managed);
+        if (slot->versioned && slot->versioned->deleter) slot->versioned->deleter(slot->versioned);
+        PyErr_Restore(type, value, trace);
+    }
     slot->view.obj = NULL;
     slot->managed = NULL;
     slot->versioned = NULL;
@@ -148,13 +164,13 @@ static int slot_from_view(slot_t *slot, const char *name, int32_t dtype) {
     const Py_buffer *view = &slot->view;
     int64_t shape[LOSSFN_MAX_DIMS], strides[LOSSFN_MAX_DIMS];
     if (!dtype) dtype = dtype_of_format(view->format, view->itemsize);
-    if (!dtype || (uintptr_t)view->buf % (uintptr_t)view->itemsize) return -1;
+    if (!dtype || (view->len && (uintptr_t)view->buf % (uintptr_t)view->itemsize)) return -1;
     for (int i = 0; i < view->ndim && i < LOSSFN_MAX_DIMS; i++) {
         if (view->strides[i] % view->itemsize && view->shape[i] > 1) return -1;
         shape[i] = view->shape[i];
         strides[i] = view->strides[i] / view->itemsize;
     }
-    return slot_set(slot, name, view->buf, dtype, view->ndim, shape, strides, view->readonly);
+    return slot_set(slot, name, view->len ? view->buf : NULL, dtype, view->ndim, shape, strides, view->readonly);
 }
 
 static int32_t dtype_of_dlpack(int code, int bits, int lanes) {
@@ -191,24 +207,25 @@ static int32_t dtype_of_dlpack(int code, int bits, int lanes) {
 }
 
 static int raise_device(const char *name, long type, long id) {
-    static const char *const names[] = {"",       "CPU",
-                                        "CUDA",   "pinned CUDA host",
-                                        "OpenCL", "",
-                                        "",       "Vulkan",
-                                        "Metal",  "VPI",
-                                        "ROCm",   "pinned ROCm host",
-                                        "",       "managed CUDA",
-                                        "oneAPI"};
-    const char *device = type > 0 && type < 15 ? names[type] : "";
+    static const char *const devices[] = {"",       "CPU",
+                                          "CUDA",   "pinned CUDA host",
+                                          "OpenCL", "",
+                                          "",       "Vulkan",
+                                          "Metal",  "VPI",
+                                          "ROCm",   "pinned ROCm host",
+                                          "",       "managed CUDA",
+                                          "oneAPI"};
+    const char *device = type > 0 && type < 15 ? devices[type] : "";
     PyErr_Format(hooks.device,
                  "%s lives on %s device %ld; lossfn computes on the CPU: pass a copy in main memory, as .cpu() gives",
                  name, *device ? device : "an unknown", id);
     return 0;
 }
 
-/* As PyObject_GetAttr, but absence is no error. */
-static PyObject *attribute(PyObject *object, const char *name) {
-    PyObject *found = PyObject_GetAttrString(object, name);
+/* As PyObject_GetAttr, but absence is no error. The name is interned: Python's cache of attributes would keep each new
+ * string that is looked up. */
+static PyObject *attribute(PyObject *object, PyObject *name) {
+    PyObject *found = PyObject_GetAttr(object, name);
     if (!found && PyErr_ExceptionMatches(PyExc_AttributeError)) PyErr_Clear();
     return found;
 }
@@ -221,7 +238,7 @@ static int slot_from_dlpack(slot_t *slot, PyObject *object, PyObject *export, co
     int32_t dtype;
     int readonly = 0, ok;
 
-    if ((other = attribute(object, "requires_grad"))) {
+    if ((other = attribute(object, names.requires_grad))) {
         int traced = PyObject_IsTrue(other);
         Py_DECREF(other);
         if (traced) {
@@ -233,7 +250,7 @@ static int slot_from_dlpack(slot_t *slot, PyObject *object, PyObject *export, co
         }
     }
     if (PyErr_Occurred()) return 0;
-    if ((other = attribute(object, "__dlpack_device__"))) {
+    if ((other = attribute(object, names.dlpack_device))) {
         PyObject *device = PyObject_CallNoArgs(other);
         int type, id;
         Py_DECREF(other);
@@ -323,7 +340,7 @@ static int slot_acquire(slot_t *slot, PyObject *object, const char *name, int fl
             PyErr_Clear(); /* a dtype without a format, or read-only: the conversion tells which */
         }
     } else if (!(flags & TENSOR_FORCE)) {
-        if ((export = attribute(object, "__dlpack__"))) {
+        if ((export = attribute(object, names.dlpack))) {
             done = slot_from_dlpack(slot, object, export, name, flags);
             Py_DECREF(export);
             return done;

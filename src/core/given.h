@@ -4,6 +4,7 @@
 #define LOSSFN_CORE_GIVEN_H
 
 #include "core/handle.h"
+#include "core/number.h"
 #include "core/text.h"
 
 enum lossfn__given_kind {

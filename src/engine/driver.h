@@ -4,6 +4,7 @@
 #ifndef LOSSFN_ENGINE_DRIVER_H
 #define LOSSFN_ENGINE_DRIVER_H
 
+#include "core/registry.h"
 #include "core/status.h"
 #include "engine/deposit.h"
 
@@ -720,9 +721,9 @@ static void survey_elements(const lossfn__plan_t *plan, int64_t begin, int64_t e
     for (int j = 0; j < LOSSFN_MAX_INPUTS; j++) buffers[j] = memory[j];
     for (int j = 0; j < plan->n_inputs; j++)
         if (plan->is_constant[j]) fill(buffers[j], (REAL)plan->constant[j], 256);
-    for (int64_t unit = begin; unit < end; unit += plan->span > 1 ? 1 : 256) {
+    for (int64_t unit = begin; unit < end; unit += plan->span == 1 ? 256 : 1) {
         /* a unit is an element, or a row of span elements where rows are counted */
-        int64_t first = unit * plan->span, last = plan->span > 1 ? first + plan->span : unit + 256 < end ? unit + 256 : end;
+        int64_t first = unit * plan->span, last = plan->span != 1 ? first + plan->span : unit + 256 < end ? unit + 256 : end;
         int64_t kept_before = survey->kept;
         for (int64_t i = first; i < last; i += 256) {
             int64_t n = last - i < 256 ? last - i : 256;
@@ -749,7 +750,7 @@ static void survey_elements(const lossfn__plan_t *plan, int64_t begin, int64_t e
                     }
             }
         }
-        survey->kept_rows += survey->kept > kept_before;
+        survey->kept_rows += plan->span == 1 ? survey->kept - kept_before : survey->kept > kept_before;
     }
     for (int k = 1; k < plan->n_parts; k++) survey->weights[k] = survey->weights[0];
 }

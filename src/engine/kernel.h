@@ -61,6 +61,7 @@ ALWAYS_INLINE void element_loop(block_t *b, void (*kernel)(const V *, const V *,
             M kept = m_not(m_none());
             unit_t u;
             u.outside = m_none();
+            u.want = want;
             for (int j = 0; j < n_inputs; j++) x[j] = v_load(at.in[j] + i);
             kernel(x, p, &u);
             if (at.weight) {

@@ -5,6 +5,7 @@
 
 #include "core/handle.h"
 #include "engine/exact.h"
+#include "engine/want.h"
 
 /* A tensor as the engine walks it. The leading axes (all of them when elements are walked, the row axes when rows are)
  * are merged where they can be; the class axis stands apart. Strides count elements. */
@@ -40,9 +41,6 @@ typedef struct {
 
 /* Rows of up to this many classes are staged whole; a user's kernel over longer ones needs scratch. */
 enum { LOSSFN__STAGED_CLASSES = 64 };
-
-/* Which derivatives a kernel is asked for. */
-enum { LOSSFN__WANT_VALUE, LOSSFN__WANT_GRAD, LOSSFN__WANT_HESS, LOSSFN__WANT_ALL, LOSSFN__WANTS };
 
 typedef struct lossfn__plan {
     const lossfn_t *loss;
@@ -117,8 +115,6 @@ struct lossfn_call {
 
 /* Calls a user's kernel; any failure comes back as a status of the library's, its message in the call. */
 lossfn_status_t lossfn__call_user(lossfn_status_t (*kernel)(const lossfn_block_t *), const lossfn_block_t *block);
-/* Registered with a user-made loss. */
-void *lossfn__user_data(const lossfn__definition_t *definition);
 /* A kernel's status if it is a failure that the library has, else LOSSFN_ERROR_CALLBACK. */
 lossfn_status_t lossfn__known_failure(lossfn_status_t status);
 /* One number, rounded once to a floating dtype; one number of any dtype. */

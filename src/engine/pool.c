@@ -201,7 +201,7 @@ static void call_worker(int i) {
     pthread_mutex_unlock(&slot->mutex);
 }
 
-/* Each one called calls two more, so that the time to wake many grows with their logarithm. */
+/* Whoever works on a job calls two more to it, so that the time to wake many grows with their logarithm. */
 static void call_two(int first) {
     for (int i = first; i < first + 2; i++)
         if (i < atomic_load_explicit(&pool.called, memory_order_relaxed)) call_worker(i);
@@ -218,12 +218,16 @@ static void wait_for_call(slot_t *slot) {
     atomic_exchange(&slot->state, AWAKE);
 }
 
-/* Takes and runs indices until none is left. task and ctx belong to the index taken: they change only when all
- * indices of their job are finished. */
-static void run_indices(void) {
+/* Takes and runs indices until none is left. task, ctx and called belong to the index taken: they change only
+ * when all indices of their job are finished. The two workers from `first` on are called to every job but the
+ * one numbered `job`: not on waking, for one that is still awake after the last job may be in the next before
+ * it is called. */
+static void run_indices(int first, uint64_t job) {
     uint64_t ticket = atomic_load(&pool.ticket);
     while ((uint32_t)ticket != 0) {
         if (!atomic_compare_exchange_weak(&pool.ticket, &ticket, ticket - 1)) continue;
+        if (ticket >> 32 != job) call_two(first);
+        job = ticket >> 32;
         /* A thread inherits the control word of the one that created it, and a callback may leave another
          * behind. */
         lossfn__fpenv_t saved;
@@ -245,9 +249,8 @@ static void *worker_main(void *arg) {
     is_worker = 1;
     for (;;) {
         wait_for_call(slot);
-        if (atomic_load(&pool.stopping)) return NULL; /* first: stop calls everyone itself */
-        call_two(2 * index + 2);
-        run_indices();
+        if (atomic_load(&pool.stopping)) return NULL;
+        run_indices(2 * index + 2, 0);
     }
 }
 
@@ -341,16 +344,16 @@ int lossfn__pool_run(int threads, void (*task)(void *ctx, int index), void *ctx)
     pool.ctx = ctx;
     atomic_store(&pool.called, called);
     atomic_store(&pool.unfinished, threads);
-    uint64_t number = (atomic_load(&pool.ticket) >> 32) + 1;
-    atomic_store(&pool.ticket, number << 32 | (uint32_t)(threads - 1));
+    uint64_t job = (uint32_t)((atomic_load(&pool.ticket) >> 32) + 1);
+    atomic_store(&pool.ticket, job << 32 | (uint32_t)(threads - 1));
     call_two(0);
     task(ctx, 0);
-    run_indices();
+    run_indices(0, job);
 
     if (!spin_until(&pool.unfinished, 1)) {
         pthread_mutex_lock(&pool.done_mutex);
-        if (atomic_fetch_sub(&pool.unfinished, 1) != 1)
-            while (atomic_load(&pool.unfinished) != 0) pthread_cond_wait(&pool.done, &pool.done_mutex);
+        atomic_fetch_sub(&pool.unfinished, 1);
+        while (atomic_load(&pool.unfinished) != 0) pthread_cond_wait(&pool.done, &pool.done_mutex);
         pthread_mutex_unlock(&pool.done_mutex);
     }
     unlock();

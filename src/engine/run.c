@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stddef.h>
 #include <string.h>
+#include "core/registry.h"
 #include "core/status.h"
 #include "engine/fpenv.h"
 #include "engine/isa.h"
@@ -202,9 +203,12 @@ static lossfn_status_t fail_label(const lossfn__plan_t *plan, const lossfn__surv
     long long base = (long long)plan->loss->label_base;
     if (found->label_masked)
         return lossfn__fail(LOSSFN_ERROR_LABEL, "%s[%lld] is %s, a class that class_mask takes out", name, (long long)found->bad_label, number);
-    return lossfn__fail(LOSSFN_ERROR_LABEL, "%s[%lld] is %s, labels are %lld to %lld%s%s", name, (long long)found->bad_label, number, base,
-                        base + (long long)plan->cols - 1, base == 0 ? "" : " (label_base is not 0)",
-                        found->label < 0 ? "; ignore_index takes rows out" : "");
+    const char *hint = found->label < 0 ? "; ignore_index takes rows out" : "";
+    if (base != 0)
+        return lossfn__fail(LOSSFN_ERROR_LABEL, "%s[%lld] is %s, labels are %lld to %lld (label_base=%lld)%s", name, (long long)found->bad_label,
+                            number, base, base + (long long)plan->cols - 1, base, hint);
+    return lossfn__fail(LOSSFN_ERROR_LABEL, "%s[%lld] is %s, labels are 0 to %lld%s", name, (long long)found->bad_label, number,
+                        (long long)plan->cols - 1, hint);
 }
 
 /* ---- Reducing ---------------------------------------------------------------------------------------------------- */
@@ -239,7 +243,7 @@ static void set_denominators(lossfn__plan_t *plan, const lossfn__survey_t *surve
             break;
         case LOSSFN__MEAN_UNITS: part->count = kept * each; break;
         case LOSSFN__MEAN_ALL: part->count = all * each; break;
-        case LOSSFN__MEAN_ROWS: part->count = survey ? survey->kept_rows : plan->rows; break;
+        case LOSSFN__MEAN_ROWS: part->count = survey ? survey->kept_rows : plan->cols == 0 ? 0 : plan->rows; break;
         }
         part->is_given = given && lossfn__is_mean(plan->reduction);
         part->denominator = part->is_given ? *given : part->is_count ? (double)part->count : lossfn__exact_round(&part->weight);
@@ -307,7 +311,8 @@ static lossfn_status_t fail_callback(lossfn_status_t status, const lossfn_call_t
     return lossfn__fail(status, "%s", call->message[0] ? call->message : "a user-made loss failed without a message");
 }
 
-static lossfn_status_t compute(const lossfn_t *loss, lossfn_args_t *args, lossfn__total_t *totals) {
+/* Not inlined, so that no arithmetic moves out of the guard around it. */
+static __attribute__((noinline)) lossfn_status_t compute(const lossfn_t *loss, lossfn_args_t *args, lossfn__total_t *totals) {
     lossfn__plan_t plan;
     lossfn_call_t call = {.status = LOSSFN_OK};
     survey_room surveyed;

@@ -63,7 +63,7 @@ ELEMENTWISE(binary_cross_entropy) {
         log_p = v_select(low_p, least, log_p);
         log_q = v_select(low_q, least, log_q);
     }
-    u->value = -(v_select(y == zero, zero, y * log_p) + v_select(z == zero, zero, z * log_q));
+    u->value = zero - (v_select(y == zero, zero, y * log_p) + v_select(z == zero, zero, z * log_q)); /* never -0 */
     V of_p = v_where(m_not((y == zero) | low_p | moved), y / prob);
     V of_q = v_where(m_not((z == zero) | low_q | moved), z / q);
     /* (p - y) / (p q) where both terms count: their difference cancels */
@@ -124,8 +124,11 @@ ELEMENTWISE(bce_with_logits) {
     u->value = in_base(far + c * l, p);
     u->grad[PRED] = in_base(no * s - yes * not_s, p);
     V soft = l + v_select(z < zero, -z, zero); /* softplus(-z) */
-    u->grad[TARGET] = in_base((one - p[LOGIT_SMOOTHING]) * (v_select(q == one, zero, (q - one) * soft) - z), p);
-    u->grad[2] = in_base(v_select(y == zero, zero, y * soft), p);
+    /* -z + (q - 1) softplus(-z), without the cancelling of z */
+    V linear = v_select(z < zero, q, one), kept = one - p[LOGIT_SMOOTHING];
+    linear = v_select(linear == zero, v_nan_from(zero, z), linear * z);
+    u->grad[TARGET] = v_select(kept == zero, v_nan_from(zero, z), in_base(kept * ((q - one) * l - linear), p));
+    u->grad[2] = in_base(v_select(y == zero, v_nan_from(zero, z), y * soft), p);
     u->hess = in_base(c * s * not_s, p);
 }
 

@@ -58,10 +58,15 @@ DEFINE(cross_entropy) = {
     .ulp_value = 4, .ulp_grad = 4, .ulp_hess = 6,
     .setup = cross_entropy_setup,
 };
+/* exp(x - top) <= 1, from the exact difference: rounded, it would be off by as many ulps as it is large. */
+ALWAYS_INLINE V exp_below(V top, V x) {
+    V rest, difference = two_sum(x, -top, &rest);
+    return v_exp_sum(difference, v_where(v_isfinite(difference), rest));
+}
 ROWWISE(cross_entropy, 4, 1, 1);
 ROW_SUMS(cross_entropy) {
     V a = coefficient(r, c, p), down = r->top - c->x;
-    u->kept = v_exp(-down);
+    u->kept = exp_below(r->top, c->x);
     s[0] = v_where(m_not(c->top), u->kept);
     s[1] = v_where(m_not(c->top | (a == v_zero())), a * down);
     s[2] = v_where(m_not(c->top), a);
@@ -78,7 +83,7 @@ ROW_FINISH(cross_entropy) {
     k[5] = v_one() / total;
 }
 ROW_MAP(cross_entropy) {
-    V a = coefficient(r, c, p), down = k[0] - c->x, e = c->has_kept ? c->kept : v_exp(-down);
+    V a = coefficient(r, c, p), down = k[0] - c->x, e = c->has_kept ? c->kept : exp_below(k[0], c->x);
     u->grad[PRED] = in_base(v_select(c->top, k[2], v_fma(e, k[1], -a)), p);
     u->hess = in_base(v_select(c->top, k[3], e * k[1] * (v_one() - e * k[5])), p);
     u->grad[TARGET] = in_base((v_one() - p[CLASS_SMOOTHING]) * c->w * (v_select(c->top, v_zero(), down) + k[4]), p);

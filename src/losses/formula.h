@@ -6,6 +6,7 @@
 
 #include <math.h>
 #include "core/definition.h"
+#include "engine/want.h"
 #include "simd/math.h"
 #include "simd/special.h"
 
@@ -23,6 +24,9 @@ enum {
 
 enum { MAX_GRADS = 4, MAX_SUMS = 4, MAX_CONSTANTS = LOSSFN__MAX_CONSTANTS };
 
+/* For what is too long to be inlined into every loop; vectors go through pointers. */
+#define OUT_OF_LINE static __attribute__((noinline, unused))
+
 /* The inputs' places in in[] and grad[]. */
 enum { PRED = 0, TARGET = 1 };
 
@@ -31,6 +35,7 @@ typedef struct {
     V value, grad[MAX_GRADS], hess;
     V kept;
     M outside;
+    int want; /* LOSSFN__WANT_, a constant: what a costly loss need not compute */
 } unit_t;
 
 /* An elementwise loss: in[] are its inputs, p[] its constants. Outputs that nobody wants vanish when it is inlined. */

@@ -29,22 +29,27 @@ DEFINE(poisson_nll) = {
     .hess_kinds = EXACT,
     .ulp_value = 3, .ulp_grad = 2.5, .ulp_hess = 2.5,
 };
+OUT_OF_LINE void log_factorial(const V *y, V *value) { *value = v_lgamma1p(*y); }
 ELEMENTWISE(poisson_nll) {
     V z = in[PRED], y = in[TARGET], zero = v_zero();
     u->outside = y < zero;
     if (IS(p[POISSON_LOG_INPUT])) {
         V rate = v_exp(z);
-        u->value = rate - v_select(y == zero, zero, y * z);
+        u->value = v_select(rate == v_set(INFINITY), rate, rate - v_select(y == zero, zero, y * z));
         u->grad[PRED] = rate - y;
         u->hess = rate;
     } else {
         V rate = z + p[POISSON_EPS];
         u->outside |= z < zero;
-        u->value = z - v_select(y == zero, zero, y * v_log(rate));
+        u->value = v_select(z == v_set(INFINITY), z, z - v_select(y == zero, zero, y * v_log(rate)));
         u->grad[PRED] = v_nan_from(v_one() - v_where(y != zero, y / rate), z);
         u->hess = v_where(y != zero, y / rate / rate);
     }
-    if (IS(p[POISSON_FULL])) u->value += v_lgamma1p(y);
+    if (IS(p[POISSON_FULL])) {
+        V constant;
+        log_factorial(&y, &constant);
+        u->value += constant;
+    }
     u->grad[TARGET] = zero;
 }
 
@@ -79,10 +84,10 @@ ELEMENTWISE(gaussian_nll) {
     M raised = var < eps;
     u->outside = (var < zero) | ((var == zero) & (eps == zero));
     V v = v_select(raised, eps, var), q = r / v;
-    u->value = half * (v_log(v) + r * q);
+    u->value = v_fma(half, v_log(v), half * r * q);
     if (IS(p[GAUSSIAN_FULL])) u->value += v_set(0.918938533204672741780);
     u->grad[PRED] = q;
     u->grad[TARGET] = -q;
-    u->grad[2] = v_select(raised, zero, half * (v_fma(-q, r, one) / v));
+    u->grad[2] = v_select(raised, zero, half * v_fma(-q, q, one / v));
     u->hess = one / v;
 }

@@ -192,11 +192,11 @@ DEFINE(pseudo_huber) = {
 ELEMENTWISE(pseudo_huber) {
     V r = in[PRED] - in[TARGET], a = v_abs(r), delta = p[0], q = a / delta;
     M far = q > v_set(0x1p60); /* then q^2 would overflow, and sqrt(1 + q^2) is q */
-    V root = v_select(far, q, v_sqrt(v_fma(q, q, v_one())));
+    V square = v_fma(q, q, v_one()), root = v_select(far, q, v_sqrt(square));
     u->value = delta * (a * v_select(far, v_one(), q / (v_one() + root)));
     u->grad[PRED] = v_select(far, v_copysign(delta, r), r / root);
     u->grad[TARGET] = -u->grad[PRED];
-    u->hess = v_one() / (root * root * root);
+    u->hess = v_one() / root / square;
 }
 
 /* Girshick (2015): Huber divided by its delta.

@@ -53,15 +53,26 @@ DEFINE(barron) = {
     .ulp_value = 2, .ulp_grad = 8, .ulp_hess = 4,
     .rho = barron_rho,
 };
+OUT_OF_LINE void barron_parts(const V *in, V *rho, V *slope, V *dscale, V *curvature) {
+    v_barron_loss(in[PRED], in[TARGET], in[BARRON_SCALE], in[BARRON_ALPHA], rho, slope, dscale, curvature, NULL);
+}
+OUT_OF_LINE void barron_parts_and_alpha(const V *in, V *rho, V *slope, V *dscale, V *curvature, V *dalpha) {
+    v_barron_loss(in[PRED], in[TARGET], in[BARRON_SCALE], in[BARRON_ALPHA], rho, slope, dscale, curvature, dalpha);
+}
+OUT_OF_LINE void log_partition(const V *alpha, V *value, V *slope) { *value = v_barron_log_partition(*alpha, slope); }
 ALWAYS_INLINE void barron_unit(const V *in, unit_t *u) {
-    V x = in[PRED] - in[TARGET], scale = in[BARRON_SCALE], r = x / scale;
-    V rest = v_where(v_isfinite(r) & v_isfinite(x), v_fma(-r, scale, x) / scale), w, curvature;
-    u->outside = scale <= v_zero();
-    v_barron(r, rest, in[BARRON_ALPHA], &u->value, &w, &curvature, &u->grad[BARRON_ALPHA]);
-    u->grad[PRED] = r / scale * w;
-    u->grad[TARGET] = -u->grad[PRED];
-    u->grad[BARRON_SCALE] = -r * u->grad[PRED];
-    u->hess = curvature / scale / scale;
+    V value, slope, dscale, curvature, dalpha = v_zero();
+    u->outside = in[BARRON_SCALE] <= v_zero();
+    if (u->want == LOSSFN__WANT_ALL)
+        barron_parts_and_alpha(in, &value, &slope, &dscale, &curvature, &dalpha);
+    else
+        barron_parts(in, &value, &slope, &dscale, &curvature);
+    u->value = value;
+    u->grad[PRED] = slope;
+    u->grad[TARGET] = -slope;
+    u->grad[BARRON_ALPHA] = dalpha;
+    u->grad[BARRON_SCALE] = dscale;
+    u->hess = curvature;
 }
 ELEMENTWISE(barron) {
     (void)p;
@@ -95,11 +106,13 @@ DEFINE(barron_nll) = {
 };
 ELEMENTWISE(barron_nll) {
     (void)p;
-    V slope, partition = v_barron_log_partition(in[BARRON_ALPHA], &slope);
+    V slope, partition;
+    log_partition(&in[BARRON_ALPHA], &partition, &slope);
     barron_unit(in, u);
     u->outside |= in[BARRON_ALPHA] < v_zero();
     u->value += v_log(in[BARRON_SCALE]) + partition;
     /* at alpha = 2 both are infinite; the sum's limit is that of (r^2/4 - 1/4) ln(1/b) */
+    if (u->want != LOSSFN__WANT_ALL) return;
     V size = v_abs(in[PRED] - in[TARGET]) / in[BARRON_SCALE];
     u->grad[BARRON_ALPHA] = v_select(in[BARRON_ALPHA] == v_set(2), v_nan_from(v_copysign(v_set(INFINITY), size - v_one()), size),
                                      u->grad[BARRON_ALPHA] + slope);

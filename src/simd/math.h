@@ -117,6 +117,13 @@ INLINE V v_exp(V x) {
     return v_ldexp(v_set(1) + (r + tail), n);
 }
 
+/* e^(x + rest), |rest| <= ulp(x): for a difference whose rounding an exponential would amplify. */
+INLINE V v_exp_sum(V x, V rest) {
+    V held = at_most(at_least(x, EXP_UNDERFLOW), EXP_OVERFLOW);
+    V r, tail, n = exp_parts(held, v_select(held == x, rest, v_set(0)), &r, &tail);
+    return v_ldexp(v_set(1) + (r + tail), n);
+}
+
 /* (e^x - 1) / 2 as the return value and *rest, for x >= EXPM1_SATURATED; halved so that 2^n is finite. */
 INLINE V half_expm1(V x, V *rest) {
     V r, tail, n = exp_parts(x, v_set(0), &r, &tail);

@@ -10,7 +10,7 @@
  *     v_barron: rho, W, curvature                                  0.51     1
  *     v_barron: d rho/d alpha                                      0.51     6
  *     v_barron_log_partition: value                                0.51     1.5
- *     v_barron_log_partition: derivative                           0.51     4 */
+ *     v_barron_log_partition: derivative                           0.51     5 */
 #ifndef LOSSFN_SIMD_SPECIAL_H
 #define LOSSFN_SIMD_SPECIAL_H
 
@@ -263,7 +263,16 @@ INLINE D d_barron_dalpha(D alpha, D a, D u, D t, D tw, D phi, D p, D et, D ew) {
     return d_select(slow, direct, parts);
 }
 
-INLINE void d_barron(D r, D r_low, D alpha, D *rho, D *w, D *curvature, D *dalpha) {
+/* What is wanted of it; NULL for what is not. All but w are in terms of x, where the residual is r = x/c. */
+typedef struct {
+    D *rho, *w, *dalpha;
+    D *slope;     /* d rho/dx = r W/c, of |x| */
+    D *scaling;   /* -d rho/dc = r^2 W/c */
+    D *curvature; /* d^2 rho/dx^2 */
+} barron_out;
+
+/* The residual is (r + r_low) 2^shift, the scale mc 2^ec with mc in [1, 2). */
+INLINE void d_barron(D r, D r_low, D shift, D mc, D ec, D alpha, barron_out out) {
     const D zero = d_set(0), one = d_set(1), inf = d_set(INFINITY);
     r_low = d_select(r < zero, -r_low, r_low);
     r = d_abs(r);
@@ -279,7 +288,7 @@ INLINE void d_barron(D r, D r_low, D alpha, D *rho, D *w, D *curvature, D *dalph
     b.hi = d_select(at_two, one, b.hi); /* any value: alpha = 2 is put right at the end */
 
     /* q = Q 2^E; |r_low / r| is at most about 2^-53, or r_low is 0 */
-    D mr, mb, er = d_split(bounded, &mr), eb = d_split(b.hi, &mb);
+    D mr, mb, er = d_split(bounded, &mr) + shift, eb = d_split(b.hi, &mb);
     mr = d_select(r == zero, zero, mr);
     D relative = d_select((r == zero) | unbounded | (r_low == zero), zero, r_low / bounded);
     pair square = exact_product(mr, mr);
@@ -301,10 +310,10 @@ INLINE void d_barron(D r, D r_low, D alpha, D *rho, D *w, D *curvature, D *dalph
     pair e, ew;
     D n = pair_exp(t, &e), nw = pair_exp(tw, &ew);
 
-    D half_square = d_fma(r / 2, r, r * r_low);
+    D whole = d_scale(r, shift), half_square = d_fma(whole / 2, whole, whole * d_scale(r_low, shift));
     L invalid = (r != r) | (alpha != alpha);
     D nan = r + alpha;
-    if (rho) {
+    if (out.rho) {
         pair x = pair_product(unit_expm1(n, e), b);
         x = pair_quotient(x, pair_of(al, zero));
         D value = d_scale(x.hi + x.lo, unit_exponent(n));
@@ -312,18 +321,29 @@ INLINE void d_barron(D r, D r_low, D alpha, D *rho, D *w, D *curvature, D *dalph
         L small = (d_abs(t.hi) < d_set(0x1p-60)) & (u.hi < d_set(0x1p-60));
         value = d_select(at_two | small, half_square, value);
         value = d_select(unbounded, d_select(alpha < zero, one + 2 / size, inf), value);
-        *rho = d_select(invalid, nan, value);
+        *out.rho = d_select(invalid, nan, value);
     }
     L above = alpha > d_set(2);
     D far = d_select(above, inf, d_select(at_two, one, zero)); /* W and curvature at r = inf */
-    if (w) {
-        pair x = pair_sum(pair_of(one, zero), ew);
-        D value = d_scale(x.hi + x.lo, nw);
+    pair W = pair_sum(pair_of(one, zero), ew); /* in units of 2^nw */
+    if (out.w) {
+        D value = d_scale(W.hi + W.lo, nw);
         value = d_select(unbounded, far, d_select(at_two, one, value));
-        *w = d_select(invalid, nan, value);
+        *out.w = d_select(invalid, nan, value);
+    }
+    D size_r = d_fma(mr, relative, mr);
+    if (out.slope) {
+        D end = d_select(alpha > one, inf, d_select(alpha == one, d_scale(one / mc, -ec), zero));
+        D value = d_scale(d_select(at_two, one, W.hi + W.lo) * size_r / mc, d_select(at_two, zero, nw) + er - ec);
+        *out.slope = d_select(invalid, nan, d_select(unbounded, end, value));
+    }
+    if (out.scaling) {
+        D end = d_select(alpha > zero, inf, d_select(alpha == zero, d_scale(2 * one / mc, -ec), zero));
+        D value = d_scale(d_select(at_two, one, W.hi + W.lo) * size_r * size_r / mc, d_select(at_two, zero, nw) + 2 * er - ec);
+        *out.scaling = d_select(invalid, nan, d_select(unbounded, end, value));
     }
     pair one_f = pair_sum(pair_of(one, zero), f);
-    if (curvature) {
+    if (out.curvature) {
         /* 1 + (alpha - 1) q = (1 +- s) + q, in units of 2^k: s is exact, 1 - s and the last sum may cancel */
         pair s = pair_times(square, d_power_of_two(d_between(2 * er - k, -1000, 1000)));
         s = pair_of(d_select(below, -s.hi, s.hi), d_select(below, -s.lo, s.lo));
@@ -331,11 +351,11 @@ INLINE void d_barron(D r, D r_low, D alpha, D *rho, D *w, D *curvature, D *dalph
         pair last = pair_of(d_select(endless, zero, g.hi), d_select(endless, zero, g.lo));
         pair x = pair_sum(pair_sum(pair_of(shrink, zero), s), last);
         x = pair_product(pair_quotient(x, one_f), pair_sum(pair_of(one, zero), ew));
-        D value = d_scale(x.hi + x.lo, nw);
-        value = d_select(unbounded, far, d_select(at_two, one, value));
-        *curvature = d_select(invalid, nan, value);
+        D value = d_scale(d_select(at_two, one, x.hi + x.lo) / (mc * mc), d_select(at_two, zero, nw) - 2 * ec);
+        value = d_select(unbounded & ~at_two, far, value);
+        *out.curvature = d_select(invalid, nan, value);
     }
-    if (dalpha) {
+    if (out.dalpha) {
         static const double c[] = {1. / 2,   -1. / 6,    1. / 24,    -1. / 120,
                                    1. / 720, -1. / 5040, 1. / 40320, -1. / 362880};
         pair p = pair_quotient(g, one_f), et = unit_exp(n, e), em = unit_expm1(nw, ew);
@@ -351,26 +371,54 @@ INLINE void d_barron(D r, D r_low, D alpha, D *rho, D *w, D *curvature, D *dalph
         value = d_select(unbounded, d_select(alpha < zero, 2 / (size * size), inf), value);
         value = d_select(at_two, inf, value);
         value = d_select((r == zero) | (size == inf), zero, value);
-        *dalpha = d_select(invalid, nan, value);
+        *out.dalpha = d_select(invalid, nan, value);
     }
 }
 
-/* The residual is r + r_low: r = x/c, and r_low what the division lost, fma(-r, c, x)/c, or 0. The exponentials
- * amplify relative errors of r by up to r^2 (alpha = inf), so that it can matter. Nothing overflows on the way:
- * r^2 may. The sign of r is ignored. Outputs not wanted are null.
- *     gradient in x: (r/c) W    second derivative in x: curvature/c^2 */
+/* The residual is r + r_low: r_low is what r leaves out, or 0. The exponentials amplify relative errors of r by up to r^2
+ * (alpha = inf), so that it can matter. Nothing overflows on the way: r^2 may. The sign of r is ignored. Outputs not
+ * wanted are null. */
 INLINE void v_barron(V r, V r_low, V alpha, V *rho, V *w, V *curvature, V *dalpha) {
-    D R[DPARTS], low[DPARTS], al[DPARTS], out[4][DPARTS];
+    D R[DPARTS], low[DPARTS], al[DPARTS], y[4][DPARTS];
     v_widen(r, R);
     v_widen(r_low, low);
     v_widen(alpha, al);
     for (int i = 0; i < DPARTS; i++)
-        d_barron(R[i], low[i], al[i], rho ? &out[0][i] : 0, w ? &out[1][i] : 0, curvature ? &out[2][i] : 0,
-                 dalpha ? &out[3][i] : 0);
-    if (rho) *rho = v_narrow(out[0]);
-    if (w) *w = v_narrow(out[1]);
-    if (curvature) *curvature = v_narrow(out[2]);
-    if (dalpha) *dalpha = v_narrow(out[3]);
+        d_barron(R[i], low[i], d_set(0), d_set(1), d_set(0), al[i],
+                 (barron_out){.rho = rho ? &y[0][i] : 0, .w = w ? &y[1][i] : 0, .curvature = curvature ? &y[2][i] : 0,
+                              .dalpha = dalpha ? &y[3][i] : 0});
+    if (rho) *rho = v_narrow(y[0]);
+    if (w) *w = v_narrow(y[1]);
+    if (curvature) *curvature = v_narrow(y[2]);
+    if (dalpha) *dalpha = v_narrow(y[3]);
+}
+
+/* The loss of pred and target for scale c > 0 with its derivatives in pred, c and alpha and the second one in pred. Mantissas
+ * and exponents go apart, so that neither x = pred - target nor x/c rounds away or overflows what the result needs. */
+INLINE void v_barron_loss(V pred, V target, V c, V alpha, V *rho, V *slope, V *dscale, V *curvature, V *dalpha) {
+    D P[DPARTS], T[DPARTS], C[DPARTS], al[DPARTS], y[5][DPARTS];
+    v_widen(pred, P);
+    v_widen(target, T);
+    v_widen(c, C);
+    v_widen(alpha, al);
+    for (int i = 0; i < DPARTS; i++) {
+        const D zero = d_set(0), inf = d_set(INFINITY);
+        pair x = exact_sum(P[i], -T[i]);
+        D size = d_abs(x.hi), mx, mc, sign = d_select(x.hi < zero, d_set(-1), d_set(1));
+        L odd = ~((size > zero) & (size < inf)); /* 0, inf, NaN */
+        D ex = d_split(d_select(odd, d_set(1), size), &mx), ec = d_split(C[i], &mc);
+        D r = mx / mc, left = d_scale(sign * x.lo, -ex), low = (d_fma(-r, mc, mx) + left) / mc;
+        d_barron(d_select(odd, size, r), d_select(odd, zero, low), d_select(odd, zero, ex - ec), mc, ec, al[i],
+                 (barron_out){.rho = &y[0][i], .slope = &y[1][i], .scaling = &y[2][i], .curvature = &y[3][i],
+                              .dalpha = dalpha ? &y[4][i] : 0});
+        y[1][i] *= sign;
+        y[2][i] = -y[2][i];
+    }
+    *rho = v_narrow(y[0]);
+    *slope = v_narrow(y[1]);
+    *dscale = v_narrow(y[2]);
+    *curvature = v_narrow(y[3]);
+    if (dalpha) *dalpha = v_narrow(y[4]);
 }
 
 /* ---- ln Z(alpha), Z = integral of exp(-rho(x, alpha)) over the real line ----
@@ -410,7 +458,7 @@ INLINE D d_barron_log_partition(D alpha, D *derivative) {
 
     /* d v/d alpha */
     D sign = d_select(below, -one, one);
-    D dv = d_select(direct, one, d_select(inverse, -(reciprocal * reciprocal), sign / b));
+    D dv = d_select(direct, one, d_select(inverse, -(reciprocal / alpha), sign / b));
     D value = p, slope = dp * dv;
 
     D a = alpha - 2, h = log_b / (two * alpha) + d_set(barron_slope);

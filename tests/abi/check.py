@@ -150,6 +150,7 @@ def write_abi(library: Path, out: Path) -> None:
     """What callers see of the library; structs that only its own sources define are left out."""
     options = ["--headers-dir", INCLUDE, "--drop-private-types", "--no-corpus-path", "--no-comp-dir-path"]
     run("abidw", *options, "--no-show-locs", "--out-file", out, library)
+    out.write_text(out.read_text().replace(f"{ROOT}/", ""))
 
 
 def check_baseline(library: Path, work: Path) -> str:

@@ -1,4 +1,5 @@
 """Polynomials for the tables under src/simd: Chebyshev interpolation with mpmath, written as C."""
+
 import re
 from mpmath import mp, mpf, cos, pi
 

@@ -12,6 +12,7 @@ from d rho/d alpha -> (s/4)(ln(s/b) - 2) and E[s ln s] = psi(3/2) + ln 2 for a n
 multiplied by b^2, so that even the derivative keeps its relative accuracy. Farther out polynomials give ln Z itself,
 in ln b, alpha or 1/alpha, in whichever it converges fastest. Z is not analytic at alpha = 0 (Z diverges for
 alpha < 0), so the pieces shrink towards it."""
+
 from multiprocessing import Pool
 from mpmath import mp, mpf, cosh, exp, expm1, log, log1p, pi, psi, sinh
 from chebyshev import interpolate, monomial, literal, rows
@@ -54,11 +55,14 @@ GROUPS = [
     ("ln b, T", BELOW, remainder, [log(mpf(0.25)), -3, -6, -13, -37]),
     ("ln b, T", ABOVE, remainder, [-37, -13, -6, -3, log(mpf(0.25))]),
     ("ln b", ABOVE, ln_z, [log(mpf(0.25)), 0]),
-    ("1/alpha", lambda v: 1 / v if v else mpf(10)**15, ln_z, [mpf(1) / 3, "0.15", 0]),
+    ("1/alpha", lambda v: 1 / v if v else mpf(10) ** 15, ln_z, [mpf(1) / 3, "0.15", 0]),
 ]
 
-JOBS = [(name, alpha, f, mpf(start), mpf(end)) for name, alpha, f, breaks in GROUPS
-        for start, end in zip(breaks, breaks[1:])]
+JOBS = [
+    (name, alpha, f, mpf(start), mpf(end))
+    for name, alpha, f, breaks in GROUPS
+    for start, end in zip(breaks, breaks[1:])
+]
 
 
 def fit(job):
@@ -67,14 +71,17 @@ def fit(job):
     c = interpolate(lambda v: f(alpha(v)), lo, hi, SAMPLES)
     begin = mpf(2) if name == "ln b, T" and start == -37 else alpha(start)
     # what truncation leaves, in the value and in the derivative with respect to alpha
-    tail = sum(abs(x) for x in c[DEGREE + 1:])
+    tail = sum(abs(x) for x in c[DEGREE + 1 :])
     slope = sum(abs(x) * k * k for k, x in enumerate(c) if k > DEGREE) * 2 / (hi - lo)
     b = exp(hi)
-    if name == "ln b, T": tail, slope = tail * b**2, slope * b + 2 * tail * b
-    if name == "ln b": slope /= exp(lo)
-    if name == "1/alpha": slope *= hi**2
+    if name == "ln b, T":
+        tail, slope = tail * b**2, slope * b + 2 * tail * b
+    if name == "ln b":
+        slope /= exp(lo)
+    if name == "1/alpha":
+        slope *= hi**2
     assert tail < 2e-17 and slope < 5e-17, (name, mp.nstr(begin, 8), tail, slope)
-    return (name, mp.nstr(begin, 8), begin, (lo + hi) / 2, 2 / (hi - lo), tail, slope), monomial(c[:DEGREE + 1])
+    return (name, mp.nstr(begin, 8), begin, (lo + hi) / 2, 2 / (hi - lo), tail, slope), monomial(c[: DEGREE + 1])
 
 
 with Pool() as pool:
@@ -102,7 +109,7 @@ print("/* where a piece begins; its variable's middle and the reciprocal of its 
 for name, j in (("begin", 2), ("middle", 3), ("scale", 4)):
     print("static const double barron_%s[%d] = {" % (name, len(pieces)))
     for i in range(0, len(pieces), 4):
-        print("    " + ", ".join(literal(p[j]) for p in pieces[i:i + 4]) + ",")
+        print("    " + ", ".join(literal(p[j]) for p in pieces[i : i + 4]) + ",")
     print("};")
 print("/* row k: coefficient k of every piece */")
 print(rows("barron_coefficient", coefficients), end="")

@@ -7,6 +7,7 @@ On [0, 2] ln Gamma(1 + y) = y (y - 1) R(y) keeps both zeros exact; R is positive
     ln Gamma(1 + y) = (y + 1/2)(ln y - 1) + (1 + ln(2 pi))/2 + mu(y)/y,
 
 where mu is Stirling's correction times y, a smooth function of 1/y on [0, 1/2]."""
+
 from mpmath import mp, mpf, digamma, log, loggamma, pi
 from chebyshev import interpolate, monomial, literal, rows
 
@@ -29,9 +30,9 @@ columns, notes, tops = [], [], []
 for name, f, lo, hi in PIECES:
     lo, hi = mpf(lo), mpf(hi)
     c = interpolate(f, lo, hi, SAMPLES)
-    tail = sum(abs(x) for x in c[DEGREE + 1:])
+    tail = sum(abs(x) for x in c[DEGREE + 1 :])
     assert tail < 1e-17, (name, lo, tail)
-    column = monomial(c[:DEGREE + 1])
+    column = monomial(c[: DEGREE + 1])
     notes.append(" *   %s in [%s, %s]: truncation %s" % (name, mp.nstr(lo, 4), mp.nstr(hi, 4), mp.nstr(tail, 2)))
     tops.append(column[0] - mpf(float(column[0])))
     columns.append(column)
@@ -42,8 +43,14 @@ print("enum { LGAMMA_PIECES = %d, LGAMMA_DEGREE = %d };" % (len(PIECES), DEGREE)
 for name, j in (("middle", lambda p: (mpf(p[2]) + p[3]) / 2), ("scale", lambda p: 2 / (mpf(p[3]) - p[2]))):
     print("static const double lgamma_%s[%d] = {%s};" % (name, len(PIECES), ", ".join(literal(j(p)) for p in PIECES)))
 c = (1 + log(2 * pi)) / 2
-print("static const double lgamma_constant[2] = {%s, %s}; /* (1 + ln(2 pi))/2 */" % (literal(c), literal(c - mpf(float(c)))))
-print("static const double lgamma_constant_low[%d] = {%s}; /* what row 0 lacks */" % (len(PIECES), ", ".join(literal(t) for t in tops)))
+print(
+    "static const double lgamma_constant[2] = {%s, %s}; /* (1 + ln(2 pi))/2 */"
+    % (literal(c), literal(c - mpf(float(c))))
+)
+print(
+    "static const double lgamma_constant_low[%d] = {%s}; /* what row 0 lacks */"
+    % (len(PIECES), ", ".join(literal(t) for t in tops))
+)
 print("/* row k: coefficient k of every piece */")
 print(rows("lgamma_coefficient", columns), end="")
 print("/* clang-format on */\n\n#endif")

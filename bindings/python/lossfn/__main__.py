@@ -22,4 +22,5 @@ def main() -> None:
     print(" ".join(answers[option]() for option in asked))
 
 
-main()
+if __name__ == "__main__":
+    main()

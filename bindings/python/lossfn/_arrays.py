@@ -7,7 +7,6 @@ from __future__ import annotations
 import sys
 from array import array
 from collections import namedtuple
-from functools import cache
 from types import ModuleType
 from typing import Any, cast
 
@@ -127,13 +126,21 @@ def dtypes() -> tuple[Any, ...]:
     return (None, *(numpy.dtype(name) if name else None for name in names))
 
 
-@cache
+_gradients_types: dict[tuple[str, ...], Any] = {}
+
+
 def _gradients_type(names: tuple[str, ...]) -> Any:
-    base: Any = namedtuple("Gradients", names)  # type: ignore[misc]
-    reduce = {"__slots__": (), "__reduce__": lambda self: (gradients, (names, tuple(self)))}
-    return type("Gradients", (base,), {"__doc__": "Gradients by input: " + ", ".join(names), **reduce})
+    make: Any = namedtuple  # with names known at run time only, so nothing for a type checker
+    members = {
+        "__slots__": (),
+        "__doc__": "Gradients by input: " + ", ".join(names),
+        "__reduce__": lambda self: (gradients, (names, tuple(self))),
+    }
+    return type("Gradients", (make("Gradients", names),), members)
 
 
 def gradients(names: tuple[str, ...], arrays: tuple[Any, ...]) -> Any:
     """A named tuple of gradients, one field per input."""
-    return _gradients_type(names)(*arrays)
+    if names not in _gradients_types:
+        _gradients_types[names] = _gradients_type(names)
+    return _gradients_types[names](*arrays)

@@ -17,6 +17,7 @@ def _definition(
     rows: bool = False,
     labels: bool = False,
     wrt: tuple[str, ...] | None = None,
+    hess: bool = True,
     summary: str | None = None,
     formula: str = "",
 ) -> tuple[Any, ...]:
@@ -45,7 +46,7 @@ def _definition(
             raise ArgumentError(f"the default of {argument.name} is {default!r}; a parameter is a number or a bool")
     if summary is None:
         summary = (inspect.getdoc(fn) or "").partition("\n")[0]
-    flags = (1 if rows or labels else 0) | (2 if labels else 0)  # FUNCTION_ in callback.h
+    flags = 1 * (rows or labels) | 2 * labels | 4 * hess  # FUNCTION_ in callback.h
     inputs = inputs or ["pred", "target"]
     unknown = [name for name in wrt or () if name not in inputs]
     if unknown:
@@ -62,6 +63,7 @@ def register(
     rows: bool = False,
     labels: bool = False,
     wrt: tuple[str, ...] | None = None,
+    hess: bool = True,
     summary: str | None = None,
     formula: str = "",
 ) -> Any:
@@ -73,17 +75,18 @@ def register(
 
     rows=True: arrays are (n, classes) and the value has one number per row; labels arrive one-hot, or as int64 numbers
     with labels=True. wrt names the inputs that fn can differentiate by; default: all but the second. When it returns
-    more than pred's gradient, grad is a tuple in the order of the inputs, None where there is none.
+    more than pred's gradient, grad is a tuple in the order of the inputs, None where there is none. hess=False says
+    beforehand that fn returns no Hessian; otherwise that is found out when one is asked for.
 
     Without fn it is a decorator that returns fn."""
     if fn is None:
 
         def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-            register(name, function, rows=rows, labels=labels, wrt=wrt, summary=summary, formula=formula)
+            register(name, function, rows=rows, labels=labels, wrt=wrt, hess=hess, summary=summary, formula=formula)
             return function
 
         return decorate
-    _core.register_function(name, _definition(fn, rows, labels, wrt, summary, formula))
+    _core.register_function(name, _definition(fn, rows, labels, wrt, hess, summary, formula))
     return create(name)
 
 
@@ -98,11 +101,12 @@ def custom(
     rows: bool = False,
     labels: bool = False,
     wrt: tuple[str, ...] | None = None,
+    hess: bool = True,
     **params: Any,
 ) -> Loss:
     """A loss from fn without a name; otherwise as register(). Pickles if fn does."""
-    kinds = {"rows": rows, "labels": labels, "wrt": wrt}
-    definition = _definition(fn, rows, labels, wrt)
+    kinds = {"rows": rows, "labels": labels, "wrt": wrt, "hess": hess}
+    definition = _definition(fn, rows, labels, wrt, hess)
     inputs = {
         name: {
             "scale": _core.SCALE_LABEL if i == 1 and (rows or labels) else _core.SCALE_REAL,

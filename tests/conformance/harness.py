@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: MIT
+"""What the conformance tests share: valid batches for any loss, ulps, layouts, and a model of the semantics."""
+
+from __future__ import annotations
+
+import math
+import os
+from fractions import Fraction
+from typing import Any
+
+import clib
+import numpy as np
+import reference
+from mpmath import mp, mpf
+from reference import LOSSES, Number
+
+mp.dps = reference.DIGITS
+BUDGET = float(os.environ.get("LOSSFN_TEST_BUDGET", "1"))
+NAMES = [n for n in clib.names() if "." not in n]
+ROWWISE = [n for n in NAMES if n in LOSSES and LOSSES[n].unit == "row"]
+ELEMENTWISE = [n for n in NAMES if n in LOSSES and LOSSES[n].unit == "element"]
+CLASSES = [n for n in ROWWISE if LOSSES[n].inputs.get("target") == reference.CLASSES]
+FLOATS = ("f64", "f32", "f16", "bf16")
+LABELS = ("i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64", "bool", "f32", "f64", "f16", "bf16")
+PRECISION = {"f64": (53, -1074, 1024), "f32": (24, -149, 128), "f16": (11, -24, 16), "bf16": (8, -133, 128)}
+
+
+def scaled(n: int) -> int:
+    return max(1, int(n * BUDGET))
+
+
+# ---- Ulps -----------------------------------------------------------------------------------------------------------
+
+
+def ulps(got: float, want: Number, dtype: str) -> float:
+    """The error of got in ulps of the largest term; 0 or inf where either is NaN or infinite."""
+    bits, lowest, highest = PRECISION[dtype]
+    exact = want.sum
+    if mp.isnan(exact):
+        return 0.0 if math.isnan(got) else math.inf
+    if math.isnan(got):
+        return math.inf
+    if mp.isinf(exact):
+        return 0.0 if got == float(exact) else math.inf
+    top = mpf(2) ** highest
+    if math.isinf(got):  # overflow: as if the next number were there
+        if (got > 0) != (exact > 0):
+            return math.inf
+        got_exact = top if got > 0 else -top
+        if abs(exact) >= top:
+            return 0.0
+    else:
+        got_exact = mpf(got)
+    largest = max(want.largest, abs(exact))
+    if mp.isinf(largest) or largest >= top:
+        exponent = highest - 1
+    else:
+        exponent = lowest if largest == 0 else int(mp.frexp(largest)[1]) - 1
+    exponent = min(max(exponent - bits + 1, lowest), highest - bits)
+    return float(abs(got_exact - exact) / mpf(2) ** exponent)
+
+
+def bound(stated: float, compute: str, out: str) -> float:
+    """The bound of an output of another dtype than was computed in: half an ulp and the stated bound, scaled."""
+    if out == compute:
+        return stated
+    return 0.5 + (stated + 0.5) * 2.0 ** (PRECISION[out][0] - PRECISION[compute][0])
+
+
+# ---- Batches --------------------------------------------------------------------------------------------------------
+
+
+def tame(
+    name: str, dtype: str, shape: tuple[int, ...], rng: np.random.Generator, soft: bool = False, axis: int = -1
+) -> list[Any]:
+    """Valid inputs of ordinary magnitude: floats of `dtype`; hard labels are int64, without the class axis."""
+    entry = LOSSES[name]
+    made: list[Any] = []
+    for input_name, kind in entry.inputs.items():
+        size = shape
+        x: Any
+        if kind in (reference.REAL, reference.LOGITS):
+            x = rng.normal(0, 2, size)
+        elif kind == reference.PROBABILITY:
+            x = rng.uniform(0.05, 0.95, size)
+        elif kind == reference.BINARY:
+            x = rng.uniform(0, 1, size) if soft else rng.integers(0, 2, size)
+        elif kind == reference.CLASSES:
+            rows = tuple(s for i, s in enumerate(shape) if i != axis % len(shape))
+            if not soft:
+                made.append(rng.integers(0, max(shape[axis], 1), rows))
+                continue
+            x = rng.uniform(0.05, 0.95, size)
+        elif kind == reference.MARGIN:
+            x = rng.choice([-1.0, 1.0], size)
+        elif kind == reference.COUNT:
+            x = rng.integers(0, 9, size)
+        elif kind == reference.SHAPE_NONNEGATIVE:
+            x = rng.uniform(0.1, 1.9, size)
+        elif kind == reference.SHAPE:
+            x = rng.uniform(-3, 1.9, size)
+        else:
+            x = rng.uniform(0.3, 3, size)
+        made.append(clib.cast(x, dtype))
+    return made
+
+
+def compute_dtype(inputs: list[Any]) -> str:
+    return "f64" if any(x is not None and x.dtype == np.float64 for x in inputs) else "f32"
+
+
+def widen(x: np.ndarray, compute: str) -> np.ndarray:
+    return clib.floats(x).astype(clib.NUMPY[compute])
+
+
+# ---- Layouts --------------------------------------------------------------------------------------------------------
+
+
+def strided(x: np.ndarray, how: str) -> np.ndarray:
+    """The same numbers laid out in another way."""
+    if x.ndim == 0 or how == "contiguous":
+        return np.array(x, order="C", subok=True, copy=True)
+    if how == "transposed":
+        return np.array(x.T, order="C", subok=True, copy=True).T
+    if how == "negative":
+        return np.array(x[::-1], order="C", subok=True, copy=True)[::-1]
+    if how == "negative last":
+        return np.array(x[..., ::-1], order="C", subok=True, copy=True)[..., ::-1]
+    big = np.zeros(tuple(2 * s + 1 for s in x.shape), x.dtype).view(type(x))
+    big[...] = 0xFF if isinstance(x, clib.BF16) else np.iinfo(x.dtype).max if x.dtype.kind in "iu" else 1
+    if x.dtype.kind == "f":
+        big[...] = np.nan
+    view = big[tuple(slice(1, 2 * s + 1, 2) for s in x.shape)]
+    view[...] = x
+    return view
+
+
+LAYOUTS = ("contiguous", "transposed", "negative", "negative last", "spread")
+
+
+# ---- The semantics --------------------------------------------------------------------------------------------------
+
+
+def exact(x: Any) -> Fraction:
+    return Fraction(float(x))
+
+
+def to_float(x: Fraction) -> float:
+    try:
+        return float(x)
+    except OverflowError:
+        return math.inf if x > 0 else -math.inf
+
+
+def exact_sum(xs: Any) -> Any:
+    """Fraction; or a float when something is not finite."""
+    flat = np.asarray(xs, np.float64).ravel()
+    if np.isnan(flat).any() or (np.isposinf(flat).any() and np.isneginf(flat).any()):
+        return math.nan
+    if np.isinf(flat).any():
+        return float(flat[np.isinf(flat)][0])
+    return sum((exact(x) for x in flat), Fraction(0))
+
+
+def divided(total: Any, denominator: Fraction) -> float:
+    return total / float(denominator) if isinstance(total, float) else to_float(total / denominator)
+
+
+MEANS = ("mean", "mean_units", "mean_all", "mean_rows")
+REDUCTIONS = (*MEANS, "sum", "none", "per_row")
+
+
+def predict(
+    unit: str, values: np.ndarray, grads: dict[str, np.ndarray], hess: np.ndarray | None, *, axis: int, pred_shape: tuple[int, ...],
+    reduction: str, kept: np.ndarray, weight: np.ndarray | None, row_total: np.ndarray | None = None, upstream: Any = None,
+    denominator: float | None = None, empty: str = "nan", compute: str = "f64",
+) -> dict[str, Any]:  # fmt: skip
+    """What a call must give, from the bare values and derivatives of every unit (reduction none, no weight).
+
+    kept, weight: of the units' shape. row_total: each unit's share of the total weight beside its weight (class weights).
+    """
+    real = clib.NUMPY[compute]
+    shape = values.shape
+    w = np.ones(shape, real) if weight is None else weight.astype(real)
+    kept = kept & (w != 0)
+    with np.errstate(all="ignore"):
+        c = np.where(kept, (w * values.astype(real)).astype(real), 0)
+    share = np.ones(shape) if row_total is None else row_total
+    if weight is None and row_total is None:
+        total_weight = Fraction(int(kept.sum()))
+    else:
+        total_weight = exact_sum([float(x) for x in np.where(kept, w.astype(np.float64) * share, 0).ravel()])
+    by_row = kept.any(axis=tuple(range(1, kept.ndim))) if unit == "element" and kept.ndim else kept.ravel()
+    denominators = {
+        "mean": total_weight, "mean_units": Fraction(int(kept.sum())), "mean_all": Fraction(kept.size),
+        "mean_rows": Fraction(int(by_row.sum())),
+    }  # fmt: skip
+    total = exact_sum(c)
+    out: dict[str, Any] = {"sum": total if isinstance(total, float) else to_float(total)}
+    scale = Fraction(1)
+    out["empty"] = not kept.any()
+    if reduction in MEANS:
+        d = denominators[reduction] if denominator is None else exact(denominator)
+        out["denom"] = to_float(d)
+        if denominator is None and (out["empty"] or d == 0):
+            out["empty"] = True
+            out["value"] = 0.0 if empty == "zero" else math.nan
+            scale = Fraction(0)
+        else:
+            out["value"] = divided(total, d)
+            scale = 1 / d
+    elif reduction == "sum":
+        out["value"] = out["sum"]
+    if reduction == "per_row" and unit == "element":
+        rows = [exact_sum(row) for row in (c if c.ndim else c.reshape(1))]
+        out["values"] = np.array([r if isinstance(r, float) else to_float(r) for r in rows]).reshape(c.shape[:1])
+    else:
+        out["values"] = c
+    factor = np.where(kept, w.astype(np.float64) * float(scale), 0)
+    if upstream is not None:
+        up = np.asarray(upstream, np.float64)
+        if up.ndim and reduction == "per_row" and unit == "element":
+            up = up.reshape(-1, *([1] * (len(shape) - 1)))
+        factor = factor * up
+    along = factor if unit == "element" else np.expand_dims(factor, axis % len(pred_shape))
+    keep = kept if unit == "element" else np.expand_dims(kept, axis % len(pred_shape))
+
+    def scaled_derivative(g: np.ndarray) -> np.ndarray:
+        with np.errstate(all="ignore"):
+            return np.where(np.broadcast_to(keep, g.shape), g.astype(np.float64) * along, 0)
+
+    out["grads"] = {n: scaled_derivative(g) for n, g in grads.items()}
+    out["hess"] = None if hess is None else scaled_derivative(hess)
+    return out
+
+
+def close(got: np.ndarray, want: np.ndarray, compute: str, out: str | None = None) -> None:
+    """Derivatives: three roundings of the compute dtype (weight, upstream, denominator), then one of the output."""
+    eps = 2.0 ** -PRECISION[compute][0] * 4 + (2.0 ** -PRECISION[out][0] * 1.001 if out and out != compute else 0)
+    tiny = 2.0 ** (PRECISION[out or compute][1] + 1)
+    if np.shape(got) != np.shape(want):
+        raise AssertionError(f"shape {np.shape(got)} instead of {np.shape(want)}")
+    with np.errstate(all="ignore"):
+        bad = ~((np.abs(got - want) <= eps * np.abs(want) + tiny) | (np.isnan(got) & np.isnan(want)) | (got == want))
+    assert not bad.any(), f"{got[bad][:3]} instead of {want[bad][:3]} at {np.argwhere(bad)[:3].tolist()}"
+
+
+def same(a: clib.Output, b: clib.Output, what: str = "") -> None:
+    one, other = a.bits(), b.bits()
+    assert one.keys() == other.keys(), (what, one.keys(), other.keys())
+    for key in one:
+        assert one[key] == other[key], f"{what}: {key} differs: {getattr(a, key, None)} and {getattr(b, key, None)}"

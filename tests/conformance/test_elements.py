@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: MIT
+"""Every unreduced value, gradient and Hessian lies within the loss's stated bound of the multi-precision reference."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import clib
+import harness
+import numpy as np
+import pytest
+import reference
+import sample
+from harness import NAMES, ulps
+from mpmath import mpf
+from reference import LOSSES, Number
+
+DATA = Path(__file__).parent.parent / "numeric" / "data"
+
+
+def test_every_loss_has_a_reference() -> None:
+    missing = [n for n in NAMES if n not in LOSSES]
+    assert not missing, f"no entry in tests/numeric/reference.py for {missing}"
+    extra = [n for n in LOSSES if n not in NAMES]
+    assert not extra, f"the library lost {extra}"
+    assert len(NAMES) >= 21
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_description_fits_the_reference(name: str) -> None:
+    """Inputs, unit and parameters have the same names on both sides."""
+    info, entry = clib.describe(name), LOSSES[name]
+    assert (info.unit == clib.UNIT_ROW) == (entry.unit == "row")
+    assert [clib.describe_input(name, i).name.decode() for i in range(info.n_inputs)] == list(entry.inputs)
+    learnable = {i for i in range(info.n_inputs) if clib.describe_input(name, i).learnable}
+    assert {list(entry.inputs)[i] for i in learnable} == set(entry.learnable)
+    params = {clib.describe_param(name, i).name.decode() for i in range(info.n_params)}
+    assert set(entry.defaults) <= params, "the reference knows parameters that the library does not"
+    assert params - set(entry.defaults) <= {"base", "labels"}, "the library has parameters without a reference"
+
+
+def parse(x: Any) -> Number:
+    """A result, or a result and its largest term."""
+    one, largest = (mpf(x), mpf(0)) if isinstance(x, str) else map(mpf, x)
+    return Number(one, max(abs(one), largest))
+
+
+def stored(name: str, dtype: str) -> list[tuple[dict, list, list]]:
+    """(params, units, results) of the committed file. A row of one class is told from a pair by its input."""
+    groups = []
+    for group in json.loads((DATA / f"{name}.{dtype}.json").read_text()):
+        units, results = [], []
+        for case in group["cases"]:
+            units.append([one if isinstance(one, int) else [float.fromhex(x) for x in one] if isinstance(one, list) else float.fromhex(one) for one in case["in"]])  # fmt: skip
+            row = isinstance(units[-1][0], list)
+            out = {}
+            for key, x in case.items():
+                if key != "in":
+                    out[key] = [parse(one) for one in x] if row and key != "value" else parse(x)
+            results.append(out)
+        groups.append((group["params"], units, results))
+    return groups
+
+
+def fresh(name: str, dtype: str, n: int) -> list[tuple[dict, list, list]]:
+    """The same, drawn now: other points than the stored ones."""
+    entry = LOSSES[name]
+    rng = np.random.default_rng(zlib.crc32(f"fresh {name} {dtype} {n}".encode()))
+    groups = []
+    for params in entry.params:
+        if entry.unit == "row":
+            units: list[Any] = sample.rows(entry, sample.FLOATS[dtype], params, max(8, n // 12), rng)
+        else:
+            columns = sample.elements(entry, sample.FLOATS[dtype], params, n, rng)
+            units = [[float(c[i]) for c in columns] for i in range(n)]
+            units = [u for u in units if sum(np.isinf(u[:2])) < 2]
+        groups.append((params, units, [reference.evaluate(name, u, params) for u in units]))
+    return groups
+
+
+def batches(name: str, dtype: str, params: dict, units: list, results: list):
+    """Units of one shape together: (loss, inputs for the library, indices)."""
+    entry = LOSSES[name]
+    shapes: dict[Any, list[int]] = defaultdict(list)
+    for i, unit in enumerate(units):
+        shapes[tuple("label" if isinstance(x, int) else len(x) if isinstance(x, list) else 1 for x in unit)].append(i)
+    for key, at in shapes.items():
+        options = reference.expand(params, key[0] if entry.unit == "row" else 0)
+        loss = clib.Loss(clib.spec(name, reduction="none", **options))
+        inputs: list[Any] = []
+        given = [n for n in entry.inputs if n not in params]
+        for input_name in entry.inputs:
+            if input_name not in given:
+                inputs.append(None)
+                continue
+            k = given.index(input_name)
+            if k >= len(units[at[0]]):
+                continue
+            column = [units[i][k] for i in at]
+            inputs.append(np.array(column, np.int64) if key[k] == "label" else clib.cast(np.array(column), dtype))
+        yield loss, inputs, at
+
+
+def compare(name: str, dtype: str, groups: list) -> dict[str, float]:
+    info, entry, worst = clib.describe(name), LOSSES[name], defaultdict(float)
+    limits = {"value": info.ulp_value, "hess": info.ulp_hess}
+    failures = []
+    compared = 0
+    digits = 1e-7  # ulps that 25 stored digits may be off
+    for params, units, results in groups:
+        for loss, inputs, at in batches(name, dtype, params, units, results):
+            got = loss.run(*inputs, want="values grads hess")
+            outputs = {"value": got.values, "hess": got.hess, **(got.grads or {})}
+            for key, x in outputs.items():
+                if x is None:
+                    continue
+                limit = limits.get(key, info.ulp_grad)
+                for j, i in enumerate(at):
+                    wants = results[i][key]
+                    gots = x[j] if isinstance(wants, list) else [x[j]]
+                    for c, (g, want) in enumerate(
+                        zip(gots, wants if isinstance(wants, list) else [wants], strict=True)
+                    ):
+                        error = ulps(float(g), want, dtype)
+                        if error > limit and key == "hess" and entry.inputs.get("target") == reference.REAL:
+                            error = min(error, beside_the_kink(name, units[i], params, float(g), dtype))
+                        compared += 1
+                        worst[key] = max(worst[key], error)
+                        if error > limit + digits:
+                            failures.append(
+                                f"{loss.text} {[h(u) for u in units[i]]} {key}[{c}] = {g!r}, not {mp_text(want)}: {error:.3g} ulp > {limit}"
+                            )
+    assert compared > 100
+    assert not failures, f"{len(failures)} of {compared} beyond the bound\n" + "\n".join(failures[:12])
+    return worst
+
+
+def h(x: Any) -> Any:
+    return [h(one) for one in x] if isinstance(x, list) else x if isinstance(x, int) else float(x)
+
+
+def mp_text(n: Number) -> str:
+    return reference.mp.nstr(n.sum, 20)
+
+
+def beside_the_kink(name: str, unit: list, params: dict, got: float, dtype: str) -> float:
+    """The second derivative may belong to the rounded residual, which can lie on the other side of a kink."""
+    with np.errstate(all="ignore"):
+        r = float(sample.FLOATS[dtype](unit[0]) - sample.FLOATS[dtype](unit[1]))
+    return ulps(got, reference.evaluate(name, [r, 0.0, *unit[2:]], params)["hess"], dtype) if np.isfinite(r) else np.inf
+
+
+@pytest.mark.parametrize("dtype", ["f32", "f64"])
+@pytest.mark.parametrize("name", NAMES)
+def test_stored(name: str, dtype: str) -> None:
+    worst = compare(name, dtype, stored(name, dtype))
+    print(f"{name}.{dtype}: " + ", ".join(f"{k} {v:.2f}" for k, v in worst.items()))
+
+
+@pytest.mark.parametrize("dtype", ["f32", "f64"])
+@pytest.mark.parametrize("name", NAMES)
+def test_fresh(name: str, dtype: str) -> None:
+    worst = compare(name, dtype, fresh(name, dtype, harness.scaled(60)))
+    print(f"{name}.{dtype}: " + ", ".join(f"{k} {v:.2f}" for k, v in worst.items()))
+
+
+@pytest.mark.parametrize("dtype", ["f16", "bf16"])
+@pytest.mark.parametrize("name", NAMES)
+def test_half(name: str, dtype: str) -> None:
+    """Half precision is storage: half an ulp of it, and what single precision adds."""
+    info, entry = clib.describe(name), LOSSES[name]
+    rng = np.random.default_rng(zlib.crc32(f"{name} {dtype}".encode()))
+    limits = {"value": info.ulp_value, "hess": info.ulp_hess}
+    shape = (24, 6) if entry.unit == "row" else (harness.scaled(40),)
+    for soft in (False, True):
+        inputs = harness.tame(name, dtype, shape, rng, soft)
+        if entry.unit == "element":
+            pred = (
+                clib.floats(inputs[0])
+                if entry.inputs["pred"] == reference.PROBABILITY
+                else clib.floats(inputs[0]) * np.exp2(rng.integers(-8, 3, shape))
+            )
+            inputs[0] = clib.cast(pred, dtype)
+        if "alpha" in entry.inputs:
+            inputs[2] = clib.cast(rng.choice([0.0, 0.5, 1.0, 1.5, 1.875], shape), dtype)
+        got = clib.Loss(clib.spec(name, reduction="none")).run(*inputs, want="values grads hess")
+        for key, x in {"value": got.values, "hess": got.hess, **(got.grads or {})}.items():
+            if x is None:
+                continue
+            assert clib.dtype_of(x) == dtype
+            limit = harness.bound(limits.get(key, info.ulp_grad), "f32", dtype)
+            exact = clib.floats(x)
+            for i in range(shape[0]):
+                unit = [clib.floats(v)[i].tolist() if v.dtype != np.int64 else int(v[i]) for v in inputs]
+                want = reference.evaluate(name, unit)[key]
+                for c, w in enumerate(want if isinstance(want, list) else [want]):
+                    g = float(exact[i][c] if isinstance(want, list) else exact[i])
+                    assert ulps(g, w, dtype) <= limit, (unit, key, g, mp_text(w))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_mirror(name: str) -> None:
+    """Losses of the residual alone: bit for bit even where declared symmetric, and grad_target = -grad_pred."""
+    info = clib.describe(name)
+    if not info.traits & clib.TRAITS["distance"]:
+        return
+    rng = np.random.default_rng(5)
+    loss = clib.Loss(clib.spec(name, reduction="none"))
+    for dtype in ("f32", "f64"):
+        pred, target = (sample.reals(rng, 400, sample.FLOATS[dtype]) for _ in range(2))
+        rest = [None] * (info.n_inputs - 2)
+        with np.errstate(all="ignore"):
+            out, swapped = loss.run(pred, target, *rest), loss.run(target, pred, *rest)
+        np.testing.assert_array_equal(out.grads["target"], -out.grads["pred"])
+        if info.traits & clib.TRAITS["symmetric"]:
+            np.testing.assert_array_equal(out.values, swapped.values)
+            np.testing.assert_array_equal(out.hess, swapped.hess)

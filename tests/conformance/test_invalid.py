@@ -1,0 +1,309 @@
+# SPDX-License-Identifier: MIT
+"""Every invalid call fails with its status and a message with the numbers, and leaves its outputs byte for byte."""
+
+from __future__ import annotations
+
+import ctypes as c
+import re
+from typing import Any
+
+import clib
+import harness
+import numpy as np
+import pytest
+import reference
+from clib import lib
+from harness import NAMES
+from reference import LOSSES
+
+REDUCTIONS = ("mean", "none", "sum")
+
+
+class Call:
+    """A valid call, to be spoiled. `fails` runs it and checks the status, the message and every output byte."""
+
+    def __init__(
+        self, name: str, dtype: str = "f64", shape: tuple[int, ...] = (4, 3), reduction: str = "mean", **params: Any
+    ) -> None:
+        rng = np.random.default_rng(1)
+        self.name, self.entry, self.shape = name, LOSSES[name], shape
+        self.row = self.entry.unit == "row"
+        self.loss = clib.Loss(clib.spec(name, reduction=reduction, **params))
+        self.inputs = harness.tame(name, dtype, shape, rng)
+        self.hard = self.row and len(self.inputs) > 1 and self.inputs[1].dtype == np.int64
+        self.unit = shape[:1] if self.row else shape
+        self.dtype, self.reduction = dtype, reduction
+        self.outputs = {"values": clib.filled(self.unit, dtype), "hess": clib.filled(shape, dtype)}
+        self.grad = clib.filled(shape, dtype)
+        self.keywords: dict[str, Any] = {}
+
+    def fails(self, status: str, *numbers: Any, spoil: Any = None) -> str:
+        args, kept = self.loss.arguments(
+            *self.inputs, value=self.reduction not in ("none", "per_row"), sum=True, denom=True, grads={"pred": self.grad},
+            **self.outputs, **self.keywords,
+        )  # fmt: skip
+        message = c.create_string_buffer(300)
+        args.message, args.message_capacity = c.cast(message, c.c_char_p), 300
+        if spoil:
+            spoil(args)
+        arrays = [x for x in (self.grad, *self.outputs.values()) if x is not None]
+        before = [x.tobytes() for x in arrays] + [x.tobytes() for x in self.inputs if x is not None]
+        got = lib.lossfn_run(self.loss.handle, c.byref(args))
+        text = lib.lossfn_last_error().decode()
+        assert clib.STATUS_NAMES[got] == status, f"{clib.STATUS_NAMES[got]} ({text}) instead of {status}"
+        assert message.value.decode() == text
+        assert text and "\n" not in text
+        for number in numbers:
+            assert re.search(rf"(?<![\d.]){re.escape(str(number))}(?![\d])", text), f"no {number} in: {text}"
+        assert [x.tobytes() for x in arrays] + [x.tobytes() for x in self.inputs if x is not None] == before, (
+            "something was written"
+        )
+        assert all(v.value == -12345.0 for v in kept.values())
+        return text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shapes(name: str) -> None:
+    for reduction in REDUCTIONS:
+        for wrong in ((5, 3), (4, 2), (4, 3, 1), (3,), (12,), (1, 4, 3), (4, 1), (1, 3)):
+            call = Call(name, reduction=reduction)
+            if len(call.inputs) < 2:
+                break
+            target = np.zeros(wrong, call.inputs[1].dtype)
+            if call.hard and wrong == (4,):
+                continue
+            call.inputs[1] = target
+            call.fails("SHAPE")
+        for key in ("weight", "mask"):
+            for wrong in (
+                (5, 3),
+                (4, 2),
+                (12,),
+                (3,),
+                (4, 3, 1),
+                *(((4, 3), (4, 1)) if LOSSES[name].unit == "row" else ((4,),)),
+            ):
+                call = Call(name, reduction=reduction)
+                call.keywords[key] = np.ones(wrong)
+                text = call.fails("SHAPE")
+                assert key in text
+        for key, wrong in (("values", (5,)), ("values", (4, 3, 1)), ("hess", (4,)), ("hess", (3, 4))):
+            call = Call(name, reduction=reduction)
+            call.outputs[key] = clib.filled(wrong, "f64")
+            call.fails("SHAPE")
+        call = Call(name, reduction=reduction)
+        call.grad = clib.filled((3, 4), "f64")
+        call.fails("SHAPE")
+        call = Call(name, reduction=reduction)
+        call.keywords["upstream"] = np.ones((5, 2))
+        call.fails("SHAPE")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_dtypes_and_pointers(name: str) -> None:
+    call = Call(name)
+    call.inputs[0] = np.ones((4, 3), np.int32)
+    call.fails("DTYPE")
+    for key in ("values", "hess"):
+        call = Call(name)
+        call.outputs[key] = np.zeros(call.outputs[key].shape, np.int64)
+        call.fails("DTYPE")
+    for number in (0, 14, -1, 99):
+        call = Call(name)
+        call.fails("DTYPE", number, spoil=lambda a, number=number: setattr(a.inputs[0].contents, "dtype", number))
+    for ndim in (-1, 9, 1000):
+        call = Call(name)
+        call.fails("ARGUMENT", ndim, spoil=lambda a, ndim=ndim: setattr(a.inputs[0].contents, "ndim", ndim))
+
+    def no_data(args: Any) -> None:
+        args.inputs[0].contents.data = None
+
+    Call(name).fails("ARGUMENT", 12, spoil=no_data)
+    Call(name).fails("ARGUMENT", spoil=lambda a: a.inputs.__setitem__(0, clib.TensorP()))
+    if len(LOSSES[name].inputs) > 1:
+        Call(name).fails("ARGUMENT", spoil=lambda a: a.inputs.__setitem__(1, clib.TensorP()))
+    Call(name).fails("ARGUMENT", spoil=lambda a: setattr(a, "n_inputs", 9))
+    Call(name).fails("ARGUMENT", spoil=lambda a: setattr(a.inputs[0].contents, "device_type", 2))
+
+    def extent(index: int, value: int) -> Any:
+        return lambda a: a.inputs[0].contents.shape.__setitem__(index, value)
+
+    Call(name).fails("SHAPE", -1, spoil=extent(0, -1))
+    Call(name).fails("SHAPE", spoil=extent(0, 2**62))
+    Call(name).fails("SHAPE", spoil=extent(0, 2**63 - 1))
+
+    call = Call(name)
+    args, kept = call.loss.arguments(*call.inputs, value=True)
+    args.struct_size = 16
+    assert clib.STATUS_NAMES[lib.lossfn_run(call.loss.handle, c.byref(args))] == "ARGUMENT"
+    assert kept["value"].value == -12345.0
+    assert clib.STATUS_NAMES[lib.lossfn_run(None, None)] == "ARGUMENT"
+    assert clib.STATUS_NAMES[lib.lossfn_run(call.loss.handle, None)] == "ARGUMENT"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_outputs_that_cannot_be(name: str) -> None:
+    def readonly(field: str) -> Any:
+        return lambda a: setattr(getattr(a, field).contents, "flags", clib.READONLY)
+
+    Call(name).fails("ARGUMENT", spoil=lambda a: setattr(a.grads[0].contents, "flags", clib.READONLY))
+    Call(name).fails("ARGUMENT", spoil=readonly("hess"))
+    Call(name).fails("ARGUMENT", spoil=readonly("values"))
+    # stride 0, and strides that fold an output onto itself
+    for strides in ((0, 1), (3, 0), (1, 1), (2, 1), (-1, 1)):
+        call = Call(name)
+        memory = np.zeros(40)
+        call.grad = np.lib.stride_tricks.as_strided(memory[20:], (4, 3), [8 * s for s in strides])
+        call.fails("ALIAS")
+    # partly over an input, over another output, over the weight
+    call = Call(name)
+    memory = np.zeros(13)
+    memory[:12] = call.inputs[0].ravel()
+    call.inputs[0], call.grad = memory[:12].reshape(4, 3), memory[1:].reshape(4, 3)
+    call.fails("ALIAS")
+    call = Call(name)
+    call.outputs["hess"] = call.grad
+    call.fails("ALIAS")
+    call = Call(name)
+    call.keywords["weight"] = np.ones(call.unit)
+    call.outputs["values"] = call.keywords["weight"]
+    if not call.row:
+        call.fails("ALIAS")
+    call = Call(name)
+    call.grad = call.inputs[0].view(np.float32)[:, :3]  # same place, another dtype
+    call.fails("ALIAS")
+    call = Call(name)
+    call.grad = call.inputs[0][::-1]  # same place, other strides
+    call.fails("ALIAS")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_reductions_and_scalars(name: str) -> None:
+    for reduction in ("none", "per_row"):
+        call = Call(name, reduction=reduction)
+        if reduction == "per_row":
+            call.outputs["values"] = clib.filled((4,), "f64")
+        value = c.c_double(-12345.0)
+        call.fails("ARGUMENT", spoil=lambda a, value=value: setattr(a, "value", c.pointer(value)))
+        assert value.value == -12345.0
+    for bad in (0.0, np.inf, np.nan):
+        call = Call(name)
+        call.keywords["denominator"] = bad
+        call.fails("ARGUMENT")
+    call = Call(name, reduction="sum")
+    call.keywords["denominator"] = 2.0
+    call.fails("ARGUMENT")
+    for threads in (-1, 257):
+        call = Call(name)
+        call.keywords["threads"] = threads
+        call.fails("ARGUMENT", threads)
+    call = Call(name)
+    call.keywords["hess_kind"] = 7
+    call.fails("ARGUMENT", 7)
+
+
+@pytest.mark.parametrize("dtype", ["i8", "i64", "u8", "u64", "f32", "f16", "bool"])
+@pytest.mark.parametrize("name", [n for n in NAMES if LOSSES[n].inputs.get("target") == reference.CLASSES])
+def test_labels(name: str, dtype: str) -> None:
+    for base in (0, 1):
+        for bad in (-1, 3, 4, 100):
+            for at in (0, 2, 3):
+                for reduction in REDUCTIONS:
+                    if dtype[0] == "u" and bad < 0 or dtype == "bool":
+                        continue
+                    call = Call(name, reduction=reduction, label_base=base)
+                    call.inputs[1] = clib.cast(call.inputs[1] + base, dtype)
+                    call.inputs[1][at] = bad + base
+                    call.fails("LABEL", at, bad + base)
+                    weight = np.ones(4)
+                    weight[at] = 0
+                    call.keywords["weight"] = weight
+                    out = call.loss.run(*call.inputs, weight=weight, want="values")
+                    assert out.values[at] == 0
+    if dtype in ("f32", "f16"):
+        call = Call(name)
+        call.inputs[1] = clib.cast(call.inputs[1], dtype)
+        call.inputs[1][2] = 0.5
+        call.fails("LABEL", 2, 0.5)
+    if dtype == "bool":
+        call = Call(name, shape=(4, 1))
+        call.inputs[1] = np.array([False, True, False, False])
+        call.fails("LABEL", 1)
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if LOSSES[n].inputs.get("target") == reference.MARGIN])
+def test_margin_labels(name: str) -> None:
+    for bad in (0.0, 2.0, -2.0, 0.5, np.inf):
+        call = Call(name)
+        call.inputs[1][2, 1] = bad
+        text = call.fails("LABEL", 7)
+        assert "labels=01" in text or bad != 0
+    for bad in (-1.0, 2.0, 0.5):
+        call = Call(name, labels="01")
+        call.inputs[1] = (call.inputs[1] + 1) / 2
+        call.inputs[1][3, 0] = bad
+        call.fails("LABEL", 9)
+    rng = np.random.default_rng(5)
+    pred, truth = rng.normal(size=(5, 4)), rng.random((5, 4)) < 0.5
+    plain = clib.Loss(name).run(pred, np.where(truth, 1.0, -1.0), want="value values grad:pred")
+    for labels, target in (
+        ("+-1", truth),
+        ("01", truth),
+        ("01", truth.astype(np.int8)),
+        ("+-1", np.where(truth, 1, -1).astype(np.int16)),
+    ):
+        harness.same(
+            plain,
+            clib.Loss(f"{name}(labels='{labels}')").run(pred, target, want="value values grad:pred"),
+            str(target.dtype),
+        )
+
+
+def test_specs() -> None:
+    for text, status, word in (
+        ("hubert", "NOT_FOUND", "huber"), ("huber(dleta=1)", "NOT_FOUND", "delta"), ("huber(delta=0)", "PARAMETER", "0"),
+        ("huber(delta=-1)", "PARAMETER", "-1"), ("huber(delta=1", "SPEC", ""), ("huber(delta=)", "SPEC", ""), ("", "SPEC", ""),
+        ("huber(delta=1,delta=2)", "SPEC PARAMETER", "delta"), ("huber(delta=true)", "PARAMETER", "delta"), ("huber)", "SPEC", ""),
+        ("quantile(tau=0)", "PARAMETER", "tau"), ("quantile(tau=1)", "PARAMETER", "tau"), ("quantile(tau=nan)", "PARAMETER SPEC", ""),
+        ("barron(scale=0)", "PARAMETER", "scale"), ("cross_entropy(class_weight=[1,-1])", "PARAMETER", "class_weight"),
+        ("cross_entropy(label_smoothing=1.5)", "PARAMETER", "1.5"), ("entropy(base=1)", "PARAMETER", "base"), ("entropy(base=0)", "PARAMETER", "base"),
+        ("mse(reduction=avg)", "PARAMETER", "reduction"), ("mse(reduction=7)", "PARAMETER", "reduction"),
+        ("mse(base=2)", "NOT_FOUND PARAMETER", "base"), ("smooth_l1(beta=-0.5)", "PARAMETER", "beta"), ("bce_with_logits(pos_weight=-1)", "PARAMETER", "pos_weight"),
+        ("mse(", "SPEC", ""), ("2**mse", "SPEC", ""), ("mse mae", "SPEC", ""), ("1e999*mse", "SPEC PARAMETER", ""), ("\xff", "SPEC NOT_FOUND", ""),
+    ):  # fmt: skip
+        with pytest.raises(clib.Failure) as caught:
+            clib.Loss(text)
+        assert caught.value.status in status.split(), (text, caught.value)
+        assert word in caught.value.message, (text, caught.value.message)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_canonical_spec(name: str) -> None:
+    for params in LOSSES[name].params:
+        options = {k: ([1.0, 0.5] if v == "ramp" else v) for k, v in params.items()}
+        loss = clib.Loss(
+            clib.spec(
+                name,
+                reduction="sum",
+                **{k: float(v) if not isinstance(v, (bool, list)) else v for k, v in options.items()},
+            )
+        )
+        again = clib.Loss(loss.spec)
+        assert again.spec == loss.spec
+    for number in (0.1, 1 / 3, 5e-324, 1.7976931348623157e308, 1e22, 123456789.123456789):
+        assert f"delta={number!r}".replace("+", "") in clib.Loss(f"huber(delta={number!r})").spec.replace("+", "") or clib.Loss(clib.Loss(f"huber(delta={number!r})").spec).spec == clib.Loss(f"huber(delta={number!r})").spec  # fmt: skip
+
+
+def test_two_readings_are_shown() -> None:
+    """(N,) weights with (N, D) elements, and (N, 1) against (N,)."""
+    call = Call("mse")
+    call.keywords["weight"] = np.ones(4)
+    text = call.fails("SHAPE", 4)
+    assert "(4, 1)" in text or "(4,1)" in text, text
+    call = Call("mse", shape=(4, 1))
+    call.inputs[1] = np.zeros(4)
+    text = call.fails("SHAPE", 4)
+    assert "reshape" in text.lower(), text
+    call = Call("mse")
+    call.inputs[0] = np.ones((4, 3), np.int64)
+    assert "swap" in call.fails("DTYPE").lower()

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: MIT
+"""More cases of the kinds of bug that the gauntlet collects: A binary, B classes, C sums and regression, D divergences."""
+
+from __future__ import annotations
+
+import clib
+import harness
+import numpy as np
+import pytest
+import reference
+import sample
+from harness import same, scaled
+
+DTYPES = ("f32", "f64")
+
+
+def none(name: str, **params) -> clib.Loss:
+    return clib.Loss(clib.spec(name, reduction="none", **params))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_mirror_images(dtype: str) -> None:
+    """A08: bce(z, 1) is bce(-z, 0), bit for bit, in value, gradient and Hessian; nothing saturates."""
+    real = sample.FLOATS[dtype]
+    z = sample.reals(np.random.default_rng(0), scaled(20000), real)
+    one, zero = (
+        none("bce_with_logits").run(s * z, np.full(z.shape, y, real), want="values grad:pred hess")
+        for s, y in ((1, 1), (-1, 0))
+    )
+    np.testing.assert_array_equal(one.values, zero.values)
+    np.testing.assert_array_equal(one.grads["pred"], -zero.grads["pred"])
+    np.testing.assert_array_equal(one.hess, zero.hess)
+    assert (one.values >= 0).all() and np.isfinite(one.values[np.isfinite(z)]).all()
+    assert (np.abs(one.grads["pred"]) <= 1).all() and (one.grads["pred"] <= 0).all()
+    p = sample.probabilities(np.random.default_rng(1), scaled(5000), real)
+    exact = p[1 - (1 - p) == p]  # 1 - p representable
+    a, b = (
+        none("binary_cross_entropy").run(exact, np.ones_like(exact), want="values"),
+        none("binary_cross_entropy").run(1 - exact, np.zeros_like(exact), want="values"),
+    )
+    np.testing.assert_allclose(a.values, b.values, rtol=8 * np.finfo(real).eps)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_certain_probabilities(dtype: str) -> None:
+    """A14, A15: exactly 0 and exactly infinite where that is so, for hard and soft targets."""
+    real = sample.FLOATS[dtype]
+    p, y = (x.ravel() for x in np.meshgrid(np.array([0, 1], real), np.array([0, 0.25, 1], real)))
+    out = none("binary_cross_entropy").run(p, y, want="values grad:pred hess")
+    right = p == y
+    np.testing.assert_array_equal(out.values, np.where(right, 0, np.inf))
+    np.testing.assert_array_equal(
+        out.grads["pred"], np.where(right, np.where(p == 0, 1, -1), np.where(p == 0, -np.inf, np.inf))
+    )
+    assert not np.signbit(out.values).any()
+
+
+@pytest.mark.parametrize("classes", [1, 2, 3, 7, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 129, 1000, 4097])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_b_one_finite_class_anywhere(dtype: str, classes: int) -> None:
+    """B14: all other logits are -inf, in whatever block the finite one stands."""
+    real = sample.FLOATS[dtype]
+    at = sorted(
+        {0, 1, classes // 2, classes - 1, *(b + d for b in (16, 64, 1024) for d in (-1, 0, 1))} & set(range(classes))
+    )
+    pred = np.full((len(at), classes), -np.inf, real)
+    pred[np.arange(len(at)), at] = 10
+    out = none("cross_entropy").run(pred, np.array(at), want="values grad:pred hess")
+    assert not out.values.any() and not out.grads["pred"].any() and not out.hess.any()
+    if classes > 1:
+        other = none("cross_entropy").run(pred, (np.array(at) + 1) % classes, want="values")
+        assert np.isposinf(other.values).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_b_far_from_zero(dtype: str) -> None:
+    """B01 to B04: logits shifted by a large number that keeps them exact have the same bits."""
+    real = sample.FLOATS[dtype]
+    rng = np.random.default_rng(2)
+    for classes in (2, 3, 5, 16, 40, 130):
+        z = np.round(rng.normal(0, 30, (60, classes)))
+        label = rng.integers(0, classes, 60)
+        plain = none("cross_entropy").run(z.astype(real), label)
+        for shift in (2.0**14, -(2.0**14), *((2.0**40, -(2.0**45)) if dtype == "f64" else ())):
+            same(plain, none("cross_entropy").run((z + shift).astype(real), label), f"shift {shift}")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", harness.CLASSES)
+def test_b_labels_and_their_one_hot(name: str, dtype: str) -> None:
+    """B23, B24: a label and its one-hot are one distribution: the same bits under any options and reduction."""
+    real = sample.FLOATS[dtype]
+    rng = np.random.default_rng(3)
+    for classes in (1, 2, 3, 10, 17, 33):
+        pred = rng.uniform(0.05, 0.95, (25, classes)).astype(real)
+        label = rng.integers(0, classes, 25)
+        weights = rng.choice([0.5, 1.0, 2.0, 0.0], classes)
+        weight = rng.choice([0.0, 1.0, 0.25], 25)
+        for reduction in harness.REDUCTIONS:
+            for options in (
+                {},
+                {"class_weight": weights},
+                {"label_smoothing": 0.25},
+                {"class_weight": weights, "label_smoothing": 0.1},
+            ):
+                loss = clib.Loss(clib.spec(name, reduction=reduction, **options))
+                want = "sum denom values grad:pred hess" + ("" if reduction in ("none", "per_row") else " value")
+                same(
+                    loss.run(pred, label, weight=weight, want=want),
+                    loss.run(pred, np.eye(classes, dtype=real)[label], weight=weight, want=want),
+                    f"{classes} {reduction} {options}",
+                )
+
+
+def test_b_two_shards_or_padding() -> None:
+    """B16 to B22: rows that are ignored may as well not be there, whatever the other options."""
+    rng = np.random.default_rng(4)
+    for _ in range(scaled(60)):
+        classes = int(rng.integers(2, 9))
+        pred = rng.normal(0, 3, (20, classes))
+        label = rng.integers(0, classes, 20)
+        dead = rng.random(20) < 0.4
+        options = {
+            "label_smoothing": rng.choice([0.0, 0.1, 1.0]),
+            "class_weight": rng.choice([0.5, 1.0, 16.0], classes),
+        }
+        for ignore in (-100, -1, 255, classes, classes + 1):
+            loss = clib.Loss(clib.spec("cross_entropy", ignore_index=ignore, **options))
+            padded = loss.run(
+                np.where(dead[:, None], np.nan, pred), np.where(dead, ignore, label), want="value sum denom grad:pred"
+            )
+            bare = loss.run(pred[~dead], label[~dead], want="value sum denom grad:pred")
+            assert clib.canonical(np.float64([padded.value, padded.sum, padded.denom])) == clib.canonical(
+                np.float64([bare.value, bare.sum, bare.denom])
+            )
+            assert padded.grads["pred"][~dead].tobytes() == bare.grads["pred"].tobytes()
+            assert not padded.grads["pred"][dead].any()
+
+
+@pytest.mark.parametrize("dtype", harness.FLOATS)
+def test_c_sums_that_stop_growing(dtype: str) -> None:
+    """C25, C26: counts beyond the precision of the dtype, and a large number among small ones."""
+    for n in (257, 1000, 2049, 70000):
+        ones, zeros = clib.cast(np.ones(n), dtype), clib.cast(np.zeros(n), dtype)
+        assert clib.Loss("mae(reduction=sum)").run(ones, zeros, want="value").value == n
+    n = (1 << 24) + 5
+    if dtype == "f32":
+        one = np.lib.stride_tricks.as_strided(np.ones(1, np.float32), (n,), (0,))
+        assert clib.Loss("mae(reduction=sum)").run(one, one * 0, want="value").value == n
+    top = float(np.finfo(np.float32).max) if dtype != "f64" else float(np.finfo(np.float64).max)
+    if dtype in DTYPES:
+        x = clib.cast(np.array([top, top, top, 1.0]), dtype)
+        assert clib.Loss("mae").run(x, x * 0, want="value").value == pytest.approx(0.75 * top, rel=1e-7)
+        mixed = clib.cast(np.array([1e30, 1.0, 1e-30] * 100), dtype)
+        got = clib.Loss("mae(reduction=sum)").run(mixed, mixed * 0, want="value").value
+        assert got == harness.to_float(harness.exact_sum(mixed))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_c_continuous_at_the_switch(dtype: str) -> None:
+    """C02 to C05: value and slope pass through the kink without a step; huber(d) = d smooth_l1(d)."""
+    real = sample.FLOATS[dtype]
+    for d in (0.25, 1.0, 2.0, 10.0, 1024.0):
+        x = np.array([s * v for v in sample.around(d, real) for s in (1, -1)], real)
+        for name, parameter, slope in (("huber", "delta", d), ("smooth_l1", "beta", 1.0)):
+            out = none(name, **{parameter: d}).run(x, np.zeros_like(x), want="values grad:pred")
+            assert (np.abs(np.abs(out.grads["pred"]) - slope) <= 0.02 * slope).all()
+            np.testing.assert_array_equal(np.sign(out.grads["pred"]), np.sign(x))
+        huber, smooth = (
+            none("huber", delta=d).run(x, x * 0, want="values").values,
+            none("smooth_l1", beta=d).run(x, x * 0, want="values").values,
+        )
+        np.testing.assert_allclose(huber, smooth * real(d), rtol=4 * np.finfo(real).eps)
+    x = sample.reals(np.random.default_rng(6), 500, real)
+    same(none("huber", delta=np.inf).run(x, x * 0), none("half_squared_error").run(x, x * 0), "delta=inf")
+    same(none("smooth_l1", beta=0.0).run(x, x * 0), none("mae").run(x, x * 0), "beta=0")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_d_identities(dtype: str) -> None:
+    """kl(p, p) = 0; cross entropy = entropy + divergence; bits; log probabilities or probabilities."""
+    real = sample.FLOATS[dtype]
+    rng = np.random.default_rng(7)
+    p = np.stack([sample.normalised(rng, 8, real) for _ in range(200)])
+    q = np.stack([sample.normalised(rng, 8, real) for _ in range(200)])
+    assert not none("kl_div").run(p, p, want="values").values.any()
+    ce = none("categorical_cross_entropy").run(q, p, want="values").values
+    parts = none("entropy").run(p, want="values").values + none("kl_div").run(q, p, want="values").values
+    np.testing.assert_allclose(ce, parts, rtol=30 * np.finfo(real).eps)
+    for base, unit in ((2.0, 1.0), (10.0, np.log10(2))):
+        fair = none("entropy", base=base).run(np.full((1, 2), 0.5, real), want="values").values[0]
+        assert fair == real(unit) if base == 2 else abs(fair - unit) < 1e-6
+    for k in (1, 2, 4, 8, 16, 64, 1024):
+        assert none("entropy", base=2.0).run(np.full((1, k), 1 / k, real), want="values").values[0] == np.log2(k)
+        assert none("self_information", base=2.0).run(np.array([1 / k], real), want="values").values[0] == np.log2(k)
+    zero = np.zeros((1, 4), real)
+    zero[0, 2] = 1
+    assert none("entropy").run(zero, want="values").values[0] == 0
+    assert none("kl_div").run(zero, zero, want="values").values[0] == 0
+    assert none("kl_div").run(zero, np.full((1, 4), 0.25, real), want="values").values[0] == np.inf
+
+
+@pytest.mark.parametrize("alpha", [1e-9, -1e-9, 2 - 1e-10, 2 + 1e-10, 1e-300, 0.0, 2.0, 1e9, -1e9, np.inf, -np.inf])
+def test_h_barron_near_its_special_cases(alpha: float) -> None:
+    """H09, H12: nothing is lost around alpha = 0 and 2 and far out."""
+    x = np.array([1e-8, 0.1, 1.0, 3.0, 10.0])
+    out = none("barron", alpha=alpha).run(x, x * 0, want="values grad:pred hess")
+    info = clib.describe("barron")
+    for i, r in enumerate(x):
+        want = reference.evaluate("barron", [float(r), 0.0], {"alpha": alpha})
+        assert harness.ulps(out.values[i], want["value"], "f64") <= info.ulp_value
+        assert harness.ulps(out.grads["pred"][i], want["pred"], "f64") <= info.ulp_grad
+        assert harness.ulps(out.hess[i], want["hess"], "f64") <= info.ulp_hess
+
+
+@pytest.mark.parametrize("shape", [(3, 0), (0, 3), (0,), (2, 0, 3), (1, 1), ()])
+@pytest.mark.parametrize("reduction", harness.REDUCTIONS)
+def test_s_nothing_or_nearly(shape: tuple[int, ...], reduction: str) -> None:
+    """Extents of 0 with every reduction and masks: no hang, no fault, EMPTY. (A mask on (3, 0) once hung.)"""
+    x = np.zeros(shape)
+    for options in ({}, {"mask": np.ones((1,) * x.ndim)}, {"weight": np.ones(())}):
+        out = clib.Loss(clib.spec("mse", reduction=reduction)).run(
+            x, x, want="values grads hess sum" + ("" if reduction in ("none", "per_row") else " value"), **options
+        )
+        assert bool(out.notes & clib.EMPTY) == (x.size == 0)
+        assert out.sum == 0

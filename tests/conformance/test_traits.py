@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: MIT
+"""What a loss says of itself, tried on random points; what it does not say is expected to fail somewhere."""
+
+from __future__ import annotations
+
+import zlib
+
+import clib
+import harness
+import numpy as np
+import pytest
+import reference
+from clib import TRAITS
+from harness import NAMES
+from reference import LOSSES
+
+
+def points(name: str, n: int):
+    """Two preds with the same other inputs, as rows of 3 classes or single elements; hard and soft targets."""
+    entry = LOSSES[name]
+    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    shape = (n, 3) if entry.unit == "row" else (n,)
+    for soft in (False, True):
+        a, b = (harness.tame(name, "f64", shape, rng, soft) for _ in range(2))
+        if entry.inputs["pred"] in (reference.REAL, reference.LOGITS):
+            for x in (a, b):
+                x[0] *= np.exp2(rng.uniform(-4, 4, (n, 1) if entry.unit == "row" else n))
+        if soft and entry.inputs.get("target") in (reference.CLASSES, reference.PROBABILITY):
+            a[1] /= a[1].sum(-1, keepdims=True)  # traits are of distributions
+        others = [None if k in entry.learnable else x for k, x in zip(entry.inputs, a, strict=True)][1:]
+        yield a[0], b[0], others
+
+
+def values(loss: clib.Loss, pred: np.ndarray, others: list) -> np.ndarray:
+    return loss.run(pred, *others, want="values").values
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_traits(name: str) -> None:
+    info, entry = clib.describe(name), LOSSES[name]
+    claims = {k for k, bit in TRAITS.items() if info.traits & bit}
+    loss = clib.Loss(clib.spec(name, reduction="none"))
+    violated: set[str] = set()
+    row = entry.unit == "row"
+    lengths = lambda x: np.sqrt((x * x).sum(-1)) if row else np.abs(x)  # noqa: E731
+    both_sides = 0
+    for a, b, others in points(name, harness.scaled(4000)):
+        at_a, at_b, middle = values(loss, a, others), values(loss, b, others), values(loss, (a + b) / 2, others)
+        both_sides += int((at_a > at_b).sum() > 100) + int((at_a < at_b).sum() > 100)
+        noise = 1e-12 * (np.abs(at_a) + np.abs(at_b) + 1)
+        if (middle > (at_a + at_b) / 2 + noise).any():
+            violated |= {"convex", "strictly_convex", "strongly_convex"}
+        apart = lengths(a - b) > 0.01
+        if not (middle < (at_a + at_b) / 2)[apart & (at_a + at_b < 30)].all():
+            violated.add("strictly_convex")
+        if (at_a < 0).any() or (at_b < 0).any():
+            violated.add("nonnegative")
+        if info.lipschitz and (np.abs(at_a - at_b) > info.lipschitz * lengths(a - b) * (1 + 1e-12) + noise).any():
+            violated.add("lipschitz")
+        if entry.inputs.get("target") == reference.REAL:
+            target = others[0]
+            mirrored = values(loss, 2 * target - a, others)
+            if not np.allclose(mirrored, at_a, rtol=1e-9, atol=1e-12):
+                violated.add("symmetric")
+            moved = values(loss, a + 3, [target + 3, *others[1:]])
+            if not np.allclose(moved, at_a, rtol=1e-6, atol=1e-9):
+                violated.add("distance")
+        if entry.inputs.get("target") == reference.MARGIN:
+            if not np.array_equal(values(loss, -a, [-others[0]]), at_a):
+                violated.add("margin")
+        out = loss.run(a, *others, want="grad:pred hess")
+        step = 1e-7 * np.maximum(np.abs(a), 1e-3)
+        near = loss.run(a + step, *others, want="grad:pred hess")
+        with np.errstate(all="ignore"):
+            if (np.abs(near.grads["pred"] - out.grads["pred"]) > 1e-3 * (1 + np.abs(out.grads["pred"]))).any():
+                violated.add("differentiable")
+        if "strongly_convex" in claims:
+            assert (out.hess > 1e-6).all()
+        if "convex" in claims and not row:
+            assert (out.hess >= 0).all()
+    assert both_sides == 4, "the generator did not vary"
+    assert not (claims & violated), f"{name} claims {claims & violated}, but it is not so"
+    if "lipschitz" in claims:
+        assert 0 < info.lipschitz < np.inf
+    # A convex or nonnegative loss should say so.
+    for trait in ("convex", "nonnegative", "symmetric", "distance", "margin"):
+        applicable = {"symmetric": reference.REAL, "distance": reference.REAL, "margin": reference.MARGIN}.get(trait)
+        if (
+            applicable
+            and entry.inputs.get("target") != applicable
+            or trait == "nonnegative"
+            and name in ("kl_div", "poisson_nll", "gaussian_nll", "barron_nll")
+        ):
+            continue
+        assert trait in claims or trait in violated, f"{name} is {trait} but does not say so"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_kinks(name: str) -> None:
+    """Differentiable: the gradient is continuous across every kink. Otherwise it jumps at one, and says where."""
+    info, entry = clib.describe(name), LOSSES[name]
+    if entry.inputs.get("target") not in (reference.REAL, reference.MARGIN):
+        return
+    loss = clib.Loss(clib.spec(name, reduction="none"))
+    jumps = 0
+    for kink in (0.0, *(float(k) for k in entry.kinks())):
+        x = np.array([kink - 1e-9, kink, kink + 1e-9])
+        others = [
+            np.full(3, 1.0) if n == "var" or entry.inputs[n] == reference.MARGIN else np.zeros(3)
+            for n in entry.inputs
+            if n != "pred" and n not in entry.learnable
+        ]
+        g = loss.run(x, *others, want="grad:pred").grads["pred"]
+        jumps += bool(abs(g[2] - g[0]) > 1e-3)
+        assert min(g[0], g[2]) <= g[1] + 1e-8 and g[1] <= max(g[0], g[2]) + 1e-8, "not a subgradient"
+        if abs(g[2] - g[0]) > 1e-3 and min(g[0], g[2]) <= 0 <= max(g[0], g[2]):
+            assert g[1] == 0, "0 is a subgradient here"
+    assert (jumps == 0) == bool(info.traits & TRAITS["differentiable"])
+    assert jumps == 0 or info.kinks
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_proper(name: str) -> None:
+    """The expectation of a proper loss is least at the true probabilities; a calibrated one's minimum has the right sign."""
+    info, entry = clib.describe(name), LOSSES[name]
+    loss = clib.Loss(clib.spec(name, reduction="none"))
+    rng = np.random.default_rng(8)
+    if info.traits & TRAITS["proper"] and entry.unit == "element":
+        grid = np.linspace(0.01, 0.99, 99)
+        pred = np.log(grid / (1 - grid)) if entry.inputs["pred"] == reference.LOGITS else grid
+        one, zero = (values(loss, pred, [np.full(99, y), *[None] * (info.n_inputs - 2)]) for y in (1.0, 0.0))
+        for p in (0.13, 0.5, 0.77):
+            assert abs(grid[np.argmin(p * one + (1 - p) * zero)] - p) < 0.006
+    if info.traits & TRAITS["proper"] and entry.unit == "row":
+        for _ in range(50):
+            truth, other = rng.dirichlet([1, 1, 1]), rng.dirichlet([1, 1, 1])
+            pair = np.stack([truth, other])
+            pair = np.log(pair) if entry.inputs["pred"] == reference.LOGITS else pair
+            a, b = values(loss, pair, [np.stack([truth, truth])])
+            assert a <= b + 1e-12
+    if info.traits & TRAITS["calibrated"] and entry.unit == "element" and entry.inputs["pred"] != reference.PROBABILITY:
+        grid = np.linspace(-3, 3, 601)
+        low = -1.0 if entry.inputs["target"] == reference.MARGIN else 0.0
+        one, zero = (values(loss, grid, [np.full(601, y), *[None] * (info.n_inputs - 2)]) for y in (1.0, low))
+        for p in (0.2, 0.45, 0.55, 0.9):
+            assert np.sign(grid[np.argmin(p * one + (1 - p) * zero)]) == np.sign(p - 0.5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_hessian_kinds(name: str) -> None:
+    """Fisher and upper are never negative; upper is at least the exact one; what is not offered says so."""
+    info, entry = clib.describe(name), LOSSES[name]
+    loss = clib.Loss(clib.spec(name, reduction="none"))
+    for pred, _, others in points(name, 500):
+        exact = loss.run(pred, *others, want="hess").hess
+        for kind, label in ((clib.FISHER, "fisher"), (clib.UPPER, "upper")):
+            if info.hess_kinds & (1 << kind):
+                got = loss.run(pred, *others, want="hess", hess_kind=kind).hess
+                assert (got >= 0).all(), label
+                if kind == clib.UPPER:
+                    assert (got >= exact * (1 - 1e-12)).all()
+            else:
+                with pytest.raises(clib.Failure) as caught:
+                    loss.run(pred, *others, want="hess", hess_kind=kind)
+                assert caught.value.status == "UNSUPPORTED"
+
+
+@pytest.mark.parametrize("reduction", ["mean", "none", "sum"])
+@pytest.mark.parametrize("name", NAMES)
+def test_check_gradient(name: str, reduction: str) -> None:
+    """The library's own check agrees, and the numbers that it reports are real."""
+    entry = LOSSES[name]
+    rng = np.random.default_rng(12)
+    for soft in (False, True):
+        inputs = harness.tame(name, "f64", (5, 3), rng, soft)
+        for params in entry.params:
+            options = {
+                k: v if isinstance(v, (bool, str)) else float(v)
+                for k, v in reference.expand(params, 3).items()
+                if not isinstance(v, list)
+            }
+            if "class_weight" in params:
+                options["class_weight"] = reference.ramp(3)
+            given = [None if k in params else x for k, x in zip(entry.inputs, inputs, strict=True)]
+            if params.get("log_pred"):
+                given[0] = np.log(given[0])
+            if params.get("log_target"):
+                given[1] = np.log(given[1])
+            if params.get("log_input") is False:
+                given[0] = np.abs(given[0]) + 0.1
+            loss = clib.Loss(clib.spec(name, reduction=reduction, **options))
+            report = clib.Report(clib.c.sizeof(clib.Report))
+            args, _ = loss.arguments(*given)
+            clib.check(clib.lib.lossfn_check_gradient(loss.handle, clib.c.byref(args), clib.c.byref(report)))
+            assert report.agrees == 1, (
+                params,
+                report.worst_input,
+                report.worst_index,
+                report.analytic,
+                report.numeric,
+                report.error,
+            )
+            assert report.compared >= 5
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_rho(name: str) -> None:
+    """rho(s) = 2 loss(sqrt s), and its derivatives, for losses of a residual."""
+    loss = clib.Loss(name)
+    out = (clib.c.c_double * 3)()
+    if not clib.lib.lossfn_has_rho(loss.handle):
+        clib.lib.lossfn_rho(loss.handle, 1.0, out)
+        assert np.isnan(list(out)).all()
+        return
+    s = np.array([1e-12, 0.01, 0.5, 1.0, 1.7, 2.3, 50.0, 1e6])
+    bare = clib.Loss(clib.spec(name, reduction="none"))
+    others = [np.zeros(8), *[None] * (len(LOSSES[name].inputs) - 2)]
+    got = bare.run(np.sqrt(s), *others, want="values grad:pred")
+    batch = np.empty((3, 8))
+    clib.check(clib.lib.lossfn_rho_batch(loss.handle, 8, s.ctypes.data, batch.ctypes.data))
+    for i, x in enumerate(s):
+        clib.lib.lossfn_rho(loss.handle, x, out)
+        assert list(out) == batch[:, i].tolist()
+        assert abs(out[0] - 2 * got.values[i]) <= 1e-13 * abs(out[0])
+        assert abs(out[1] - got.grads["pred"][i] / np.sqrt(x)) <= 1e-12 * abs(out[1])
+        more = (clib.c.c_double * 3)()
+        h = 1e-6 * x
+        clib.lib.lossfn_rho(loss.handle, x + h, more)
+        if not any(abs(float(k) ** 2 - x) < 0.1 * x for k in LOSSES[name].kinks()):
+            assert abs((more[1] - out[1]) / h - out[2]) <= 1e-4 * abs(out[2]) + 1e-9 * abs(out[1]) / x

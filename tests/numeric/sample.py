@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: MIT
+"""Inputs for any loss of the reference: log-uniform over the dtype, near kinks, at extremes; and what they covered."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import reference
+from reference import LOSSES, Loss
+
+FLOATS = {"f32": np.float32, "f64": np.float64}
+CLASS_COUNTS = (1, 2, 3, 5, 10, 16, 17, 33)
+
+
+def magnitudes(
+    rng: np.random.Generator, n: int, dtype: Any, low: float | None = None, high: float | None = None
+) -> Any:
+    """Positive numbers, log-uniform from the smallest subnormal to the largest finite, or within 2^low..2^high."""
+    info = np.finfo(dtype)
+    low = np.log2(float(info.smallest_subnormal)) if low is None else low
+    high = float(info.maxexp) if high is None else high
+    exponent = rng.uniform(low, high, n)
+    with np.errstate(all="ignore"):
+        x = np.ldexp(np.exp2(exponent - np.floor(exponent)), np.floor(exponent).astype(int)).astype(dtype)
+    return np.clip(x, info.smallest_subnormal, info.max)
+
+
+def signs(rng: np.random.Generator, n: int) -> Any:
+    return rng.choice([-1.0, 1.0], n)
+
+
+def around(point: float, dtype: Any) -> list[Any]:
+    """A point, its neighbours, and points a few thousand ulps and a percent away."""
+    x = dtype(point)
+    near = [x, np.nextafter(x, dtype(np.inf)), np.nextafter(x, dtype(-np.inf))]
+    with np.errstate(all="ignore"):
+        near += [dtype(x * (1 + k * np.finfo(dtype).eps)) for k in (-4000, -5, 3, 4000)] + [
+            dtype(x * 0.99),
+            dtype(x * 1.01),
+        ]
+    return near
+
+
+def specials(dtype: Any) -> list[Any]:
+    info = np.finfo(dtype)
+    tiny = [0.0, -0.0, info.smallest_subnormal, info.tiny, np.nextafter(info.tiny, dtype(0)), info.eps]
+    large = [1.0, np.sqrt(info.max), info.max, np.inf]
+    return [dtype(s * x) for x in (*tiny, *large) for s in (1, -1)]
+
+
+def reals(rng: np.random.Generator, n: int, dtype: Any) -> Any:
+    pools = [
+        signs(rng, n) * magnitudes(rng, n, dtype),
+        signs(rng, n) * magnitudes(rng, n, dtype, -12, 8),
+        rng.normal(0, 3, n),
+        rng.uniform(-120, 120, n) if dtype is np.float32 else rng.uniform(-760, 760, n),
+    ]
+    return np.choose(rng.integers(0, 4, n), pools).astype(dtype)
+
+
+def probabilities(rng: np.random.Generator, n: int, dtype: Any) -> Any:
+    info = np.finfo(dtype)
+    near_one = (1 - magnitudes(rng, n, np.float64, -float(info.nmant) - 1, -1)).astype(dtype)
+    pools = [
+        rng.uniform(0, 1, n),
+        np.minimum(magnitudes(rng, n, dtype, high=0), 1),
+        near_one,
+        rng.choice([0.0, 1.0, 0.5], n),
+    ]
+    return np.clip(np.choose(rng.choice(4, n, p=[0.4, 0.25, 0.25, 0.1]), pools).astype(dtype), 0, 1)
+
+
+def column(kind: str, rng: np.random.Generator, n: int, dtype: Any, params: dict[str, Any], name: str) -> Any:
+    if kind == reference.PROBABILITY:
+        if params.get("log_pred" if name == "pred" else "log_target"):
+            return -magnitudes(rng, n, dtype, -30, 9)
+        return probabilities(rng, n, dtype)
+    if kind == reference.BINARY:
+        soft = probabilities(rng, n, dtype)
+        return np.where(rng.random(n) < 0.7, rng.choice([0.0, 1.0], n), soft).astype(dtype)
+    if kind == reference.MARGIN:
+        return signs(rng, n).astype(dtype)
+    if kind == reference.POSITIVE:
+        return np.where(
+            rng.random(n) < 0.7, magnitudes(rng, n, dtype, -8, 8), magnitudes(rng, n, dtype, -60, 60)
+        ).astype(dtype)
+    if kind == reference.VARIANCE:
+        return np.where(rng.random(n) < 0.6, magnitudes(rng, n, dtype, -16, 16), magnitudes(rng, n, dtype)).astype(
+            dtype
+        )
+    if kind == reference.COUNT:
+        whole = np.floor(magnitudes(rng, n, np.float64, 0, 20)) - 1
+        return np.where(rng.random(n) < 0.8, whole, magnitudes(rng, n, np.float64, -10, 10)).astype(dtype)
+    if kind in (reference.SHAPE, reference.SHAPE_NONNEGATIVE):
+        special = rng.choice([0.0, 1.0, 2.0, -2.0, np.inf, -np.inf, 0.5, 1.5], n)
+        near = rng.choice([0.0, 2.0], n) + signs(rng, n) * np.exp2(rng.uniform(-30, -2, n))
+        x = np.choose(rng.choice(3, n, p=[0.25, 0.5, 0.25]), [special, rng.uniform(-6, 6, n), near]).astype(dtype)
+        if kind == reference.SHAPE_NONNEGATIVE:  # few values: each costs a quadrature
+            stored = np.array(NONNEGATIVE_SHAPES, dtype=dtype)
+            x = rng.choice(stored, n)
+        return x
+    if name == "pred" and params.get("log_input") is False:
+        return np.abs(reals(rng, n, dtype))
+    return reals(rng, n, dtype)
+
+
+# Values of alpha >= 0 whose partition function is stored; all exact in f32.
+NONNEGATIVE_SHAPES = [
+    0.0, 2.0**-20, 2.0**-10, 0.0625, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0, 1.125, 1.25, 1.375, 1.5, 1.625,
+    1.75, 1.875, 1.96875, 2 - 2.0**-10, 2 - 2.0**-20, 2.0, 2 + 2.0**-20, 2 + 2.0**-10, 2.03125, 2.125, 2.25, 2.5, 3.0, 3.5,
+    4.0, 5.0, 6.5, 8.0, 12.0, 20.0, 50.0, 100.0, 1000.0, 2.0**20, float("inf"),
+]  # fmt: skip
+
+
+def elements(entry: Loss, dtype: Any, params: dict[str, Any], n: int, rng: np.random.Generator) -> list[Any]:
+    """n elements of every input, of which the first ones lie at kinks and extremes."""
+    columns = {name: column(kind, rng, n, dtype, params, name) for name, kind in entry.inputs.items()}
+    fixed = {k: v for k, v in params.items() if k in inspect_names(entry)}
+    for name in entry.learnable:  # as often a constant
+        if name in fixed:
+            columns.pop(name, None)
+    points = [p for k in entry.kinks(**fixed) for s in (1, -1) for p in around(s * float(k), dtype) if np.isfinite(p)]
+    points += specials(dtype)
+    if entry.inputs["pred"] == reference.PROBABILITY:
+        points = [dtype(x) for x in (0, 1, np.finfo(dtype).smallest_subnormal, np.finfo(dtype).tiny, 0.5)]
+        points += [np.nextafter(dtype(1), dtype(0)), *around(1 - params.get("clamp", 0.25), dtype)]
+        points += around(params.get("clamp", 0.25), dtype)
+        points = [p for p in points if 0 <= p <= 1]
+    elif params.get("log_input") is False:
+        points = [abs(p) for p in points]
+    k = min(len(points), n * 2 // 3)
+    pred, target = columns["pred"], columns.get("target")
+    kept = rng.permutation(len(points))[:k]
+    pred[:k] = [points[i] for i in kept]
+    if entry.inputs.get("target") == reference.REAL:
+        # Residuals: half of the kinks against 0, half against another number, so that pred - target is rounded.
+        other = rng.normal(0, 1, n).astype(dtype)
+        against_zero = rng.random(n) < 0.5
+        zero = np.arange(n) < k
+        target[zero & against_zero] = 0
+        with np.errstate(all="ignore"):
+            moved = zero & ~against_zero & np.isfinite(pred) & (np.abs(pred) < 1e30)
+            target[moved] = other[moved]
+            pred[moved] = (pred[moved] + other[moved]).astype(dtype)
+        close = rng.random(n) < 0.2  # nearly equal
+        close &= ~zero
+        target[close] = pred[close]
+        pred[close] = np.nextafter(pred[close], dtype(np.inf))
+        far = rng.random(n) < 0.4
+        target[far & ~zero & ~close] = rng.normal(0, 1, n).astype(dtype)[far & ~zero & ~close]
+    elif entry.inputs.get("target") == reference.COUNT:
+        target[: min(6, n)] = [0, 0, 1, 2, 3, 1][: min(6, n)]
+    if entry.inputs.get("target") == reference.MARGIN and k:
+        with np.errstate(all="ignore"):
+            pred[:k] = pred[:k] * target[:k]
+    return [columns[name] for name in entry.inputs if name in columns]
+
+
+def inspect_names(entry: Loss) -> set[str]:
+    return set(entry.defaults)
+
+
+def rows(entry: Loss, dtype: Any, params: dict[str, Any], n: int, rng: np.random.Generator) -> list[list[Any]]:
+    """n rows with few or many classes: lists of (pred, target), target an int, a list, or missing."""
+    made = []
+    for i in range(n):
+        classes = int(CLASS_COUNTS[i % len(CLASS_COUNTS)])
+        pred = logits(rng, classes, dtype) if entry.inputs["pred"] == reference.LOGITS else None
+        if pred is None and params.get("log_pred"):
+            pred = -magnitudes(rng, classes, dtype, -20, 9)
+        elif pred is None:
+            pred = probabilities(rng, classes, dtype) if rng.random() < 0.5 else normalised(rng, classes, dtype)
+        row: list[Any] = [[float(x) for x in pred]]
+        kind = entry.inputs.get("target")
+        if kind == reference.CLASSES and rng.random() < 0.5:
+            row.append(int(rng.integers(classes)))
+        elif kind and params.get("log_target"):
+            row.append([float(x) for x in -magnitudes(rng, classes, dtype, -20, 7)])
+        elif kind:
+            soft = normalised(rng, classes, dtype)
+            if rng.random() < 0.4:
+                soft = np.where(rng.random(classes) < 0.5, 0, soft).astype(dtype)
+            row.append([float(x) for x in soft])
+        made.append(row)
+    return made
+
+
+def normalised(rng: np.random.Generator, classes: int, dtype: Any) -> Any:
+    x = np.exp(rng.normal(0, rng.choice([0.5, 5]), classes))
+    return (x / x.sum()).astype(dtype)
+
+
+def logits(rng: np.random.Generator, classes: int, dtype: Any) -> Any:
+    kind = rng.integers(0, 7)
+    x = rng.normal(0, 2, classes)
+    if kind == 1:
+        x = x * rng.choice([10, 100, 1000])
+    elif kind == 2:  # far from 0 and close together
+        x = rng.choice([-1, 1]) * 1e8 + x * (8 if dtype is np.float32 else 1)
+    elif kind == 3:
+        x[rng.integers(classes)] += rng.choice([20, 60, 300])
+    elif kind == 4:
+        x[:] = x[0]
+    elif kind == 5 and classes > 1:
+        x[rng.integers(1, classes)] = -np.inf
+    elif kind == 6:
+        x = signs(rng, classes) * magnitudes(rng, classes, np.float64, -100, 120)
+    return x.astype(dtype)
+
+
+def coverage(entry: Loss, params: dict[str, Any], made: Any) -> str:
+    """What was drawn, in one line: ranges, and how many lie on each side of each kink."""
+    if entry.unit == "row":
+        widths = Counter(len(r[0]) for r in made)
+        flat = np.array([x for r in made for x in r[0]])
+        labels = sum(isinstance(r[1], int) for r in made if len(r) > 1)
+        return f"{len(made)} rows ({labels} labels), classes {min(widths)}..{max(widths)}, {span(flat)}"
+    with np.errstate(all="ignore"):
+        pred = made[0].astype(float)
+        x = pred - made[1].astype(float) if entry.inputs.get("target") == reference.REAL else pred
+        if entry.inputs.get("target") == reference.MARGIN:
+            x = pred * made[1].astype(float)
+    fixed = {k: v for k, v in params.items() if k in inspect_names(entry)}
+    sides = "; ".join(
+        f"at {float(k):g}: {np.sum(x < float(k))} below, {np.sum(x == float(k))} on, {np.sum(x > float(k))} above"
+        for k in entry.kinks(**fixed)
+    )
+    return f"{len(pred)} elements, {span(x)}" + (f"; {sides}" if sides else "")
+
+
+def span(x: Any) -> str:
+    a = np.abs(x[np.isfinite(x) & (x != 0)])
+    low, high = (a.min(), a.max()) if a.size else (0, 0)
+    return f"|x| {low:.3g}..{high:.3g}, {np.sum(x == 0)} zeros, {np.sum(np.isinf(x))} infinite"
+
+
+def all_losses() -> list[Loss]:
+    return list(LOSSES.values())

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: MIT
+"""Wrong arguments: which exception, and what it says."""
+
+import warnings
+
+import lossfn
+import numpy as np
+import pytest
+
+A, B = np.arange(6.0).reshape(3, 2), np.ones((3, 2))
+LOGITS, LABELS = np.zeros((4, 3)), np.array([0, 1, 2, 0])
+
+CASES = [
+    (lambda: lossfn.create("hubr"), lossfn.NotFoundError, KeyError, "nearest is 'huber'"),
+    (lambda: lossfn.create("huber", delt=1), lossfn.NotFoundError, KeyError, "nearest is 'delta'"),
+    (lambda: lossfn.create("huber(delta=-1)"), lossfn.ParameterError, ValueError, "delta is -1"),
+    (lambda: lossfn.create("huber", delta="wide"), lossfn.ParameterError, ValueError, "delta"),
+    (lambda: lossfn.create("huber", delta=object()), lossfn.ParameterError, ValueError, "delta is a object"),
+    (lambda: lossfn.create("huber(delta="), lossfn.SpecError, ValueError, "column 13"),
+    (lambda: lossfn.mse(A, B, reduction="average"), lossfn.ParameterError, ValueError, "reduction"),
+    (lambda: lossfn.create(3), TypeError, TypeError, "a loss is named by a str, not by a int"),
+    (lambda: lossfn.huber(delta=1), lossfn.ArgumentError, ValueError, "huber needs data: its first input is pred"),
+    (lambda: lossfn.mse(A), lossfn.ArgumentError, ValueError, "target"),
+    (lambda: lossfn.mse(A, None), lossfn.ArgumentError, ValueError, "target"),
+    (lambda: lossfn.mse(A, B, A), lossfn.ArgumentError, ValueError, "mse has 2 inputs, 3 were given"),
+    (lambda: lossfn.mse(A, B, pred=A), lossfn.ArgumentError, ValueError, "pred is given twice"),
+    (lambda: lossfn.mse(A, B[:2]), lossfn.ShapeError, ValueError, r"\(2, 2\) and \(3, 2\)"),
+    (lambda: lossfn.mse(A[:, :1], A[:, 0]), lossfn.ShapeError, ValueError, "reshape|shape"),
+    (lambda: lossfn.mse(A, B, weight=np.ones(7)), lossfn.ShapeError, ValueError, "weight has shape"),
+    (lambda: lossfn.mse(A, B, mask=np.ones((2, 2))), lossfn.ShapeError, ValueError, "mask has shape"),
+    (lambda: lossfn.mse(A, B, upstream=np.ones(7)), lossfn.ShapeError, ValueError, "upstream"),
+    (lambda: lossfn.mse(A, B, denominator="x"), TypeError, TypeError, "must be real number"),
+    (lambda: lossfn.mse(A, B, threads=1000), lossfn.ArgumentError, ValueError, "threads is 1000"),
+    (lambda: lossfn.mse(A, B, threads="x"), TypeError, TypeError, "int"),
+    (lambda: lossfn.mse.hess(A, B, hess_kind="best"), lossfn.ArgumentError, ValueError, "hess_kind is 'best'"),
+    (lambda: lossfn.mse.hvp(A, B), lossfn.ArgumentError, ValueError, "hvp needs vector="),
+    (lambda: lossfn.cross_entropy(LOGITS, LABELS + 1), lossfn.LabelError, ValueError, r"target\[2\] is 3"),
+    (lambda: lossfn.cross_entropy(LOGITS, LABELS - 100), lossfn.LabelError, ValueError, "ignore_index"),
+    (lambda: lossfn.cross_entropy(LOGITS, LABELS, from_logits=True), lossfn.NotFoundError, KeyError, "takes logits"),
+    (lambda: lossfn.cross_entropy(LOGITS, LABELS, weight=[1, 2, 3]), lossfn.ShapeError, ValueError, "weight"),
+    (
+        lambda: lossfn.binary_cross_entropy([0.5, 1.5], [0, 1], domain="error"),
+        lossfn.DomainError,
+        ValueError,
+        "element 1 is outside the domain: pred is 1.5",
+    ),
+    (lambda: lossfn.create("cross_entropy(class_weight=[1, -2])"), lossfn.ParameterError, ValueError, "class_weight"),
+    (lambda: lossfn.set_num_threads(-1), lossfn.ArgumentError, ValueError, "-1"),
+]
+
+
+@pytest.mark.parametrize("case", range(len(CASES)))
+def test_message(case):
+    call, error, builtin, text = CASES[case]
+    with pytest.raises(error, match=text) as caught:
+        call()
+    assert isinstance(caught.value, builtin)
+    assert "\n" not in str(caught.value)
+    if isinstance(caught.value, lossfn.Error):
+        assert caught.value.code < 0
+
+
+def test_one_exception_per_status():
+    from lossfn import _core, _errors
+
+    for i, error in enumerate(_errors.BY_STATUS[1:], 1):
+        assert error.code == -i and _core.status_name(-i) != "unknown status"
+    assert _core.status_name(-len(_errors.BY_STATUS)) == "unknown status"
+
+
+def test_nothing_is_written_by_a_failure():
+    out = np.full((3, 2), 7.0)
+    with pytest.raises(lossfn.ShapeError):
+        lossfn.mse.grad(A, B[:2], grad_out=out)
+    labels = LABELS.copy()
+    labels[3] = 9
+    grad = np.full((4, 3), 7.0)
+    with pytest.raises(lossfn.LabelError):
+        lossfn.cross_entropy.grad(LOGITS, labels, grad_out=grad)
+    assert (out == 7).all() and (grad == 7).all()
+
+
+def test_domain_warning():
+    with pytest.warns(lossfn.DomainWarning, match=r"binary_cross_entropy: a value at index \[1, 0\]") as caught:
+        value = lossfn.binary_cross_entropy(np.array([[0.5], [1.5]]), np.ones((2, 1)))
+    assert np.isnan(value)
+    assert caught[0].filename == __file__, "the warning points at the caller"
+    loss = lossfn.create("binary_cross_entropy")
+    for verb in (loss.value, loss.grad, loss.hess, loss.value_and_grad, loss.value_grad_hess):
+        with pytest.warns(lossfn.DomainWarning) as caught:
+            verb([1.5], [1.0])
+        assert caught[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(lossfn.DomainWarning):
+            lossfn.binary_cross_entropy([1.5], [1.0])
+        lossfn.binary_cross_entropy([1.5, 0.5], [1.0, 1.0], mask=[False, True])
+        assert np.isnan(lossfn.mse([], [])), "the mean of nothing is NaN and needs no warning"
+
+
+def test_core_refuses_nonsense():
+    from lossfn import _core
+
+    handle = lossfn.mse._handle
+    for call in (None, (), (handle,), (None, 1, (), None), (handle, 1, [], None), (1, 1, (), {})):
+        with pytest.raises(TypeError, match=r"a call is \(handle, want, inputs, options\)"):
+            _core.run(call)
+    with pytest.raises(lossfn.ArgumentError, match="NULL"):
+        _core.accumulator_update(None, (handle, 0, (A, B), None))
+    with pytest.raises(TypeError):
+        _core.accumulator_update(handle, (handle, 0, (A, B), None))
+    with pytest.raises(TypeError):
+        _core.accumulator_update(handle)
+    with pytest.raises(TypeError):
+        _core.check((handle, 0, (A, B), None))
+
+
+def test_exceptions_pickle():
+    import pickle
+
+    with pytest.raises(lossfn.ShapeError) as caught:
+        lossfn.mse(A, B[:2])
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert type(again) is lossfn.ShapeError and str(again) == str(caught.value)

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT
+ * More than 2^31 elements: inputs that repeat through strides of 0, outputs on pages that are only touched here and there.
+ * Compiled as: cc -std=gnu11 -Iinclude tests/stress/test_large.c -llossfn -lcmocka -lm */
+#include "common.h"
+
+#include <errno.h>
+
+static const int64_t MANY = (1ll << 31) + 5;
+
+static lossfn_tensor_t repeated(void *x, int32_t dtype, int32_t ndim, const int64_t *shape) {
+    lossfn_tensor_t t;
+    const int64_t strides[8] = {0};
+    succeed(lossfn_tensor_init_strided(&t, x, dtype, ndim, shape, strides, LOSSFN_TENSOR_READONLY));
+    return t;
+}
+
+/* Sums over 2^31 + 5 elements of one value are exact. */
+static void test_count(void **state) {
+    (void)state;
+    float pred = 1.5f, target = 0.5f;
+    uint8_t keep = 1;
+    int64_t shape[1] = {MANY};
+    double value, sum, denom;
+    lossfn_args_t args;
+    lossfn_exec_t exec;
+    lossfn_t *loss = make("mae");
+    lossfn_tensor_t p = repeated(&pred, LOSSFN_F32, 1, shape), t = repeated(&target, LOSSFN_F32, 1, shape), m = repeated(&keep, LOSSFN_U8, 1, shape);
+    (void)m;
+    lossfn_exec_init(&exec);
+    exec.threads = 0;
+    lossfn_args_init(&args);
+    args.exec = &exec;
+    args.n_inputs = 2;
+    args.inputs[0] = &p, args.inputs[1] = &t;
+    args.value = &value, args.sum = &sum, args.denom = &denom;
+    succeed(lossfn_run(loss, &args));
+    assert_true(sum == (double)MANY && denom == (double)MANY && value == 1);
+    lossfn_destroy(loss);
+}
+
+/* 65537 rows of 32768 classes: an ignored row is not touched, so only two rows of the gradient ever get memory. */
+static void test_rows(void **state) {
+    (void)state;
+    const int64_t shape[2] = {65537, 32768};
+    size_t bytes = (size_t)shape[0] * (size_t)shape[1] * 2;
+    float zero = 0;
+    lossfn_tensor_t p, t, g;
+    int64_t *labels = calloc((size_t)shape[0], sizeof *labels);
+    double value;
+    lossfn_t *loss = make("cross_entropy(reduction=sum, ignore_index=-100)");
+    assert_non_null(labels);
+    /* two kept rows in the middle of nothing, addressed by a stride of more than 2^31 elements */
+    uint16_t *map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    assert_true(map != MAP_FAILED);
+    const int64_t two[2] = {2, shape[1]}, strides[2] = {65536 * shape[1], 1}, none[2] = {0, 0};
+    succeed(lossfn_tensor_init_strided(&p, &zero, LOSSFN_F32, 2, two, none, LOSSFN_TENSOR_READONLY));
+    succeed(lossfn_tensor_init_const(&t, labels, LOSSFN_I64, 1, two));
+    succeed(lossfn_tensor_init_strided(&g, map, LOSSFN_F16, 2, two, strides, 0));
+    succeed(lossfn_forward_backward(loss, &p, &t, NULL, &value, &g, NULL));
+    assert_true(value > 20.79 && value < 20.80);
+    uint16_t minus_one = 0xbc00; /* -1 + 2^-15 rounds to -1 in f16 */
+    assert_int_equal(map[0], minus_one);
+    assert_int_equal(map[(size_t)65536 * (size_t)shape[1]], minus_one);
+    assert_int_equal(map[(size_t)65536 * (size_t)shape[1] + 1], map[1]);
+    assert_int_equal(map[(size_t)65535 * (size_t)shape[1]], 0);
+    munmap(map, bytes);
+    free(labels);
+    lossfn_destroy(loss);
+}
+
+/* Sizes that overflow are refused. */
+static void test_overflow(void **state) {
+    (void)state;
+    double x = 0;
+    lossfn_tensor_t t;
+    const int64_t shapes[][2] = {{1ll << 62, 2}, {1ll << 32, 1ll << 32}, {INT64_MAX, 1}, {INT64_MAX / 8 + 1, 1}, {-1, 3}};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        assert_int_equal(lossfn_tensor_init(&t, &x, LOSSFN_F64, 2, shapes[i]), LOSSFN_ERROR_SHAPE);
+    lossfn_t *loss = make("mse");
+    double value = -1;
+    assert_int_not_equal(lossfn_run_f64(loss, 1ll << 40, 1ll << 40, &x, &x, LOSSFN_F64, NULL, 0, NULL, 0, &value, NULL, 0, NULL, NULL), LOSSFN_OK);
+    assert_int_not_equal(lossfn_run_f64(loss, -1, 3, &x, &x, LOSSFN_F64, NULL, 0, NULL, 0, &value, NULL, 0, NULL, NULL), LOSSFN_OK);
+    assert_true(value == -1);
+    lossfn_destroy(loss);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_count), cmocka_unit_test(test_rows), cmocka_unit_test(test_overflow)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
