@@ -24,6 +24,7 @@ void lossfn__draft_add(lossfn__draft_t *draft, double coefficient, const lossfn_
     term->definition = d;
     term->class_weight = find_param(d, lossfn__piece("class_weight"));
     term->class_mask = find_param(d, lossfn__piece("class_mask"));
+    term->label_smoothing = find_param(d, lossfn__piece("label_smoothing"));
     term->labels = find_param(d, lossfn__piece("labels"));
     for (int32_t i = 0; i < d->n_params; i++) lossfn__default_value(&d->params[i], &term->values[i]);
 }

@@ -1,40 +1,68 @@
 /* SPDX-License-Identifier: MIT
  * Exact sums of a block. A number added to 1.5 * 2^e lands on the grid of 2^(e-52); the bits of the result, added as
+<<<<<<< HEAD
  * integers, count grid steps exactly. What is left of it goes to a second grid below. Blocks that do not fit (a wide
  * range of magnitudes, infinities) are found by checks and added one number at a time. */
+=======
+*integers, count grid steps exactly.What is left of it goes to a second grid below, or, of a float,
+    is added up as it *is
+    : these rests are so small and so coarse that no double rounds on the way.Blocks that do not fit(
+          a wide range of * magnitudes, infinities) are found by checks and
+        added one number at a time.*/
+>>>>>>> demo
 #ifndef LOSSFN_ENGINE_DEPOSIT_H
 #define LOSSFN_ENGINE_DEPOSIT_H
 
 #include "engine/kernel.h"
 
-enum { GRID_NONE = -4096, GRID_LOWEST = -900, GRID_HIGHEST = 1020, GRID_STEP = 53 };
+            enum {
+                GRID_NONE = -4096,
+                GRID_LOWEST = -900,
+                GRID_HIGHEST = 1020,
+                GRID_STEP = 53,
+                REST_BITS = 70
+            };
 
-/* Adds c[0..n) to sum if every one, below 2^(exponent-1) in magnitude, is a multiple of the last grid's step; otherwise
- * returns 0 and adds nothing. */
+/* 2^exponent, a normal number. */
+static inline double power(int exponent) {
+    int64_t bits = (int64_t)(exponent + 1023) << 52;
+    double x;
+    memcpy(&x, &bits, 8);
+    return x;
+}
+
+/* Adds c[0..n), n <= 1024, to sum if every one is below 2^(exponent-1) in magnitude and, of doubles, a multiple of the
+ * last grid's step, of floats, 0 or not too small: n rests, each at most half a step of the last grid, 2^-53 of its
+ * exponent, and all multiples of 2^-23 of the smallest number, have a sum that a double holds. Otherwise returns 0,
+ * adds nothing. */
 ALWAYS_INLINE int deposit_on_grids(const REAL *c, int64_t n, int exponent, const int grids, lossfn__exact_t *sum) {
+    const int rests = sizeof(REAL) == 4;
     L count[2][DPARTS], inexact = {0}, far = {0};
-    D magic[2];
+    D magic[2], rest[DPARTS];
+    V least = v_set((REAL)power(exponent - (grids - 1) * GRID_STEP - REST_BITS));
+    M small = m_none();
+    for (int d = 0; d < DPARTS; d++) rest[d] = d_set(0);
     int64_t vectors = 0;
     for (int g = 0; g < grids; g++) {
-        int64_t bits = (int64_t)(exponent - g * GRID_STEP + 1023) << 52 | 1ll << 51;
-        double m;
-        memcpy(&m, &bits, 8);
-        magic[g] = d_set(m);
+        magic[g] = d_set(1.5 * power(exponent - g * GRID_STEP));
         for (int d = 0; d < DPARTS; d++) count[g][d] = (L){0};
     }
     for (int64_t i = 0; i < n; i += LANES, vectors++) {
         D part[DPARTS];
-        v_widen(load_some(c, i, n, 0), part);
+        V x = load_some(c, i, n, 0);
+        v_widen(x, part);
+        if (rests) small = m_or(small, m_and(v_abs(x) < least, x != v_zero()));
         for (int d = 0; d < DPARTS; d++)
             for (int g = 0; g < grids; g++) {
                 D t = part[d] + magic[g];
                 count[g][d] += d_as_l(t);
                 far |= d_as_l(t) ^ d_as_l(magic[g]);
                 part[d] -= t - magic[g];
-                if (g == grids - 1) inexact |= d_as_l(part[d]);
+                if (g == grids - 1 && rests) rest[d] += part[d];
+                if (g == grids - 1 && !rests) inexact |= d_as_l(part[d]);
             }
     }
-    int64_t bad = 0;
+    int64_t bad = m_any(small);
     for (int l = 0; l < DLANES; l++) bad |= (int64_t)inexact[l] << 1 | (int64_t)((uint64_t)far[l] >> 52);
     if (bad) return 0;
     for (int g = 0; g < grids; g++) {
@@ -44,6 +72,10 @@ ALWAYS_INLINE int deposit_on_grids(const REAL *c, int64_t n, int exponent, const
                 steps += (uint64_t)count[g][d][l] - (uint64_t)vectors * (uint64_t)d_as_l(magic[g])[l];
         lossfn__exact_add_scaled(sum, (int64_t)steps, exponent - g * GRID_STEP - 52);
     }
+    double left = 0;
+    for (int d = 0; rests && d < DPARTS; d++)
+        for (int l = 0; l < DLANES; l++) left += rest[d][l];
+    if (left != 0) lossfn__exact_add(sum, left);
     return 1;
 }
 

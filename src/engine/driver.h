@@ -359,6 +359,24 @@ static void stage_chunk(rows_t *w, int64_t row, int64_t first, chunk_t *c, int k
             for (int64_t i = 0; i < n; i++) w->outs[k][i] = term->values[term->class_mask].list[first + i] == 0;
         c->out = w->outs[k];
     }
+    c->plain = plan->has_labels && !c->weight && !c->out &&
+               !(term->label_smoothing >= 0 && term->values[term->label_smoothing].number != 0);
+}
+
+/* Where the classes from `first` lie in a row of a gradient, if they lie as REAL side by side, else NULL. */
+static REAL *grad_in_place(const lossfn__view_t *view, int64_t row, int64_t first) {
+    if (view->dtype != REAL_DTYPE || view->class_stride != 1) return NULL;
+    return (REAL *)view->data + lossfn__view_offset(view, row) + first;
+}
+
+/* Where the sums over a chunk can leave something for the map: where its gradient will be, unless an input lies there
+ * too or nothing may be written yet. */
+static REAL *keeping_place(const rows_t *w, int64_t row, int64_t first, const chunk_t *c) {
+    const lossfn__plan_t *plan = w->plan;
+    if (!plan->has_grad[PRED] || is_sum(plan)) return NULL;
+    REAL *place = plan->dry ? NULL : grad_in_place(&plan->grads[PRED], row, first);
+    if (place && (place == c->x || place == c->t)) return NULL;
+    return place ? place : plan->cols <= w->block ? w->grads[PRED] : NULL;
 }
 
 /* Derivatives of one chunk: of every part, added up if there are several, and written. */
@@ -381,13 +399,13 @@ static lossfn_status_t map_chunk(rows_t *w, int64_t row, int64_t first, REAL wei
         for (int j = 0; j < 2; j++) {
             const lossfn__view_t *view = &plan->grads[j];
             c->grads[j] = j < part->n_inputs && plan->has_grad[j] ? w->grads[j] : NULL;
-            if (c->grads[j] && !sum && view->dtype == REAL_DTYPE && view->class_stride == 1)
-                c->grads[j] = (REAL *)view->data + lossfn__view_offset(view, row) + first;
+            REAL *place = c->grads[j] && !sum ? grad_in_place(view, row, first) : NULL;
+            if (place) c->grads[j] = place;
         }
         if (plan->has_hess) {
             c->hess = w->hess;
-            if (!sum && plan->hess.dtype == REAL_DTYPE && plan->hess.class_stride == 1)
-                c->hess = (REAL *)plan->hess.data + lossfn__view_offset(&plan->hess, row) + first;
+            REAL *place = sum ? NULL : grad_in_place(&plan->hess, row, first);
+            if (place) c->hess = place;
         }
         if (part->term->definition->unit == LOSSFN_UNIT_ROW) {
             if (part->term->definition->user) { /* computed whole when the row was valued; scaled here */
@@ -397,6 +415,7 @@ static lossfn_status_t map_chunk(rows_t *w, int64_t row, int64_t first, REAL wei
                     if (c->hess) c->hess[i] = w->user_hess[k][first + i] * c->factor;
                 }
             } else {
+                if (c->kept && plan->cols > w->block) c->kept = keeping_place(w, row, first, c);
                 kernels[part->term->definition->kernel].rows.map(c);
             }
         } else {
@@ -476,6 +495,7 @@ static lossfn_status_t value_row(rows_t *w, int64_t row, int64_t label, REAL wei
             memset(c->sums, 0, sizeof c->sums);
             for (int64_t first = 0; first < plan->cols; first += w->block) {
                 if (plan->cols > w->block) stage_chunk(w, row, first, c, k);
+                c->kept = kernel->keeps ? keeping_place(w, row, first, c) : NULL;
                 kernel->sums(c);
             }
             kernel->finish(c);

@@ -107,6 +107,7 @@ typedef struct {
     const REAL *weight; /* class weights, or NULL */
     const REAL *out;    /* nonzero: the class is taken out; or NULL */
     int64_t label;      /* from 0; -1 without one */
+    int plain;          /* a label without smoothing, class weights or classes taken out: all other targets are 0 */
     int64_t top_class;  /* first class of the largest x; -1 if there is none */
     REAL top, classes;
     REAL constants[MAX_CONSTANTS];
@@ -115,6 +116,7 @@ typedef struct {
     REAL finished[MAX_CONSTANTS]; /* k[] */
     REAL value, factor;
     REAL *grads[2], *hess;
+    REAL *kept;    /* what the sums leave for the map, or NULL: it may lie where the gradient will */
     int64_t fault; /* first class outside the domain, or -1 */
 } chunk_t;
 
@@ -124,7 +126,7 @@ typedef struct {
     void (*finish)(chunk_t *c);        /* totals -> value, finished */
     void (*map)(chunk_t *c);           /* over one chunk: derivatives */
     void (*together)(struct group *g); /* all of it, for LANES rows at once */
-    int wants_top;
+    int wants_top, keeps;
 } row_kernel_t;
 
 /* Loads up to LANES classes from at[i]; lanes at or past n read as fill. */
@@ -153,8 +155,22 @@ ALWAYS_INLINE M load_classes(const chunk_t *c, int64_t i, class_t *cl) {
     cl->t = c->t ? load_some(c->t, i, c->n, 0) : v_where((M)(index == i_set(c->label)), v_one());
     cl->w = c->weight ? load_some(c->weight, i, c->n, 0) : v_one();
     cl->top = (M)(index == i_set(c->top_class));
+    cl->has_kept = cl->absent = 0;
     if (c->out) valid = m_and(valid, load_some(c->out, i, c->n, 1) == v_zero());
     return valid;
+}
+
+/* Whether the n classes from i hold neither the label nor the largest x, nor the end: in a long row nearly all do. They
+ * are computed as load_absent loads them, with less work and the same result. */
+ALWAYS_INLINE int are_absent(const chunk_t *c, int64_t i, int64_t n) {
+    const int64_t first = c->first + i;
+    return c->plain && i + n <= c->n && (uint64_t)(c->label - first) >= (uint64_t)n &&
+           (uint64_t)(c->top_class - first) >= (uint64_t)n;
+}
+
+ALWAYS_INLINE M load_absent(const chunk_t *c, int64_t i, class_t *cl) {
+    *cl = (class_t){.x = v_load(c->x + i), .t = v_zero(), .w = v_one(), .top = m_none(), .absent = 1};
+    return m_not(m_none());
 }
 
 ALWAYS_INLINE row_t load_row(const chunk_t *c) {
@@ -166,20 +182,34 @@ ALWAYS_INLINE row_t load_row(const chunk_t *c) {
 
 /* The largest x of the chunk and its first place, into top and top_class. NaN is never the largest. */
 NO_INLINE void chunk_top(chunk_t *c) {
-    V best = v_set(-INFINITY);
-    I place = i_set(-1);
-    for (int64_t i = 0; i < c->n; i += LANES) {
-        I index = i_set(c->first + i) + i_iota();
+    enum { STREAMS = 4 }; /* independent of each other, so that none waits */
+    V best[STREAMS];
+    I place[STREAMS];
+    int64_t i = 0;
+    for (int s = 0; s < STREAMS; s++) best[s] = v_set(-INFINITY), place[s] = i_set(-1);
+    for (; !c->out && i + STREAMS * LANES <= c->n; i += STREAMS * LANES)
+        for (int s = 0; s < STREAMS; s++) {
+            V x = v_load(c->x + i + s * LANES);
+            M larger = x > best[s];
+            best[s] = v_select(larger, x, best[s]);
+            place[s] = i_select(larger, i_set(c->first + i + s * LANES) + i_iota(), place[s]);
+        }
+    for (; i < c->n; i += LANES) {
         V x = load_some(c->x, i, c->n, -INFINITY);
         if (c->out) x = v_select(load_some(c->out, i, c->n, 1) == v_zero(), x, v_set(-INFINITY));
-        M larger = x > best;
-        best = v_select(larger, x, best);
-        place = i_select(larger, index, place);
+        M larger = x > best[0];
+        best[0] = v_select(larger, x, best[0]);
+        place[0] = i_select(larger, i_set(c->first + i) + i_iota(), place[0]);
+    }
+    for (int s = 1; s < STREAMS; s++) { /* of two that are equal the first */
+        M other = m_or(best[s] > best[0], m_and(best[s] == best[0], (M)(place[s] < place[0])));
+        best[0] = v_select(other, best[s], best[0]);
+        place[0] = i_select(other, place[s], place[0]);
     }
     REAL lanes[LANES];
-    v_store(lanes, best);
+    v_store(lanes, best[0]);
     for (int l = 0; l < LANES; l++) {
-        int64_t at = (int64_t)place[l];
+        int64_t at = (int64_t)place[0][l];
         if (lanes[l] > c->top || (lanes[l] == c->top && at >= 0 && c->top_class >= 0 && at < c->top_class)) {
             c->top = lanes[l];
             c->top_class = at;
@@ -187,34 +217,54 @@ NO_INLINE void chunk_top(chunk_t *c) {
     }
 }
 
+/* One vector of classes: what it adds to the sums goes to add[]. */
+ALWAYS_INLINE void row_sums_step(chunk_t *c, int64_t i, const row_t *r, const V *p,
+                                 void (*kernel)(const row_t *, const class_t *, const V *, V *, unit_t *),
+                                 const int n_sums, const int keeps, const int absent, V *add) {
+    class_t cl;
+    unit_t u;
+    M valid = absent ? load_absent(c, i, &cl) : load_classes(c, i, &cl);
+    u.outside = m_none();
+    kernel(r, &cl, p, add, &u);
+    M fault = m_and(u.outside, valid);
+    if (__builtin_expect(m_any(fault), 0) && c->fault < 0) c->fault = c->first + i + __builtin_ctz(m_bits(fault));
+    if (keeps && c->kept && absent) v_store(c->kept + i, u.kept);
+    if (keeps && c->kept && !absent) store_some(c->kept, i, c->n, u.kept);
+    for (int k = 0; !absent && k < n_sums; k++) add[k] = v_where(valid, add[k]);
+}
+
 ALWAYS_INLINE void row_sums_loop(chunk_t *c, void (*kernel)(const row_t *, const class_t *, const V *, V *, unit_t *),
-                                 const int n_sums) {
+                                 const int n_sums, const int keeps) {
     enum { STEPS = ROW_LANES / LANES, GROUPS = ROW_LANES / DLANES };
     const row_t r = load_row(c);
-    V p[MAX_CONSTANTS];
+    V p[MAX_CONSTANTS], add[MAX_SUMS];
+    D wide[DPARTS];
     for (int j = 0; j < MAX_CONSTANTS; j++) p[j] = v_set(c->constants[j]);
     for (int64_t fold = 0; fold < c->n; fold += FOLD) {
         D sums[MAX_SUMS][GROUPS];
-        int64_t end = fold + FOLD < c->n ? fold + FOLD : c->n;
+        int64_t i = fold, end = fold + FOLD < c->n ? fold + FOLD : c->n;
         for (int k = 0; k < n_sums; k++)
             for (int g = 0; g < GROUPS; g++) sums[k][g] = d_set(0);
-        for (int64_t i = fold; i < end; i += ROW_LANES)
+        while (i < end) {
+            D run[GROUPS]; /* sums[0], in registers along a run of absent classes */
+            for (int g = 0; g < GROUPS; g++) run[g] = sums[0][g];
+            for (; i < end && are_absent(c, i, ROW_LANES); i += ROW_LANES)
+                for (int step = 0; step < STEPS; step++) {
+                    row_sums_step(c, i + step * LANES, &r, p, kernel, n_sums, keeps, 1, add);
+                    v_widen(add[0], wide);
+                    for (int d = 0; d < DPARTS; d++) run[step * DPARTS + d] += wide[d];
+                }
+            for (int g = 0; g < GROUPS; g++) sums[0][g] = run[g];
+            if (i >= end) break;
             for (int step = 0; step < STEPS; step++) {
-                class_t cl;
-                unit_t u;
-                V s[MAX_SUMS];
-                M valid = load_classes(c, i + step * LANES, &cl);
-                u.outside = m_none();
-                kernel(&r, &cl, p, s, &u);
-                M fault = m_and(u.outside, valid);
-                if (__builtin_expect(m_any(fault), 0) && c->fault < 0)
-                    c->fault = c->first + i + step * LANES + __builtin_ctz(m_bits(fault));
+                row_sums_step(c, i + step * LANES, &r, p, kernel, n_sums, keeps, 0, add);
                 for (int k = 0; k < n_sums; k++) {
-                    D wide[DPARTS];
-                    v_widen(v_where(valid, s[k]), wide);
+                    v_widen(add[k], wide);
                     for (int d = 0; d < DPARTS; d++) sums[k][step * DPARTS + d] += wide[d];
                 }
             }
+            i += ROW_LANES;
+        }
         for (int k = 0; k < n_sums; k++)
             for (int g = 0; g < GROUPS; g++) {
                 double *lanes = c->sums[k] + g * DLANES;
@@ -242,6 +292,7 @@ ALWAYS_INLINE void row_finish_once(chunk_t *c, void (*kernel)(const row_t *, con
     for (int j = 0; j < MAX_CONSTANTS; j++) c->finished[j] = k[j][0];
 }
 
+<<<<<<< HEAD
 ALWAYS_INLINE void row_map_loop(chunk_t *c,
                                 void (*kernel)(const row_t *, const class_t *, const V *, const V *, unit_t *)) {
     const row_t r = load_row(c);
@@ -259,6 +310,43 @@ ALWAYS_INLINE void row_map_loop(chunk_t *c,
             if (c->grads[j]) store_some(c->grads[j], i, c->n, v_where(valid, v_select(fault, nan, u.grad[j]) * factor));
         if (c->hess) store_some(c->hess, i, c->n, v_where(valid, v_select(fault, nan, u.hess) * factor));
     }
+=======
+/* One vector of classes. `alone`: only the gradient of pred is wanted. */
+ALWAYS_INLINE void row_map_step(const chunk_t *c, int64_t i, const row_t *r, const V *k, const V *p, V factor,
+                                void (*kernel)(const row_t *, const class_t *, const V *, const V *, unit_t *),
+                                const int has_kept, const int alone, const int absent) {
+    class_t cl;
+    unit_t u;
+    M valid = absent ? load_absent(c, i, &cl) : load_classes(c, i, &cl);
+    cl.has_kept = has_kept;
+    if (has_kept) cl.kept = absent ? v_load(c->kept + i) : load_some(c->kept, i, c->n, 0);
+    u.outside = m_none();
+    kernel(r, &cl, k, p, &u);
+    M fault = m_and(u.outside, valid);
+    V nan = v_set(NAN), out[3] = {u.grad[PRED], u.grad[TARGET], u.hess};
+    REAL *const to[3] = {c->grads[PRED], alone ? NULL : c->grads[TARGET], alone ? NULL : c->hess};
+    for (int j = 0; j < (alone ? 1 : 3); j++) {
+        if (!alone && !to[j]) continue;
+        V x = v_select(fault, nan, out[j]) * factor;
+        if (absent)
+            v_store(to[j] + i, x);
+        else
+            store_some(to[j], i, c->n, v_where(valid, x));
+    }
+}
+
+ALWAYS_INLINE void row_map_loop(chunk_t *c,
+                                void (*kernel)(const row_t *, const class_t *, const V *, const V *, unit_t *),
+                                const int has_kept, const int alone) {
+    const row_t r = load_row(c);
+    V p[MAX_CONSTANTS], k[MAX_CONSTANTS], factor = v_set(c->factor);
+    for (int j = 0; j < MAX_CONSTANTS; j++) p[j] = v_set(c->constants[j]), k[j] = v_set(c->finished[j]);
+    for (int64_t i = 0; i < c->n; i += LANES)
+        if (are_absent(c, i, LANES))
+            row_map_step(c, i, &r, k, p, factor, kernel, has_kept, alone, 1);
+        else
+            row_map_step(c, i, &r, k, p, factor, kernel, has_kept, alone, 0);
+>>>>>>> demo
 }
 
 /* ---- Rows together ----------------------------------------------------------------------------------------------- */
@@ -289,7 +377,7 @@ ALWAYS_INLINE void note_faults(group_t *g, M fault, int64_t c) {
 ALWAYS_INLINE void rows_together(group_t *g, void (*sums)(const row_t *, const class_t *, const V *, V *, unit_t *),
                                  void (*finish)(const row_t *, const V *, const V *, V *, unit_t *),
                                  void (*map)(const row_t *, const class_t *, const V *, const V *, unit_t *),
-                                 const int n_sums, const int wants_top) {
+                                 const int n_sums, const int wants_top, const int keeps) {
     const M kept = v_load(g->weight) != v_zero();
     const int64_t lanes = g->cols < ROW_LANES ? g->cols : ROW_LANES;
     D acc[MAX_SUMS][ROW_LANES][DPARTS];
@@ -317,8 +405,10 @@ ALWAYS_INLINE void rows_together(group_t *g, void (*sums)(const row_t *, const c
         cl.t = g->t ? v_load(g->t + c * LANES) : v_where((M)(label == i_set((int)c)), v_one());
         cl.w = v_set(g->class_weight ? g->class_weight[c] : 1);
         cl.top = (M)(place == i_set((int)c));
+        cl.has_kept = cl.absent = 0;
         u.outside = m_none();
         sums(&r, &cl, p, s, &u);
+        if (keeps && g->grads[PRED]) v_store(g->grads[PRED] + c * LANES, u.kept);
         u.outside = m_and(u.outside, kept);
         if (__builtin_expect(m_any(u.outside), 0)) {
             any_fault = m_or(any_fault, u.outside);
@@ -341,12 +431,16 @@ ALWAYS_INLINE void rows_together(group_t *g, void (*sums)(const row_t *, const c
     v_store(g->values, v_where(kept, value));
     if (!g->grads[0] && !g->grads[1] && !g->hess) return;
     V factor = v_load(g->factor);
+    const int has_kept = keeps && g->grads[PRED];
     for (int64_t c = 0; c < g->cols; c++) {
         M valid = g->out && g->out[c] != 0 ? m_none() : kept;
         cl.x = v_load(g->x + c * LANES);
         cl.t = g->t ? v_load(g->t + c * LANES) : v_where((M)(label == i_set((int)c)), v_one());
         cl.w = v_set(g->class_weight ? g->class_weight[c] : 1);
         cl.top = (M)(place == i_set((int)c));
+        cl.absent = 0;
+        cl.has_kept = has_kept;
+        if (has_kept) cl.kept = v_load(g->grads[PRED] + c * LANES);
         u.outside = m_none();
         map(&r, &cl, k, p, &u);
         V nan = v_set(NAN);
@@ -366,11 +460,19 @@ ALWAYS_INLINE void rows_together(group_t *g, void (*sums)(const row_t *, const c
     NO_INLINE void name##_all(block_t *b) { element_loop(b, name##_element, n_inputs, LOSSFN__WANT_ALL); }
 
 #define ROWWISE_FUNCTIONS(name)                                                                                        \
-    NO_INLINE void name##_row_sums(chunk_t *c) { row_sums_loop(c, name##_sums, name##_n_sums); }                       \
+    NO_INLINE void name##_row_sums(chunk_t *c) { row_sums_loop(c, name##_sums, name##_n_sums, name##_keeps); }         \
     NO_INLINE void name##_row_finish(chunk_t *c) { row_finish_once(c, name##_finish, name##_n_sums); }                 \
-    NO_INLINE void name##_row_map(chunk_t *c) { row_map_loop(c, name##_map); }                                         \
+    NO_INLINE void name##_row_map(chunk_t *c) {                                                                        \
+        const int alone = c->grads[PRED] && !c->grads[TARGET] && !c->hess;                                             \
+        if (name##_keeps && c->kept && alone)                                                                          \
+            row_map_loop(c, name##_map, 1, 1);                                                                         \
+        else if (name##_keeps && c->kept)                                                                              \
+            row_map_loop(c, name##_map, 1, 0);                                                                         \
+        else                                                                                                           \
+            row_map_loop(c, name##_map, 0, 0);                                                                         \
+    }                                                                                                                  \
     NO_INLINE void name##_rows_together(group_t *g) {                                                                  \
-        rows_together(g, name##_sums, name##_finish, name##_map, name##_n_sums, name##_wants_top);                     \
+        rows_together(g, name##_sums, name##_finish, name##_map, name##_n_sums, name##_wants_top, name##_keeps);       \
     }
 
 typedef struct {

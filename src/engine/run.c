@@ -204,8 +204,7 @@ static lossfn_status_t fail_label(const lossfn__plan_t *plan, const lossfn__surv
     const long long base = (long long)plan->loss->label_base;
     const long long row = (long long)found->bad_label + (base == 1); /* who counts labels from 1 counts rows from 1 */
     if (found->label_masked)
-        return lossfn__fail(LOSSFN_ERROR_LABEL, "%s[%lld] is %s, a class that class_mask takes out", name,
-                            row, number);
+        return lossfn__fail(LOSSFN_ERROR_LABEL, "%s[%lld] is %s, a class that class_mask takes out", name, row, number);
     const char *hint = found->label < 0 ? "; ignore_index takes rows out" : "";
     if (base != 0)
         return lossfn__fail(LOSSFN_ERROR_LABEL, "%s[%lld] is %s, labels are %lld to %lld (label_base=%lld)%s", name,

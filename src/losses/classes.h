@@ -17,7 +17,13 @@ static void categorical_cross_entropy_setup(const double *params, double *consta
 
 /* The coefficient of class c: its weight times its smoothed target. */
 ALWAYS_INLINE V coefficient(const row_t *r, const class_t *c, const V *p) {
+<<<<<<< HEAD
     return c->w * v_fma(-p[CLASS_SMOOTHING], c->t - v_one() / r->classes, c->t); /* t (1 - e) + e/C */
+=======
+    if (c->absent) return v_zero();
+    V e = p[CLASS_SMOOTHING];
+    return c->w * ((v_one() - e) * c->t + e / r->classes);
+>>>>>>> demo
 }
 
 /* Softmax cross entropy on logits x: sum over classes of a_c (ln sum exp x - x_c), a_c = w_c t_c.
@@ -65,14 +71,14 @@ ALWAYS_INLINE V exp_below(V top, V x) {
     V rest, difference = two_sum(x, -top, &rest);
     return v_exp_sum(difference, v_where(v_isfinite(difference), rest));
 }
-ROWWISE(cross_entropy, 4, 1);
+ROWWISE(cross_entropy, 4, 1, 1);
 ROW_SUMS(cross_entropy) {
     V a = coefficient(r, c, p), down = r->top - c->x;
-    s[0] = v_where(m_not(c->top), exp_below(r->top, c->x));
+    u->kept = exp_below(r->top, c->x);
+    s[0] = v_where(m_not(c->top), u->kept);
     s[1] = v_where(m_not(c->top | (a == v_zero())), a * down);
     s[2] = v_where(m_not(c->top), a);
     s[3] = v_where(c->top, a);
-    (void)u;
 }
 ROW_FINISH(cross_entropy) {
     V all = s[2] + s[3], others = s[0], total = v_one() + others, log_total = v_log1p(others);
@@ -85,7 +91,7 @@ ROW_FINISH(cross_entropy) {
     k[5] = v_one() / total;
 }
 ROW_MAP(cross_entropy) {
-    V a = coefficient(r, c, p), down = k[0] - c->x, e = exp_below(k[0], c->x);
+    V a = coefficient(r, c, p), down = k[0] - c->x, e = c->has_kept ? c->kept : exp_below(k[0], c->x);
     u->grad[PRED] = in_base(v_select(c->top, k[2], v_fma(e, k[1], -a)), p);
     u->hess = in_base(v_select(c->top, k[3], e * k[1] * (v_one() - e * k[5])), p);
     u->grad[TARGET] = in_base((v_one() - p[CLASS_SMOOTHING]) * c->w * (v_select(c->top, v_zero(), down) + k[4]), p);
@@ -133,7 +139,7 @@ ALWAYS_INLINE V clamped_log(V *prob, const V *p, M *held) {
     *held |= log_p < least;
     return v_select(log_p < least, least, log_p);
 }
-ROWWISE(categorical_cross_entropy, 1, 0);
+ROWWISE(categorical_cross_entropy, 1, 0, 0);
 ROW_SUMS(categorical_cross_entropy) {
     V a = coefficient(r, c, p), prob = c->x;
     M held;
@@ -230,7 +236,7 @@ ALWAYS_INLINE V kl_log_ratio(const class_t *c, const V *p, V *t, M *outside) {
     M near = (2 * *t > x) & (*t < 2 * x); /* there t - x is exact and the logarithms would cancel */
     return v_select(near, v_log1p((*t - x) / x), ratio);
 }
-ROWWISE(kl_div, 1, 0);
+ROWWISE(kl_div, 1, 0, 0);
 ROW_SUMS(kl_div) {
     (void)r;
     V t, ratio = kl_log_ratio(c, p, &t, &u->outside);
@@ -282,7 +288,7 @@ DEFINE(entropy) = {
     .ulp_hess = 2,
     .setup = information_setup,
 };
-ROWWISE(entropy, 1, 0);
+ROWWISE(entropy, 1, 0, 0);
 ROW_SUMS(entropy) {
     (void)r;
     V x = c->x;

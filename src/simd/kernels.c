@@ -12,7 +12,8 @@
 
 #define ELEMENTWISE_LOSS(name, inputs) {.elements = {name##_value, name##_grad, name##_hess, name##_all}},
 #define ROWWISE_LOSS(name)                                                                                             \
-    {.rows = {name##_row_sums, name##_row_finish, name##_row_map, name##_rows_together, name##_wants_top}},
+    {.rows = {name##_row_sums, name##_row_finish, name##_row_map, name##_rows_together, name##_wants_top,              \
+              name##_keeps}},
 static const kernel_t kernels[] = {
 #include "losses/list.h"
 };
