@@ -214,7 +214,7 @@ def test_labels(name: str, dtype: str) -> None:
                     call = Call(name, reduction=reduction, label_base=base)
                     call.inputs[1] = clib.cast(call.inputs[1] + base, dtype)
                     call.inputs[1][at] = bad + base
-                    call.fails("LABEL", at, bad + base)
+                    call.fails("LABEL", at + base, bad + base)  # both in the caller's base
                     weight = np.ones(4)
                     weight[at] = 0
                     call.keywords["weight"] = weight
