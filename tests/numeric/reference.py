@@ -155,6 +155,13 @@ def quantile(pred, target, tau=0.5):
     return distance(slope * r, slope, 0)
 
 
+@loss({"tau": 0.25}, pred=REAL, target=REAL, kinks=lambda tau=0.5: [0])
+def expectile(pred, target, tau=0.5):
+    r = pred - target
+    w = (1 - tau) if r > 0 else tau
+    return distance(w * r * r, 2 * w * r, 2 * w)
+
+
 def barron_parts(r: Any, alpha: Any, scale: Any) -> tuple[Any, ...]:
     """rho, the factor W of its slope, the terms of its curvature, and its derivative by alpha."""
     x = r / scale
