@@ -81,7 +81,7 @@ def tame(
     """Valid inputs of ordinary magnitude: floats of `dtype`; hard labels are int64, without the class axis."""
     entry = LOSSES[name]
     made: list[Any] = []
-    for input_name, kind in entry.inputs.items():
+    for _input_name, kind in entry.inputs.items():
         size = shape
         x: Any
         if kind in (reference.REAL, reference.LOGITS):

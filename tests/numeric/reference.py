@@ -405,7 +405,9 @@ def categorical_cross_entropy(
 def kl_div(pred, target, log_pred=False, log_target=False):
     log_p = list(pred) if log_pred else [mp.log(p) if p >= 0 else NAN for p in pred]
     log_t = list(target) if log_target else [mp.log(t) if t >= 0 else NAN for t in target]
-    if not log_pred and any(not 0 <= p <= 1 for p in pred) or not log_target and any(not 0 <= t <= 1 for t in target):
+    if (not log_pred and any(not 0 <= p <= 1 for p in pred)) or (
+        not log_target and any(not 0 <= t <= 1 for t in target)
+    ):
         return OUTSIDE
     t = [mp.exp(u) for u in target] if log_target else list(target)
     n = range(len(pred))
@@ -444,7 +446,7 @@ def self_information(pred):
     pred=LOGITS, target=COUNT,
 )  # fmt: skip
 def poisson_nll(pred, target, log_input=True, full=False, eps=0):
-    if target < 0 or not log_input and pred < 0:
+    if target < 0 or (not log_input and pred < 0):
         return OUTSIDE
     constant, slope = (mp.loggamma(target + 1), mp.digamma(target + 1)) if full else (mpf(0), mpf(0))
     if log_input:
