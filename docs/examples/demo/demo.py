@@ -41,7 +41,9 @@ def regression(folder: Path) -> Iterator[Row]:
         slope = fitted.slope / spread
         lines[spec] = (slope, fitted.intercept - slope * centre)
         error = 100 * lossfn.mae(lines[spec][0] * x_test + lines[spec][1], y_test)
-        learned = "" if fitted.alpha is None else f"; it learned alpha {fitted.alpha:.2f}, scale {100 * fitted.scale:.0f}"
+        learned = (
+            "" if fitted.alpha is None else f"; it learned alpha {fitted.alpha:.2f}, scale {100 * fitted.scale:.0f}"
+        )
         say(f"  {spec:18} food = {slope:.3f} income {100 * lines[spec][1]:+5.0f}{learned}")
         yield "food by income, 15 % of targets wrong", spec, f"off by {error:.0f} francs on average"
     draw_lines((x, y, x_test, y_test), wrong, lines, folder)
