@@ -13,6 +13,7 @@ import argparse
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -25,6 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 LOGS = BUILD / "test"
 LUAS = ("lua5.1", "lua5.2", "lua5.3", "lua5.4", "luajit")
+MOST_SECONDS = 1200  # for one command; a test that hangs must not take the summary with it
 LONG = bool(os.environ.get("LOSSFN_TEST_LONG"))
 
 
@@ -54,10 +56,24 @@ class Stage:
         with self.log.open("a") as out:
             out.write(f"$ {' '.join(map(str, command))}\n")
             out.flush()
-            full = {**os.environ, **(env or {})}
-            return subprocess.run(
-                list(map(str, command)), cwd=ROOT, env=full, stdin=subprocess.DEVNULL, stdout=out, stderr=out
-            ).returncode
+            process = subprocess.Popen(
+                list(map(str, command)),
+                cwd=ROOT,
+                env={**os.environ, **(env or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+            )
+            try:
+                return process.wait(None if LONG else MOST_SECONDS)
+            except BaseException as stopped:
+                os.killpg(process.pid, signal.SIGKILL)  # with what it started
+                process.wait()
+                if not isinstance(stopped, subprocess.TimeoutExpired):
+                    raise
+                out.write(f"stopped after {MOST_SECONDS} seconds\n")
+                return 124
 
     def one(self, *command: object) -> Count:
         """A command that is itself one test."""
@@ -213,6 +229,9 @@ STAGES = {
     "stress": kind("stress"),
     "python": kind("python"),
     "lua": stage_lua,
+    "cpp": kind("cpp"),
+    "examples": kind("examples"),
+    "docs": kind("docs"),
     "abi": kind("abi"),
     "install": kind("install"),
     "format": stage_format,

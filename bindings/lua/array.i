@@ -399,12 +399,12 @@ static int lf_array_from_bytes(lua_State *L) {
     return 1;
 }
 
-/* array_borrow(lightuserdata, dtype, shape, owner): shows memory that `owner` keeps; for LuaJIT's cdata. */
+/* array_borrow(address, dtype, shape, owner): shows memory that `owner` keeps, for LuaJIT's cdata. An address is below
+ * 2^53, so that a number holds it. */
 static int lf_array_borrow(lua_State *L) {
     int64_t shape[LOSSFN_MAX_DIMS];
     int32_t dtype = lf_check_dtype(L, 2, 0);
-    luaL_checktype(L, 1, LUA_TLIGHTUSERDATA);
-    lf_push_array(L, lua_touserdata(L, 1), dtype, (luaL_checktype(L, 3, LUA_TTABLE), lf_check_shape(L, 3, shape)), shape);
+    lf_push_array(L, (void *)(uintptr_t)luaL_checknumber(L, 1), dtype, (luaL_checktype(L, 3, LUA_TTABLE), lf_check_shape(L, 3, shape)), shape);
     lf_anchor(L, 4);
     return 1;
 }

@@ -261,8 +261,8 @@ typedef struct lossfn_args {
      * holds labels, one with it a distribution. A learnable parameter (alpha, scale) may be left NULL for its constant,
      * or be a scalar, have pred's ndim with extents of 1 where it repeats, or pred's shape. */
     const lossfn_tensor_t *inputs[8];
-    /* Outputs parallel to inputs, each of its input's shape: derivative of the returned value. With reduction none and
-     * per_row: of the sum of values times upstream. */
+    /* Outputs parallel to inputs, each of its input's shape: derivative of the returned value, with what a mean divides
+     * by held fixed. With reduction none and per_row: of the sum of values times upstream. */
     const lossfn_tensor_t *grads[8];
     const lossfn_tensor_t
         *weight; /* a scalar, or pred's ndim (row losses: the row shape) with extents of 1 where it repeats */

@@ -21,8 +21,8 @@ lossfn_status_t lossfn_accumulator_create(lossfn_accumulator_t **out, const loss
                     "reduction %s leaves nothing to accumulate", loss->reduction == LOSSFN__NONE ? "none" : "per_row");
     for (int32_t k = 0; k < loss->n_terms; k++) {
         const lossfn_vtable_t *user = loss->terms[k].definition->user;
-        LOSSFN__REQUIRE(!user || !user->run, LOSSFN_ERROR_UNSUPPORTED, "%s computes by itself, so it cannot be accumulated",
-                        loss->terms[k].definition->name);
+        LOSSFN__REQUIRE(!user || !user->run, LOSSFN_ERROR_UNSUPPORTED,
+                        "%s computes by itself, so it cannot be accumulated", loss->terms[k].definition->name);
     }
     lossfn_accumulator_t *accumulator = lossfn__allocate(size_for(loss));
     LOSSFN__REQUIRE(accumulator != NULL, LOSSFN_ERROR_MEMORY, "out of memory for an accumulator");
@@ -108,13 +108,16 @@ lossfn_status_t lossfn_accumulator_value(const lossfn_accumulator_t *accumulator
     return LOSSFN_OK;
 }
 
-lossfn_status_t lossfn_accumulator_parts(const lossfn_accumulator_t *accumulator, int32_t i, double *sum, double *denominator) {
+lossfn_status_t lossfn_accumulator_parts(const lossfn_accumulator_t *accumulator, int32_t i, double *sum,
+                                         double *denominator) {
     LOSSFN__REQUIRE(accumulator != NULL, LOSSFN_ERROR_ARGUMENT, "accumulator is NULL");
-    LOSSFN__REQUIRE(i >= 0 && i < accumulator->loss->n_terms, LOSSFN_ERROR_ARGUMENT, "component %d is wanted, there are %d", (int)i,
-                    (int)accumulator->loss->n_terms);
+    LOSSFN__REQUIRE(i >= 0 && i < accumulator->loss->n_terms, LOSSFN_ERROR_ARGUMENT,
+                    "component %d is wanted, there are %d", (int)i, (int)accumulator->loss->n_terms);
     if (sum) *sum = lossfn__exact_round(&accumulator->totals[i].sum);
     if (denominator)
-        *denominator = lossfn__is_mean(accumulator->loss->reduction) ? lossfn__exact_round(&accumulator->totals[i].denominator) : 1;
+        *denominator = lossfn__is_mean(accumulator->loss->reduction)
+                           ? lossfn__exact_round(&accumulator->totals[i].denominator)
+                           : 1;
     return LOSSFN_OK;
 }
 
@@ -130,7 +133,8 @@ static uint64_t get(const unsigned char *from, int bytes) {
     return x;
 }
 
-lossfn_status_t lossfn_accumulator_write(const lossfn_accumulator_t *accumulator, void *buf, int64_t cap, int64_t *length) {
+lossfn_status_t lossfn_accumulator_write(const lossfn_accumulator_t *accumulator, void *buf, int64_t cap,
+                                         int64_t *length) {
     LOSSFN__REQUIRE(accumulator && length, LOSSFN_ERROR_ARGUMENT, "%s is NULL", accumulator ? "length" : "accumulator");
     LOSSFN__REQUIRE(buf || cap == 0, LOSSFN_ERROR_ARGUMENT, "buf is NULL, but cap is %lld", (long long)cap);
     const lossfn_t *loss = accumulator->loss;

@@ -98,63 +98,81 @@ static double share_of_unit_sums(const lossfn_tensor_t *t, int32_t axis) {
 }
 
 static void check_numbers(findings_t *f, const char *name, const survey_t *s) {
-    if (s->nan) find(f, "%s has %lld NaN among %lld elements (nan_policy=ignore leaves them out)", name, (long long)s->nan, (long long)s->count);
+    if (s->nan)
+        find(f, "%s has %lld NaN among %lld elements (nan_policy=ignore leaves them out)", name, (long long)s->nan,
+             (long long)s->count);
     if (s->inf) find(f, "%s has %lld infinite values", name, (long long)s->inf);
 }
 
-static void check_pred(findings_t *f, const lossfn_t *loss, const lossfn_tensor_t *pred, const survey_t *s, int32_t axis) {
+static void check_pred(findings_t *f, const lossfn_t *loss, const lossfn_tensor_t *pred, const survey_t *s,
+                       int32_t axis) {
     int32_t scale = loss->inputs[0].scale;
     const char *name = lossfn_name(loss);
     if (scale == LOSSFN_SCALE_LOGITS && s->count > 1 && s->outside_unit == 0 && s->nan < s->count) {
         int rows = loss->unit == LOSSFN_UNIT_ROW && axis >= 0;
         if (!rows)
-            find(f, "all of pred lies in [0, 1]: these look like probabilities, %s takes logits (binary_cross_entropy takes probabilities)", name);
+            find(f,
+                 "all of pred lies in [0, 1]: these look like probabilities, %s takes logits (binary_cross_entropy "
+                 "takes probabilities)",
+                 name);
         else if (share_of_unit_sums(pred, axis) > 0.9)
-            find(f, "rows of pred sum to 1: these look like probabilities, %s takes logits (categorical_cross_entropy takes probabilities)", name);
+            find(f,
+                 "rows of pred sum to 1: these look like probabilities, %s takes logits (categorical_cross_entropy "
+                 "takes probabilities)",
+                 name);
     }
     if (scale == LOSSFN_SCALE_PROBABILITY && s->outside_unit) {
         int logs = s->most <= 0;
         int can_log = strcmp(name, "kl_div") == 0;
         if (!can_log || loss->terms[0].params[1] == 0)
-            find(f, "%lld values of pred lie outside [0, 1]: %s takes probabilities%s", (long long)s->outside_unit, name,
-                 logs && can_log ? "; these look like log-probabilities (log_pred=true)"
+            find(f, "%lld values of pred lie outside [0, 1]: %s takes probabilities%s", (long long)s->outside_unit,
+                 name,
+                 logs && can_log                 ? "; these look like log-probabilities (log_pred=true)"
                  : loss->unit == LOSSFN_UNIT_ROW ? "; these look like logits (cross_entropy takes them)"
                                                  : "; these look like logits (bce_with_logits takes them)");
     } else if (scale == LOSSFN_SCALE_PROBABILITY && loss->unit == LOSSFN_UNIT_ROW && axis >= 0 && s->nan == 0 &&
                share_of_unit_sums(pred, axis) < 0.5) {
         find(f, "rows of pred do not sum to 1 along axis %d", (int)loss->axis);
         for (int32_t d = 0; d < pred->ndim; d++)
-            if (d != axis && share_of_unit_sums(pred, d) > 0.9) find(f, "they do along axis %d: is that the class axis?", (int)d);
+            if (d != axis && share_of_unit_sums(pred, d) > 0.9)
+                find(f, "they do along axis %d: is that the class axis?", (int)d);
     }
 }
 
-static void check_target(findings_t *f, const lossfn_t *loss, const lossfn_tensor_t *pred, const lossfn_tensor_t *target,
-                         const survey_t *p, const survey_t *t) {
+static void check_target(findings_t *f, const lossfn_t *loss, const lossfn_tensor_t *pred,
+                         const lossfn_tensor_t *target, const survey_t *p, const survey_t *t) {
     int32_t scale = loss->inputs[1].scale;
     if (t->count == 0) return;
-    int swapped = p->count == t->count && p->count > 1 && p->zero_one == p->count && t->zero_one < t->count &&
-                  (scale == LOSSFN_SCALE_PROBABILITY || scale == LOSSFN_SCALE_MARGIN_LABEL || scale == LOSSFN_SCALE_LABEL);
+    int swapped =
+        p->count == t->count && p->count > 1 && p->zero_one == p->count && t->zero_one < t->count &&
+        (scale == LOSSFN_SCALE_PROBABILITY || scale == LOSSFN_SCALE_MARGIN_LABEL || scale == LOSSFN_SCALE_LABEL);
     if (swapped) find(f, "pred holds only 0 and 1 and target does not: are pred and target swapped?");
     if (scale == LOSSFN_SCALE_MARGIN_LABEL && target->dtype != LOSSFN_BOOL) {
         int zero_one = loss->terms[0].labels >= 0 && loss->terms[0].values[loss->terms[0].labels].number == 1;
-        if (!zero_one && t->zero_one == t->count && t->zeros) find(f, "target holds 0 and 1, %s takes -1 and +1 (labels=01)", lossfn_name(loss));
-        if (zero_one && t->plus_minus_one == t->count && t->least < 0) find(f, "target holds -1 and +1, labels=01 takes 0 and 1");
+        if (!zero_one && t->zero_one == t->count && t->zeros)
+            find(f, "target holds 0 and 1, %s takes -1 and +1 (labels=01)", lossfn_name(loss));
+        if (zero_one && t->plus_minus_one == t->count && t->least < 0)
+            find(f, "target holds -1 and +1, labels=01 takes 0 and 1");
     }
-    if (scale == LOSSFN_SCALE_PROBABILITY && loss->unit == LOSSFN_UNIT_ELEMENT && t->plus_minus_one == t->count && t->least < 0)
+    if (scale == LOSSFN_SCALE_PROBABILITY && loss->unit == LOSSFN_UNIT_ELEMENT && t->plus_minus_one == t->count &&
+        t->least < 0)
         find(f, "target holds -1 and +1, %s takes 0 and 1 (hinge takes -1 and +1)", lossfn_name(loss));
     if (scale == LOSSFN_SCALE_LABEL && t->count < p->count && t->least == -100 && !loss->has_ignore_index)
         find(f, "target holds -100: ignore_index=-100 leaves these rows out");
-    if (scale == LOSSFN_SCALE_LABEL && t->count < p->count && t->least > (double)loss->label_base && loss->label_base == 0 &&
-        t->integral == t->count && pred->ndim > 0) {
+    if (scale == LOSSFN_SCALE_LABEL && t->count < p->count && t->least > (double)loss->label_base &&
+        loss->label_base == 0 && t->integral == t->count && pred->ndim > 0) {
         int32_t axis = loss->axis < 0 ? loss->axis + pred->ndim : loss->axis;
         if (axis >= 0 && axis < pred->ndim && t->most == (double)pred->shape[axis])
-            find(f, "labels go from %lld to the number of classes: do they count from 1 (label_base=1)?", (long long)t->least);
+            find(f, "labels go from %lld to the number of classes: do they count from 1 (label_base=1)?",
+                 (long long)t->least);
     }
 }
 
 /* Shapes that would fit with another class axis. */
-static void check_axis(findings_t *f, const lossfn_t *loss, const lossfn_tensor_t *pred, const lossfn_tensor_t *target) {
-    if (loss->unit != LOSSFN_UNIT_ROW || loss->inputs[1].scale != LOSSFN_SCALE_LABEL || target->ndim != pred->ndim - 1) return;
+static void check_axis(findings_t *f, const lossfn_t *loss, const lossfn_tensor_t *pred,
+                       const lossfn_tensor_t *target) {
+    if (loss->unit != LOSSFN_UNIT_ROW || loss->inputs[1].scale != LOSSFN_SCALE_LABEL || target->ndim != pred->ndim - 1)
+        return;
     for (int32_t axis = 0; axis < pred->ndim; axis++) {
         int fits = 1;
         for (int32_t d = 0, r = 0; d < pred->ndim; d++)
@@ -167,9 +185,12 @@ static void check_axis(findings_t *f, const lossfn_t *loss, const lossfn_tensor_
     }
 }
 
-static void check_delta(findings_t *f, const lossfn_t *loss, const lossfn_tensor_t *pred, const lossfn_tensor_t *target) {
+static void check_delta(findings_t *f, const lossfn_t *loss, const lossfn_tensor_t *pred,
+                        const lossfn_tensor_t *target) {
     const char *name = lossfn_name(loss);
-    if ((strcmp(name, "huber") && strcmp(name, "smooth_l1") && strcmp(name, "pseudo_huber")) || size_of(pred) != size_of(target)) return;
+    if ((strcmp(name, "huber") && strcmp(name, "smooth_l1") && strcmp(name, "pseudo_huber")) ||
+        size_of(pred) != size_of(target))
+        return;
     if (loss->terms[0].values[0].is_set || pred->ndim != target->ndim || size_of(pred) == 0) return;
     int64_t index[8] = {0}, far = 0, count = 0;
     do {
@@ -181,15 +202,21 @@ static void check_delta(findings_t *f, const lossfn_t *loss, const lossfn_tensor
     lossfn__format_double(loss->terms[0].params[0], number);
     const char *key = loss->terms[0].definition->params[0].name;
     if (far * 10 > count * 9)
-        find(f, "%lld of %lld residuals are beyond %s=%s: %s is linear there; choose it on the scale of the noise", (long long)far, (long long)count, key, number, name);
+        find(f, "%lld of %lld residuals are beyond %s=%s: %s is linear there; choose it on the scale of the noise",
+             (long long)far, (long long)count, key, number, name);
     else if (far == 0 && count >= 32)
-        find(f, "no residual is beyond %s=%s: %s is the squared error here; choose it on the scale of the noise", key, number, name);
+        find(f, "no residual is beyond %s=%s: %s is the squared error here; choose it on the scale of the noise", key,
+             number, name);
 }
 
 lossfn_status_t lossfn_check(const lossfn_t *loss, const lossfn_args_t *args, char *buf, int64_t cap, int64_t *length) {
-    LOSSFN__REQUIRE(loss && args && length, LOSSFN_ERROR_ARGUMENT, "%s is NULL", !loss ? "loss" : !args ? "args" : "length");
+    LOSSFN__REQUIRE(loss && args && length, LOSSFN_ERROR_ARGUMENT, "%s is NULL",
+                    !loss   ? "loss"
+                    : !args ? "args"
+                            : "length");
     LOSSFN__REQUIRE(buf || cap == 0, LOSSFN_ERROR_ARGUMENT, "buf is NULL, but cap is %lld", (long long)cap);
-    LOSSFN__REQUIRE(args->n_inputs > 0 && args->inputs[0], LOSSFN_ERROR_ARGUMENT, "input %s is NULL", loss->inputs[0].name);
+    LOSSFN__REQUIRE(args->n_inputs > 0 && args->inputs[0], LOSSFN_ERROR_ARGUMENT, "input %s is NULL",
+                    loss->inputs[0].name);
     findings_t f = {buf, cap, 0};
     double sum;
     lossfn_args_t call;

@@ -4,13 +4,13 @@
 #include <string.h>
 #include "core/memory.h"
 #include "core/status.h"
-#include "engine/plan.h"
+#include "engine/run.h"
 
 enum { MOST_COMPARED = 256 }; /* places per input, spread evenly */
 
 typedef struct {
     const lossfn_t *loss;
-    lossfn_args_t args;                    /* asks for the value (or the sum) alone */
+    lossfn_args_t args;                        /* asks for the value (or the sum) alone */
     lossfn_tensor_t inputs[LOSSFN_MAX_INPUTS]; /* copies in double of what can be moved */
     double *copies[LOSSFN_MAX_INPUTS], *grads[LOSSFN_MAX_INPUTS], *hess;
     int64_t counts[LOSSFN_MAX_INPUTS];
@@ -43,7 +43,8 @@ static lossfn_status_t evaluate(trial_t *trial, double *value) {
 }
 
 /* Compares a derivative with differences of f around x[i]: steps h and h/2 tell how far to trust them, and one-sided
- * ones where there is a kink. Returns the error relative to what is expected, or -1 at a kink or where f is not finite. */
+ * ones where there is a kink. Returns the error relative to what is expected, or -1 at a kink or where f is not finite.
+ */
 static lossfn_status_t compare(trial_t *trial, double *x, double analytic, double *numeric, double *error,
                                lossfn_status_t (*f)(trial_t *, double *)) {
     const double at = *x, h = 0x1p-16 * (fabs(at) > 0x1p-6 ? fabs(at) : 0x1p-6);
@@ -62,7 +63,8 @@ static lossfn_status_t compare(trial_t *trial, double *x, double analytic, doubl
     double wide = (high[0] - low[0]) / (2 * h), narrow = (high[1] - low[1]) / h;
     double left = (middle - low[1]) / (h / 2), right = (high[1] - middle) / (h / 2);
     double size = fabs(middle) + fabs(high[0]) + fabs(low[0]);
-    double expected = 2 * fabs(wide - narrow) + 8 * 0x1p-52 * size / h + 0x1p-30 * (fabs(narrow) + fabs(analytic)) + 1e-300;
+    double expected =
+        2 * fabs(wide - narrow) + 8 * 0x1p-52 * size / h + 0x1p-30 * (fabs(narrow) + fabs(analytic)) + 1e-300;
     if (!isfinite(wide) || !isfinite(narrow) || !isfinite(analytic)) return LOSSFN_OK;
     /* at a kink the sides differ by more than curvature explains at half the step */
     double gap = fabs(right - left), gap_wide = fabs((high[0] - middle) / h - (middle - low[0]) / h);
@@ -72,7 +74,8 @@ static lossfn_status_t compare(trial_t *trial, double *x, double analytic, doubl
     return LOSSFN_OK;
 }
 
-static void note(lossfn_gradient_report_t *report, int32_t input, int64_t index, double analytic, double numeric, double error) {
+static void note(lossfn_gradient_report_t *report, int32_t input, int64_t index, double analytic, double numeric,
+                 double error) {
     if (error < 0) return;
     report->compared++;
     if (report->compared > 1 && error <= report->error) return;
@@ -106,7 +109,8 @@ static lossfn_status_t compare_all(trial_t *trial, const lossfn_args_t *args, lo
         has_hess &= trial->loss->terms[k].definition->hess_kinds >> LOSSFN_HESS_EXACT & 1;
     for (int32_t j = 0; j < args->n_inputs; j++) {
         if (!trial->grads[j]) continue;
-        LOSSFN__TRY(lossfn_tensor_init(&grads[j], trial->grads[j], LOSSFN_F64, trial->inputs[j].ndim, trial->inputs[j].shape));
+        LOSSFN__TRY(
+            lossfn_tensor_init(&grads[j], trial->grads[j], LOSSFN_F64, trial->inputs[j].ndim, trial->inputs[j].shape));
         full.grads[j] = &grads[j];
     }
     if (has_hess) {
@@ -145,18 +149,24 @@ static int moves(const lossfn_t *loss, const lossfn_args_t *args, int32_t j) {
         if (j >= definition->n_inputs) continue;
         if (!definition->inputs[j].differentiable) return 0;
         if (definition->user && !definition->user->run &&
-            !(definition->user->flags & (j == 0 ? LOSSFN_VTABLE_GRAD | LOSSFN_VTABLE_GRAD_ALL : LOSSFN_VTABLE_GRAD_ALL)))
+            !(definition->user->flags &
+              (j == 0 ? LOSSFN_VTABLE_GRAD | LOSSFN_VTABLE_GRAD_ALL : LOSSFN_VTABLE_GRAD_ALL)))
             return 0;
     }
     return 1;
 }
 
-lossfn_status_t lossfn_check_gradient(const lossfn_t *loss, const lossfn_args_t *args, lossfn_gradient_report_t *report) {
-    LOSSFN__REQUIRE(loss && args && report, LOSSFN_ERROR_ARGUMENT, "%s is NULL", !loss ? "loss" : !args ? "args" : "report");
-    LOSSFN__REQUIRE(report->struct_size >= sizeof *report, LOSSFN_ERROR_ARGUMENT, "report.struct_size is %llu, it is %llu",
-                    (unsigned long long)report->struct_size, (unsigned long long)sizeof *report);
-    LOSSFN__REQUIRE(args->n_inputs > 0 && args->n_inputs <= loss->n_inputs && args->inputs[0], LOSSFN_ERROR_ARGUMENT, "input %s is NULL",
-                    loss->inputs[0].name);
+lossfn_status_t lossfn_check_gradient(const lossfn_t *loss, const lossfn_args_t *args,
+                                      lossfn_gradient_report_t *report) {
+    LOSSFN__REQUIRE(loss && args && report, LOSSFN_ERROR_ARGUMENT, "%s is NULL",
+                    !loss   ? "loss"
+                    : !args ? "args"
+                            : "report");
+    LOSSFN__REQUIRE(report->struct_size >= sizeof *report, LOSSFN_ERROR_ARGUMENT,
+                    "report.struct_size is %llu, it is %llu", (unsigned long long)report->struct_size,
+                    (unsigned long long)sizeof *report);
+    LOSSFN__REQUIRE(args->n_inputs > 0 && args->n_inputs <= loss->n_inputs && args->inputs[0], LOSSFN_ERROR_ARGUMENT,
+                    "input %s is NULL", loss->inputs[0].name);
     trial_t trial;
     lossfn_status_t status = LOSSFN_OK;
     memset(&trial, 0, sizeof trial);
@@ -167,13 +177,18 @@ lossfn_status_t lossfn_check_gradient(const lossfn_t *loss, const lossfn_args_t 
     trial.args.mask = args->mask;
     trial.args.denominator = args->denominator;
     /* checks the call as it stands */
-    double sum;
+    double sum, denominator;
     memcpy(trial.args.inputs, args->inputs, sizeof trial.args.inputs);
     trial.args.sum = &sum;
+    trial.args.denom = &denominator;
     LOSSFN__TRY(lossfn_run(loss, &trial.args));
+    trial.args.denom = NULL;
     int reduced = loss->reduction != LOSSFN__NONE && loss->reduction != LOSSFN__PER_ROW;
     trial.args.sum = reduced ? NULL : &trial.result;
     trial.args.value = reduced ? &trial.result : NULL;
+    /* A gradient takes what the mean divides by as given, though soft targets under class weights move it. */
+    if (lossfn__is_mean(loss->reduction) && loss->n_terms == 1 && isfinite(denominator) && denominator != 0)
+        trial.args.denominator = args->denominator ? args->denominator : &denominator;
     uint64_t sizes[LOSSFN_MAX_INPUTS] = {0};
     for (int32_t j = 0; j < args->n_inputs && status == LOSSFN_OK; j++) {
         if (!moves(loss, args, j)) continue;
@@ -188,7 +203,8 @@ lossfn_status_t lossfn_check_gradient(const lossfn_t *loss, const lossfn_args_t 
             break;
         }
         for (int64_t i = 0; i < trial.counts[j]; i++) trial.copies[j][i] = element(args->inputs[j], i);
-        status = lossfn_tensor_init(&trial.inputs[j], trial.copies[j], LOSSFN_F64, args->inputs[j]->ndim, args->inputs[j]->shape);
+        status = lossfn_tensor_init(&trial.inputs[j], trial.copies[j], LOSSFN_F64, args->inputs[j]->ndim,
+                                    args->inputs[j]->shape);
         trial.args.inputs[j] = &trial.inputs[j];
     }
     if (status == LOSSFN_OK) {

@@ -36,7 +36,8 @@ lossfn_status_t lossfn_rho_batch(const lossfn_t *loss, int64_t n, const double *
     LOSSFN__REQUIRE(loss != NULL, LOSSFN_ERROR_ARGUMENT, "loss is NULL");
     LOSSFN__REQUIRE(n >= 0, LOSSFN_ERROR_ARGUMENT, "n is %lld, it must be at least 0", (long long)n);
     LOSSFN__REQUIRE(n == 0 || (s && out), LOSSFN_ERROR_ARGUMENT, "%s is NULL", s ? "out" : "s");
-    LOSSFN__REQUIRE(lossfn_has_rho(loss), LOSSFN_ERROR_UNSUPPORTED, "%s is no function of the squared residual", lossfn_name(loss));
+    LOSSFN__REQUIRE(lossfn_has_rho(loss), LOSSFN_ERROR_UNSUPPORTED, "%s is no function of the squared residual",
+                    lossfn_name(loss));
     lossfn__fpenv_t saved;
     lossfn__fpenv_enter(&saved);
     for (int64_t i = 0; i < n; i++) {

@@ -31,8 +31,8 @@ typedef struct {
     double coefficient;
     const lossfn__definition_t *definition;
     lossfn__value_t values[LOSSFN__MAX_PARAMS];
-    double params[LOSSFN__MAX_PARAMS];        /* values as plain numbers, lists 0: what user kernels see */
-    double constants[LOSSFN__MAX_CONSTANTS];  /* what built-in kernels see */
+    double params[LOSSFN__MAX_PARAMS];       /* values as plain numbers, lists 0: what user kernels see */
+    double constants[LOSSFN__MAX_CONSTANTS]; /* what built-in kernels see */
     int32_t class_weight, class_mask, label_smoothing, labels; /* index in values, or -1 */
 } lossfn__term_t;
 

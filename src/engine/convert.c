@@ -5,22 +5,42 @@
 
 void lossfn__store_double(void *to, int32_t dtype, double x) {
     switch (dtype) {
-    case LOSSFN_F64: *(double *)to = x; break;
-    case LOSSFN_F32: *(float *)to = (float)x; break;
-    case LOSSFN_F16: *(uint16_t *)to = double_to_16(x, 10, 5); break;
-    case LOSSFN_BF16: *(uint16_t *)to = double_to_16(x, 7, 8); break;
+    case LOSSFN_F64:
+        *(double *)to = x;
+        break;
+    case LOSSFN_F32:
+        *(float *)to = (float)x;
+        break;
+    case LOSSFN_F16:
+        *(uint16_t *)to = double_to_16(x, 10, 5);
+        break;
+    case LOSSFN_BF16:
+        *(uint16_t *)to = double_to_16(x, 7, 8);
+        break;
     }
 }
 
 void lossfn__load_double(const void *from, int32_t dtype, double *x) {
     switch (dtype) {
-    case LOSSFN_F64: *x = *(const double *)from; break;
-    case LOSSFN_F32: *x = (double)*(const float *)from; break;
-    case LOSSFN_F16: *x = (double)half_to_float(*(const uint16_t *)from); break;
-    case LOSSFN_BF16: *x = (double)bfloat_to_float(*(const uint16_t *)from); break;
-    case LOSSFN_BOOL: *x = *(const uint8_t *)from != 0; break;
+    case LOSSFN_F64:
+        *x = *(const double *)from;
+        break;
+    case LOSSFN_F32:
+        *x = (double)*(const float *)from;
+        break;
+    case LOSSFN_F16:
+        *x = (double)half_to_float(*(const uint16_t *)from);
+        break;
+    case LOSSFN_BF16:
+        *x = (double)bfloat_to_float(*(const uint16_t *)from);
+        break;
+    case LOSSFN_BOOL:
+        *x = *(const uint8_t *)from != 0;
+        break;
 #define LOAD(code, type)                                                                                               \
-    case code: *x = (double)*(const type *)from; break;
+    case code:                                                                                                         \
+        *x = (double)*(const type *)from;                                                                              \
+        break;
         LOSSFN__INTEGER_TYPES(LOAD)
 #undef LOAD
     }

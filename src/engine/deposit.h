@@ -1,14 +1,27 @@
 /* SPDX-License-Identifier: MIT
  * Exact sums of a block. A number added to 1.5 * 2^e lands on the grid of 2^(e-52); the bits of the result, added as
- * integers, count grid steps exactly. What is left of it goes to a second grid below, or, of a float, is added up as it
- * is: these rests are so small and so coarse that no double rounds on the way. Blocks that do not fit (a wide range of
- * magnitudes, infinities) are found by checks and added one number at a time. */
+<<<<<<< HEAD
+ * integers, count grid steps exactly. What is left of it goes to a second grid below. Blocks that do not fit (a wide
+ * range of magnitudes, infinities) are found by checks and added one number at a time. */
+=======
+*integers, count grid steps exactly.What is left of it goes to a second grid below, or, of a float,
+    is added up as it *is
+    : these rests are so small and so coarse that no double rounds on the way.Blocks that do not fit(
+          a wide range of * magnitudes, infinities) are found by checks and
+        added one number at a time.*/
+>>>>>>> demo
 #ifndef LOSSFN_ENGINE_DEPOSIT_H
 #define LOSSFN_ENGINE_DEPOSIT_H
 
 #include "engine/kernel.h"
 
-enum { GRID_NONE = -4096, GRID_LOWEST = -900, GRID_HIGHEST = 1020, GRID_STEP = 53, REST_BITS = 70 };
+            enum {
+                GRID_NONE = -4096,
+                GRID_LOWEST = -900,
+                GRID_HIGHEST = 1020,
+                GRID_STEP = 53,
+                REST_BITS = 70
+            };
 
 /* 2^exponent, a normal number. */
 static inline double power(int exponent) {
@@ -18,9 +31,10 @@ static inline double power(int exponent) {
     return x;
 }
 
-/* Adds c[0..n), n <= 1024, to sum if every one is below 2^(exponent-1) in magnitude and, of doubles, a multiple of the last
- * grid's step, of floats, 0 or not too small: n rests, each at most half a step of the last grid, 2^-53 of its exponent,
- * and all multiples of 2^-23 of the smallest number, have a sum that a double holds. Otherwise returns 0, adds nothing. */
+/* Adds c[0..n), n <= 1024, to sum if every one is below 2^(exponent-1) in magnitude and, of doubles, a multiple of the
+ * last grid's step, of floats, 0 or not too small: n rests, each at most half a step of the last grid, 2^-53 of its
+ * exponent, and all multiples of 2^-23 of the smallest number, have a sum that a double holds. Otherwise returns 0,
+ * adds nothing. */
 ALWAYS_INLINE int deposit_on_grids(const REAL *c, int64_t n, int exponent, const int grids, lossfn__exact_t *sum) {
     const int rests = sizeof(REAL) == 4;
     L count[2][DPARTS], inexact = {0}, far = {0};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Runs the losses of a plan over a share of its units, block by block: stage inputs, weights and masks, call the kernels,
- * sum exactly, write. Included once per instruction set and dtype, after the losses; `kernels` is the table of them. */
+ * Runs the losses of a plan over a share of its units, block by block: stage inputs, weights and masks, call the
+ * kernels, sum exactly, write. Included once per instruction set and dtype, after the losses; `kernels` is the table of
+ * them. */
 #ifndef LOSSFN_ENGINE_DRIVER_H
 #define LOSSFN_ENGINE_DRIVER_H
 
@@ -38,7 +39,8 @@ static void set_constants(REAL *constants, const lossfn__part_t *part) {
 /* ---- User-made kernels ------------------------------------------------------------------------------------------- */
 
 /* Calls a user's elementwise kernel on the kept elements of a block, then weighs and scales what it gives. */
-static lossfn_status_t user_elements(const lossfn__plan_t *plan, const lossfn__part_t *part, block_t *b, arena_t arena) {
+static lossfn_status_t user_elements(const lossfn__plan_t *plan, const lossfn__part_t *part, block_t *b,
+                                     arena_t arena) {
     const lossfn_vtable_t *table = part->term->definition->user;
     lossfn_block_t call = {.struct_size = sizeof call, .cols = 1, .dtype = REAL_DTYPE, .n_inputs = part->n_inputs};
     REAL *packed[LOSSFN_MAX_INPUTS], *values = take(&arena), *outputs[LOSSFN_MAX_INPUTS + 1] = {0};
@@ -74,8 +76,8 @@ static lossfn_status_t user_elements(const lossfn__plan_t *plan, const lossfn__p
 static lossfn_status_t user_row(const lossfn__plan_t *plan, const lossfn__part_t *part, const REAL *pred, REAL *target,
                                 int64_t label, int64_t cols, REAL *value, REAL *grads[2], REAL *hess) {
     const lossfn_vtable_t *table = part->term->definition->user;
-    lossfn_block_t call = {.struct_size = sizeof call, .count = 1, .cols = cols, .dtype = REAL_DTYPE,
-                           .n_inputs = part->n_inputs};
+    lossfn_block_t call = {
+        .struct_size = sizeof call, .count = 1, .cols = cols, .dtype = REAL_DTYPE, .n_inputs = part->n_inputs};
     call.inputs[PRED] = pred;
     if (plan->has_labels && table->flags & LOSSFN_VTABLE_LABELS) {
         call.labels = &label;
@@ -131,8 +133,8 @@ static void stage_inputs(const lossfn__plan_t *plan, int64_t begin, int64_t n, R
 }
 
 /* Elements [begin, end), all derivatives times `upstream`. */
-static void run_span(const lossfn__plan_t *plan, int64_t begin, int64_t end, double upstream, lossfn__partial_t *partial,
-                     lossfn__exact_t *sums) {
+static void run_span(const lossfn__plan_t *plan, int64_t begin, int64_t end, double upstream,
+                     lossfn__partial_t *partial, lossfn__exact_t *sums) {
     _Alignas(64) REAL memory[ARENA];
     const int sum = is_sum(plan), weights = stages_weights(plan) || plan->has_upstream;
     const int per_row = plan->reduction == LOSSFN__PER_ROW;
@@ -187,7 +189,8 @@ static void run_span(const lossfn__plan_t *plan, int64_t begin, int64_t end, dou
             b.scale = (REAL)(part->scale * upstream);
             if (weights)
                 for (int64_t e = 0; e < n; e++)
-                    factor[e] = plan->has_upstream && !per_row ? weight[e] * b.scale * upstreams[e] : weight[e] * b.scale;
+                    factor[e] =
+                        plan->has_upstream && !per_row ? weight[e] * b.scale * upstreams[e] : weight[e] * b.scale;
             REAL *direct = sum || plan->dry || per_row || !plan->has_values ? NULL : in_place(&plan->values, i);
             b.values = direct ? direct : values;
             for (int j = 0; j < plan->n_inputs; j++) {
@@ -309,7 +312,7 @@ typedef struct {
     REAL *inputs[LOSSFN_MAX_INPUTS], *weights[LOSSFN__MAX_TERMS], *outs[LOSSFN__MAX_TERMS];
     REAL *element_values, *element_weight, *element_factor;
     REAL *grads[2], *hess, *total_grads[2], *total_hess;
-    REAL *row_values[LOSSFN__MAX_TERMS]; /* waiting to be summed */
+    REAL *row_values[LOSSFN__MAX_TERMS];                                                    /* waiting to be summed */
     REAL *user_inputs[2], *user_grads[LOSSFN__MAX_TERMS][2], *user_hess[LOSSFN__MAX_TERMS]; /* whole rows */
     int guesses[LOSSFN__MAX_TERMS];
     int64_t waiting;
@@ -416,8 +419,14 @@ static lossfn_status_t map_chunk(rows_t *w, int64_t row, int64_t first, REAL wei
                 kernels[part->term->definition->kernel].rows.map(c);
             }
         } else {
-            block_t b = {.n = n, .in = {c->x, c->t}, .weight = w->element_weight, .factor = w->element_factor,
-                         .values = w->element_values, .grads = {c->grads[0], c->grads[1]}, .hess = c->hess, .fault = -1};
+            block_t b = {.n = n,
+                         .in = {c->x, c->t},
+                         .weight = w->element_weight,
+                         .factor = w->element_factor,
+                         .values = w->element_values,
+                         .grads = {c->grads[0], c->grads[1]},
+                         .hess = c->hess,
+                         .fault = -1};
             fill(w->element_weight, weight, n);
             fill(w->element_factor, c->factor, n);
             for (int j = 2; j < plan->n_inputs; j++) b.in[j] = w->inputs[j];
@@ -474,8 +483,8 @@ static lossfn_status_t value_row(rows_t *w, int64_t row, int64_t label, REAL wei
                 if (target != w->user_inputs[TARGET])
                     memcpy(w->user_inputs[TARGET], target, (size_t)plan->cols * sizeof(REAL));
             }
-            LOSSFN__TRY(user_row(plan, part, pred, w->user_inputs[TARGET], label, plan->cols, &c->value, w->user_grads[k],
-                                 w->user_hess[k]));
+            LOSSFN__TRY(user_row(plan, part, pred, w->user_inputs[TARGET], label, plan->cols, &c->value,
+                                 w->user_grads[k], w->user_hess[k]));
         } else {
             const row_kernel_t *kernel = &kernels[definition->kernel].rows;
             if (kernel->wants_top)
@@ -690,8 +699,8 @@ static void run_rows(const lossfn__plan_t *plan, int64_t begin, int64_t end, los
                 }
         }
         if (plan->has_values && !plan->dry)
-            store_run(plan->values.data + lossfn__view_offset(&plan->values, row) * plan->values.item, plan->values.dtype,
-                      0, &value, 1);
+            store_run(plan->values.data + lossfn__view_offset(&plan->values, row) * plan->values.item,
+                      plan->values.dtype, 0, &value, 1);
     }
     flush_rows(&w);
 }
@@ -723,7 +732,9 @@ static void survey_elements(const lossfn__plan_t *plan, int64_t begin, int64_t e
         if (plan->is_constant[j]) fill(buffers[j], (REAL)plan->constant[j], 256);
     for (int64_t unit = begin; unit < end; unit += plan->span == 1 ? 256 : 1) {
         /* a unit is an element, or a row of span elements where rows are counted */
-        int64_t first = unit * plan->span, last = plan->span != 1 ? first + plan->span : unit + 256 < end ? unit + 256 : end;
+        int64_t first = unit * plan->span, last = plan->span != 1    ? first + plan->span
+                                                  : unit + 256 < end ? unit + 256
+                                                                     : end;
         int64_t kept_before = survey->kept;
         for (int64_t i = first; i < last; i += 256) {
             int64_t n = last - i < 256 ? last - i : 256;
@@ -786,7 +797,8 @@ static void survey_rows(const lossfn__plan_t *plan, int64_t begin, int64_t end, 
             int64_t each = term->definition->unit == LOSSFN_UNIT_ELEMENT ? plan->cols : 1;
             lossfn__exact_add_multiple(&survey->weights[k], (double)total, (uint64_t)each);
             const double *mask = term->class_mask >= 0 ? term->values[term->class_mask].list : NULL;
-            if (mask && plan->has_labels && label >= 0 && label < plan->cols && mask[label] == 0 && survey->bad_label < 0) {
+            if (mask && plan->has_labels && label >= 0 && label < plan->cols && mask[label] == 0 &&
+                survey->bad_label < 0) {
                 survey->bad_label = row;
                 survey->label = (double)(label + plan->loss->label_base);
                 survey->label_part = k;

@@ -37,9 +37,7 @@ static double double_of(uint64_t bits) {
     return x;
 }
 
-static double infinity(int negative) {
-    return double_of(negative ? UINT64_C(0xFFF) << 52 : UINT64_C(0x7FF) << 52);
-}
+static double infinity(int negative) { return double_of(negative ? UINT64_C(0xFFF) << 52 : UINT64_C(0x7FF) << 52); }
 
 static double not_a_number(void) { return double_of(UINT64_C(0x7FF8) << 48); }
 
@@ -298,13 +296,12 @@ static double divide(const magnitude_t *num, const magnitude_t *den) {
     if (num->count == 0) return 0.0;
     int num_shift = normal_shift(num), den_shift = normal_shift(den);
 #ifdef __SIZEOF_INT128__
-    fraction_t q = den->count <= 2 ? divide_short(num, num_shift, den, den_shift)
-                                   : divide_long(num, num_shift, den, den_shift);
+    fraction_t q =
+        den->count <= 2 ? divide_short(num, num_shift, den, den_shift) : divide_long(num, num_shift, den, den_shift);
 #else
     fraction_t q = divide_long(num, num_shift, den, den_shift);
 #endif
-    int exponent =
-        num->exponent + 32 * num->count - num_shift - (den->exponent + 32 * den->count - den_shift) - 64;
+    int exponent = num->exponent + 32 * num->count - num_shift - (den->exponent + 32 * den->count - den_shift) - 64;
     if (q.one) {
         q.sticky |= (int)(q.low & 1);
         q.low = UINT64_C(1) << 63 | q.low >> 1;
@@ -323,8 +320,7 @@ double lossfn__exact_quotient(const lossfn__exact_t *num, const lossfn__exact_t 
         return infinity((num->infinite == MINUS) ^ d.negative);
     }
     magnitude_of(&n, num);
-    if (den->infinite)
-        return double_of((uint64_t)(n.count != 0 && n.negative ^ (den->infinite == MINUS)) << 63);
+    if (den->infinite) return double_of((uint64_t)(n.count != 0 && n.negative ^ (den->infinite == MINUS)) << 63);
     return divide(&n, &d);
 }
 

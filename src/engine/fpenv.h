@@ -2,9 +2,8 @@
  * kept, no traps. Enter, call the functions that compute, leave; the compiler may move arithmetic across these
  * two, so it must stand in functions that are not inlined between them.
  *
- * The control bits are never seen changed. Where they were foreign, the whole word comes back as it was (on
- * x86-64 with the sticky exception flags in it); under the default word nothing is written, and flags raised by
- * computing stay raised, as they do after any function of libm. */
+ * The whole word comes back as it was, on x86-64 with the sticky exception flags in it: a caller that watches them does
+ * not see ours. (On AArch64 the flags live in a register of their own, which is left alone.) */
 #ifndef LOSSFN_ENGINE_FPENV_H
 #define LOSSFN_ENGINE_FPENV_H
 
@@ -29,8 +28,9 @@ static inline void lossfn__fpenv_set(uint64_t word) {
 }
 
 /* Bits 0..5 are the sticky flags; 6 DAZ, 7..12 the masks, 13..14 rounding, 15 FTZ. */
-#define LOSSFN__FPENV_CONTROL 0xFFC0u
-#define LOSSFN__FPENV_DEFAULT 0x1F80u
+#define LOSSFN__FPENV_CONTROL     0xFFC0u
+#define LOSSFN__FPENV_DEFAULT     0x1F80u
+#define LOSSFN__FPENV_HOLDS_FLAGS 1
 
 #elif defined(__aarch64__)
 
@@ -40,20 +40,20 @@ static inline uint64_t lossfn__fpenv_get(void) {
     return word;
 }
 
-static inline void lossfn__fpenv_set(uint64_t word) {
-    __asm__ volatile("msr fpcr, %0" : : "r"(word) : "memory");
-}
+static inline void lossfn__fpenv_set(uint64_t word) { __asm__ volatile("msr fpcr, %0" : : "r"(word) : "memory"); }
 
 /* FPCR holds control bits only (the flags live in FPSR), and all of them are 0 by default. */
-#define LOSSFN__FPENV_CONTROL UINT64_MAX
-#define LOSSFN__FPENV_DEFAULT 0u
+#define LOSSFN__FPENV_CONTROL     UINT64_MAX
+#define LOSSFN__FPENV_DEFAULT     0u
+#define LOSSFN__FPENV_HOLDS_FLAGS 0
 
 #else /* nothing to set, as in WebAssembly */
 
 static inline uint64_t lossfn__fpenv_get(void) { return 0; }
 static inline void lossfn__fpenv_set(uint64_t word) { (void)word; }
-#define LOSSFN__FPENV_CONTROL 0u
-#define LOSSFN__FPENV_DEFAULT 0u
+#define LOSSFN__FPENV_CONTROL     0u
+#define LOSSFN__FPENV_DEFAULT     0u
+#define LOSSFN__FPENV_HOLDS_FLAGS 0
 
 #endif
 
@@ -64,7 +64,7 @@ static inline void lossfn__fpenv_enter(lossfn__fpenv_t *saved) {
 }
 
 static inline void lossfn__fpenv_leave(const lossfn__fpenv_t *saved) {
-    if (saved->foreign) lossfn__fpenv_set(saved->word);
+    if (LOSSFN__FPENV_HOLDS_FLAGS || saved->foreign) lossfn__fpenv_set(saved->word);
 }
 
 #endif

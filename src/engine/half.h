@@ -36,8 +36,7 @@ static inline uint16_t double_to_16(double x, int precision, int exponent_bits) 
     int bias = (1 << (exponent_bits - 1)) - 1, top = (1 << exponent_bits) - 1;
     int exponent = (int)(bits >> 52 & 0x7ff);
     uint64_t mantissa = bits & 0xfffffffffffffull;
-    if (exponent == 0x7ff)
-        return (uint16_t)(sign | top << precision | (mantissa ? 1 << (precision - 1) : 0));
+    if (exponent == 0x7ff) return (uint16_t)(sign | top << precision | (mantissa ? 1 << (precision - 1) : 0));
     if (exponent == 0) return sign; /* below half of the smallest subnormal of either format */
     int field = exponent - 1023 + bias, shift = 52 - precision;
     mantissa |= 1ull << 52;
@@ -55,7 +54,7 @@ static inline uint16_t double_to_16(double x, int precision, int exponent_bits) 
 }
 
 /* X(dtype, type) */
-#define LOSSFN__INTEGER_TYPES(X)                                                                                         \
+#define LOSSFN__INTEGER_TYPES(X)                                                                                       \
     X(LOSSFN_I8, int8_t)                                                                                               \
     X(LOSSFN_I16, int16_t)                                                                                             \
     X(LOSSFN_I32, int32_t)                                                                                             \

@@ -2,6 +2,7 @@
 #include "engine/isa.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +15,8 @@ typedef struct {
     const lossfn__engine_t *f32, *f64;
 } isa_t;
 
-#define ROW(isa, runs_here) {#isa, runs_here, &lossfn__engine_##isa##_f32, &lossfn__engine_##isa##_f64}
+#define ROW(isa, runs_here)                                                                                            \
+    { #isa, runs_here, &lossfn__engine_##isa##_f32, &lossfn__engine_##isa##_f64 }
 
 static int always(void) { return 1; }
 
@@ -68,7 +70,15 @@ static const isa_t *current(void) {
 const lossfn__engine_t *lossfn__engine(int is_double) { return is_double ? current()->f64 : current()->f32; }
 
 const char *lossfn__isa_problem(void) {
-    return current() == &unsupported ? "LOSSFN_ISA names an instruction set that this machine or library does not have" : NULL;
+    static _Thread_local char text[160];
+    if (current() != &unsupported) return NULL;
+    const char *forced = getenv("LOSSFN_ISA");
+    snprintf(text, sizeof text, "LOSSFN_ISA is '%.40s', this machine and library have", forced ? forced : "");
+    for (int32_t i = 0; lossfn_isa_at(i); i++) {
+        size_t length = strlen(text);
+        snprintf(text + length, sizeof text - length, "%s %s", i ? "," : "", lossfn_isa_at(i));
+    }
+    return text;
 }
 
 const char *lossfn_isa(void) { return current()->name; }

@@ -26,9 +26,9 @@ typedef struct {
 
 typedef void (*element_fn)(block_t *b);
 
-/* The one loop over elements. `kernel` and `want` are constants of each caller, so the kernel is inlined and what is not
- * wanted vanishes. It runs twice: over whole vectors where they lie, then over the last n % LANES elements in padded
- * copies, where lanes past the end have weight 0; so both go through the same text. */
+/* The one loop over elements. `kernel` and `want` are constants of each caller, so the kernel is inlined and what is
+ * not wanted vanishes. It runs twice: over whole vectors where they lie, then over the last n % LANES elements in
+ * padded copies, where lanes past the end have weight 0; so both go through the same text. */
 ALWAYS_INLINE void element_loop(block_t *b, void (*kernel)(const V *, const V *, unit_t *), int n_inputs, int want) {
     const int n_grads = want == LOSSFN__WANT_ALL ? n_inputs : want >= LOSSFN__WANT_GRAD ? 1 : 0;
     const int n_hess = want == LOSSFN__WANT_HESS || want == LOSSFN__WANT_ALL;
@@ -103,7 +103,7 @@ enum { ROW_LANES = 16, FOLD = 256 };
 /* Part of a row, staged: classes [first, first + n). */
 typedef struct {
     int64_t first, n;
-    const REAL *x, *t; /* t NULL: the label */
+    const REAL *x, *t;  /* t NULL: the label */
     const REAL *weight; /* class weights, or NULL */
     const REAL *out;    /* nonzero: the class is taken out; or NULL */
     int64_t label;      /* from 0; -1 without one */
@@ -112,7 +112,7 @@ typedef struct {
     REAL top, classes;
     REAL constants[MAX_CONSTANTS];
     double sums[MAX_SUMS][ROW_LANES];
-    REAL totals[MAX_SUMS];     /* the sums of the whole row, rounded */
+    REAL totals[MAX_SUMS];        /* the sums of the whole row, rounded */
     REAL finished[MAX_CONSTANTS]; /* k[] */
     REAL value, factor;
     REAL *grads[2], *hess;
@@ -122,9 +122,9 @@ typedef struct {
 
 struct group;
 typedef struct {
-    void (*sums)(chunk_t *c);   /* over one chunk, added to c->sums */
-    void (*finish)(chunk_t *c); /* totals -> value, finished */
-    void (*map)(chunk_t *c);    /* over one chunk: derivatives */
+    void (*sums)(chunk_t *c);          /* over one chunk, added to c->sums */
+    void (*finish)(chunk_t *c);        /* totals -> value, finished */
+    void (*map)(chunk_t *c);           /* over one chunk: derivatives */
     void (*together)(struct group *g); /* all of it, for LANES rows at once */
     int wants_top, keeps;
 } row_kernel_t;
@@ -219,8 +219,8 @@ NO_INLINE void chunk_top(chunk_t *c) {
 
 /* One vector of classes: what it adds to the sums goes to add[]. */
 ALWAYS_INLINE void row_sums_step(chunk_t *c, int64_t i, const row_t *r, const V *p,
-                                 void (*kernel)(const row_t *, const class_t *, const V *, V *, unit_t *), const int n_sums,
-                                 const int keeps, const int absent, V *add) {
+                                 void (*kernel)(const row_t *, const class_t *, const V *, V *, unit_t *),
+                                 const int n_sums, const int keeps, const int absent, V *add) {
     class_t cl;
     unit_t u;
     M valid = absent ? load_absent(c, i, &cl) : load_classes(c, i, &cl);
@@ -292,6 +292,25 @@ ALWAYS_INLINE void row_finish_once(chunk_t *c, void (*kernel)(const row_t *, con
     for (int j = 0; j < MAX_CONSTANTS; j++) c->finished[j] = k[j][0];
 }
 
+<<<<<<< HEAD
+ALWAYS_INLINE void row_map_loop(chunk_t *c,
+                                void (*kernel)(const row_t *, const class_t *, const V *, const V *, unit_t *)) {
+    const row_t r = load_row(c);
+    V p[MAX_CONSTANTS], k[MAX_CONSTANTS], factor = v_set(c->factor);
+    for (int j = 0; j < MAX_CONSTANTS; j++) p[j] = v_set(c->constants[j]), k[j] = v_set(c->finished[j]);
+    for (int64_t i = 0; i < c->n; i += LANES) {
+        class_t cl;
+        unit_t u;
+        M valid = load_classes(c, i, &cl);
+        u.outside = m_none();
+        kernel(&r, &cl, k, p, &u);
+        M fault = m_and(u.outside, valid);
+        V nan = v_set(NAN);
+        for (int j = 0; j < 2; j++)
+            if (c->grads[j]) store_some(c->grads[j], i, c->n, v_where(valid, v_select(fault, nan, u.grad[j]) * factor));
+        if (c->hess) store_some(c->hess, i, c->n, v_where(valid, v_select(fault, nan, u.hess) * factor));
+    }
+=======
 /* One vector of classes. `alone`: only the gradient of pred is wanted. */
 ALWAYS_INLINE void row_map_step(const chunk_t *c, int64_t i, const row_t *r, const V *k, const V *p, V factor,
                                 void (*kernel)(const row_t *, const class_t *, const V *, const V *, unit_t *),
@@ -316,7 +335,8 @@ ALWAYS_INLINE void row_map_step(const chunk_t *c, int64_t i, const row_t *r, con
     }
 }
 
-ALWAYS_INLINE void row_map_loop(chunk_t *c, void (*kernel)(const row_t *, const class_t *, const V *, const V *, unit_t *),
+ALWAYS_INLINE void row_map_loop(chunk_t *c,
+                                void (*kernel)(const row_t *, const class_t *, const V *, const V *, unit_t *),
                                 const int has_kept, const int alone) {
     const row_t r = load_row(c);
     V p[MAX_CONSTANTS], k[MAX_CONSTANTS], factor = v_set(c->factor);
@@ -326,6 +346,7 @@ ALWAYS_INLINE void row_map_loop(chunk_t *c, void (*kernel)(const row_t *, const 
             row_map_step(c, i, &r, k, p, factor, kernel, has_kept, alone, 1);
         else
             row_map_step(c, i, &r, k, p, factor, kernel, has_kept, alone, 0);
+>>>>>>> demo
 }
 
 /* ---- Rows together ----------------------------------------------------------------------------------------------- */
@@ -336,15 +357,15 @@ enum { TOGETHER = 128 }; /* the most classes, at most FOLD */
 
 typedef struct group {
     int64_t cols;
-    const REAL *x, *t;         /* [class][lane]; t NULL: labels */
-    const REAL *class_weight;  /* [class], or NULL */
-    const REAL *out;           /* [class] nonzero: taken out; or NULL */
+    const REAL *x, *t;        /* [class][lane]; t NULL: labels */
+    const REAL *class_weight; /* [class], or NULL */
+    const REAL *out;          /* [class] nonzero: taken out; or NULL */
     int64_t labels[LANES];
     REAL constants[MAX_CONSTANTS], classes;
     REAL weight[LANES], factor[LANES]; /* weight 0: not kept */
-    REAL values[LANES];        /* weighted */
-    REAL *grads[2], *hess;     /* [class][lane], or NULL */
-    int64_t fault[LANES];      /* first class outside the domain, or -1 */
+    REAL values[LANES];                /* weighted */
+    REAL *grads[2], *hess;             /* [class][lane], or NULL */
+    int64_t fault[LANES];              /* first class outside the domain, or -1 */
 } group_t;
 
 ALWAYS_INLINE void note_faults(group_t *g, M fault, int64_t c) {
@@ -439,7 +460,7 @@ ALWAYS_INLINE void rows_together(group_t *g, void (*sums)(const row_t *, const c
     NO_INLINE void name##_all(block_t *b) { element_loop(b, name##_element, n_inputs, LOSSFN__WANT_ALL); }
 
 #define ROWWISE_FUNCTIONS(name)                                                                                        \
-    NO_INLINE void name##_row_sums(chunk_t *c) { row_sums_loop(c, name##_sums, name##_n_sums, name##_keeps); }        \
+    NO_INLINE void name##_row_sums(chunk_t *c) { row_sums_loop(c, name##_sums, name##_n_sums, name##_keeps); }         \
     NO_INLINE void name##_row_finish(chunk_t *c) { row_finish_once(c, name##_finish, name##_n_sums); }                 \
     NO_INLINE void name##_row_map(chunk_t *c) {                                                                        \
         const int alone = c->grads[PRED] && !c->grads[TARGET] && !c->hess;                                             \
@@ -451,7 +472,7 @@ ALWAYS_INLINE void rows_together(group_t *g, void (*sums)(const row_t *, const c
             row_map_loop(c, name##_map, 0, 0);                                                                         \
     }                                                                                                                  \
     NO_INLINE void name##_rows_together(group_t *g) {                                                                  \
-        rows_together(g, name##_sums, name##_finish, name##_map, name##_n_sums, name##_wants_top, name##_keeps);           \
+        rows_together(g, name##_sums, name##_finish, name##_map, name##_n_sums, name##_wants_top, name##_keeps);       \
     }
 
 typedef struct {

@@ -49,8 +49,8 @@ static int repeats_to(const lossfn_tensor_t *tensor, int32_t ndim, const int64_t
 static lossfn_status_t check_tensor(const char *name, const lossfn_tensor_t *t) {
     int64_t n = 1, item = lossfn_dtype_size(t->dtype);
     LOSSFN__REQUIRE(item > 0, LOSSFN_ERROR_DTYPE, "%s has dtype %d, which is none", name, (int)t->dtype);
-    LOSSFN__REQUIRE(t->ndim >= 0 && t->ndim <= LOSSFN_MAX_DIMS, LOSSFN_ERROR_ARGUMENT, "%s has %d dimensions, at most 8 are possible",
-                    name, (int)t->ndim);
+    LOSSFN__REQUIRE(t->ndim >= 0 && t->ndim <= LOSSFN_MAX_DIMS, LOSSFN_ERROR_ARGUMENT,
+                    "%s has %d dimensions, at most 8 are possible", name, (int)t->ndim);
     LOSSFN__REQUIRE(t->device_type == LOSSFN_DEVICE_CPU || t->device_type == 0, LOSSFN_ERROR_ARGUMENT,
                     "%s lies on a device of type %d, only the CPU (1) is possible", name, (int)t->device_type);
     for (int32_t d = 0; d < t->ndim; d++)
@@ -59,12 +59,14 @@ static lossfn_status_t check_tensor(const char *name, const lossfn_tensor_t *t) 
     for (int32_t d = 0; d < t->ndim; d++)
         if (t->shape[d] == 0) return LOSSFN_OK;
     for (int32_t d = 0; d < t->ndim; d++) {
-        LOSSFN__REQUIRE(t->shape[d] <= INT64_MAX / item / n, LOSSFN_ERROR_SHAPE, "%s has more than 2^63 - 1 bytes", name);
+        LOSSFN__REQUIRE(t->shape[d] <= INT64_MAX / item / n, LOSSFN_ERROR_SHAPE, "%s has more than 2^63 - 1 bytes",
+                        name);
         n *= t->shape[d];
     }
-    LOSSFN__REQUIRE(t->data != NULL, LOSSFN_ERROR_ARGUMENT, "%s.data is NULL, but it has %lld elements", name, (long long)n);
-    LOSSFN__REQUIRE((uintptr_t)t->data % (uintptr_t)item == 0, LOSSFN_ERROR_ARGUMENT, "%s.data is not aligned to its %d-byte elements",
-                    name, (int)item);
+    LOSSFN__REQUIRE(t->data != NULL, LOSSFN_ERROR_ARGUMENT, "%s.data is NULL, but it has %lld elements", name,
+                    (long long)n);
+    LOSSFN__REQUIRE((uintptr_t)t->data % (uintptr_t)item == 0, LOSSFN_ERROR_ARGUMENT,
+                    "%s.data is not aligned to its %d-byte elements", name, (int)item);
     return LOSSFN_OK;
 }
 
@@ -75,7 +77,8 @@ static lossfn_status_t check_output(const char *name, const lossfn_tensor_t *t) 
     int64_t strides[8];
     LOSSFN__TRY(check_tensor(name, t));
     LOSSFN__REQUIRE(!(t->flags & LOSSFN_TENSOR_READONLY), LOSSFN_ERROR_ARGUMENT, "%s is read-only", name);
-    LOSSFN__REQUIRE(is_float(t->dtype), LOSSFN_ERROR_DTYPE, "%s is %s, outputs are floating", name, lossfn_dtype_name(t->dtype));
+    LOSSFN__REQUIRE(is_float(t->dtype), LOSSFN_ERROR_DTYPE, "%s is %s, outputs are floating", name,
+                    lossfn_dtype_name(t->dtype));
     if (!(t->flags & LOSSFN_TENSOR_STRIDED) || count_of(t) == 0) return LOSSFN_OK;
     strides_of(t, strides);
     /* by growing stride, each axis must step over all that the axes before it cover */
@@ -84,7 +87,8 @@ static lossfn_status_t check_output(const char *name, const lossfn_tensor_t *t) 
     for (int32_t step = 0; step < t->ndim; step++) {
         int32_t least = -1;
         for (int32_t d = 0; d < t->ndim; d++)
-            if (!used[d] && t->shape[d] > 1 && (least < 0 || magnitude(strides[d]) < magnitude(strides[least]))) least = d;
+            if (!used[d] && t->shape[d] > 1 && (least < 0 || magnitude(strides[d]) < magnitude(strides[least])))
+                least = d;
         if (least < 0) break;
         used[least] = 1;
         LOSSFN__REQUIRE(magnitude(strides[least]) > covered, LOSSFN_ERROR_ALIAS,
@@ -152,7 +156,8 @@ static lossfn__layout_t lay(const lossfn_tensor_t *t, int32_t ndim, const int64_
 }
 
 /* Merges the axes of a layout (all but `apart`, the class axis; -1 for none). */
-static void make_view(lossfn__view_t *view, const lossfn__layout_t *layout, int32_t ndim, const int64_t *shape, int32_t apart) {
+static void make_view(lossfn__view_t *view, const lossfn__layout_t *layout, int32_t ndim, const int64_t *shape,
+                      int32_t apart) {
     view->data = layout->data;
     view->dtype = layout->dtype;
     view->item = (int32_t)lossfn_dtype_size(layout->dtype);
@@ -205,14 +210,15 @@ static lossfn_status_t check_pred(maker_t *m) {
     plan->unit = m->loss->unit;
     if (plan->unit == LOSSFN_UNIT_ROW) {
         shape_text text;
-        LOSSFN__REQUIRE(pred->ndim > 0, LOSSFN_ERROR_SHAPE, "pred is a scalar, %s needs a class axis", lossfn_name(m->loss));
+        LOSSFN__REQUIRE(pred->ndim > 0, LOSSFN_ERROR_SHAPE, "pred is a scalar, %s needs a class axis",
+                        lossfn_name(m->loss));
         m->axis = m->loss->axis < 0 ? m->loss->axis + pred->ndim : m->loss->axis;
-        LOSSFN__REQUIRE(m->axis >= 0 && m->axis < pred->ndim, LOSSFN_ERROR_SHAPE, "axis %d is not one of pred's, whose shape is %s",
-                        (int)m->loss->axis, shape_of(pred, text));
+        LOSSFN__REQUIRE(m->axis >= 0 && m->axis < pred->ndim, LOSSFN_ERROR_SHAPE,
+                        "axis %d is not one of pred's, whose shape is %s", (int)m->loss->axis, shape_of(pred, text));
         plan->cols = pred->shape[m->axis];
         LOSSFN__REQUIRE(plan->cols > 0, LOSSFN_ERROR_SHAPE, "pred has shape %s, without a class", shape_of(pred, text));
-        LOSSFN__REQUIRE(plan->cols < INT32_MAX, LOSSFN_ERROR_SHAPE, "pred has %lld classes, at most 2^31 - 2 are possible",
-                        (long long)plan->cols);
+        LOSSFN__REQUIRE(plan->cols < INT32_MAX, LOSSFN_ERROR_SHAPE,
+                        "pred has %lld classes, at most 2^31 - 2 are possible", (long long)plan->cols);
         plan->rows = 1;
         for (int32_t d = 0; d < pred->ndim; d++)
             if (d != m->axis) {
@@ -254,36 +260,41 @@ static lossfn_status_t check_target(maker_t *m, const char *name, const lossfn_t
         takes_labels |= plan->parts[k].term->definition->inputs[1].scale == LOSSFN_SCALE_LABEL;
     if (plan->unit == LOSSFN_UNIT_ROW && takes_labels && same_shape(target, m->row_ndim, m->row_shape)) {
         for (int32_t k = 0; k < plan->n_parts; k++)
-            LOSSFN__REQUIRE(plan->parts[k].n_inputs < 2 || plan->parts[k].term->definition->inputs[1].scale == LOSSFN_SCALE_LABEL,
+            LOSSFN__REQUIRE(plan->parts[k].n_inputs < 2 ||
+                                plan->parts[k].term->definition->inputs[1].scale == LOSSFN_SCALE_LABEL,
                             LOSSFN_ERROR_SHAPE, "%s holds labels, %s needs a %s of pred's shape %s", name,
                             plan->parts[k].term->definition->name, name, shape_of(pred, one));
         plan->has_labels = 1;
         return LOSSFN_OK;
     }
-    if (count_of(target) == count_of(pred) || (plan->unit == LOSSFN_UNIT_ROW && takes_labels && count_of(target) == plan->rows)) {
+    if (count_of(target) == count_of(pred) ||
+        (plan->unit == LOSSFN_UNIT_ROW && takes_labels && count_of(target) == plan->rows)) {
         int labels = count_of(target) != count_of(pred);
-        return lossfn__fail(LOSSFN_ERROR_SHAPE, "%s has shape %s, pred has shape %s; reshape %s to %s", name, shape_of(target, one),
-                            shape_of(pred, other), name,
+        return lossfn__fail(LOSSFN_ERROR_SHAPE, "%s has shape %s, pred has shape %s; reshape %s to %s", name,
+                            shape_of(target, one), shape_of(pred, other), name,
                             labels ? lossfn__format_shape(m->row_ndim, m->row_shape, (char[LOSSFN__SHAPE_TEXT]){0})
                                    : lossfn__format_shape(pred->ndim, pred->shape, (char[LOSSFN__SHAPE_TEXT]){0}));
     }
     if (target->ndim == pred->ndim && target->ndim > 0 && target->shape[0] != pred->shape[0])
         return lossfn__fail(LOSSFN_ERROR_SHAPE, "%s has %lld rows, pred has %lld (shapes %s and %s)", name,
-                            (long long)target->shape[0], (long long)pred->shape[0], shape_of(target, one), shape_of(pred, other));
+                            (long long)target->shape[0], (long long)pred->shape[0], shape_of(target, one),
+                            shape_of(pred, other));
     if (plan->unit == LOSSFN_UNIT_ROW && takes_labels)
-        return lossfn__fail(LOSSFN_ERROR_SHAPE, "%s has shape %s; for pred of shape %s it is %s with labels, or pred's shape with "
-                            "distributions", name, shape_of(target, one), shape_of(pred, other),
+        return lossfn__fail(LOSSFN_ERROR_SHAPE,
+                            "%s has shape %s; for pred of shape %s it is %s with labels, or pred's shape with "
+                            "distributions",
+                            name, shape_of(target, one), shape_of(pred, other),
                             lossfn__format_shape(m->row_ndim, m->row_shape, (char[LOSSFN__SHAPE_TEXT]){0}));
-    return lossfn__fail(LOSSFN_ERROR_SHAPE, "%s has shape %s, pred has shape %s; they must be equal", name, shape_of(target, one),
-                        shape_of(pred, other));
+    return lossfn__fail(LOSSFN_ERROR_SHAPE, "%s has shape %s, pred has shape %s; they must be equal", name,
+                        shape_of(target, one), shape_of(pred, other));
 }
 
 static lossfn_status_t check_inputs(maker_t *m) {
     lossfn__plan_t *plan = m->plan;
     const lossfn_args_t *args = m->args;
     plan->n_inputs = m->loss->n_inputs;
-    LOSSFN__REQUIRE(args->n_inputs >= 0 && args->n_inputs <= plan->n_inputs, LOSSFN_ERROR_ARGUMENT, "%d inputs given, %s takes %d",
-                    (int)args->n_inputs, lossfn_name(m->loss), (int)plan->n_inputs);
+    LOSSFN__REQUIRE(args->n_inputs >= 0 && args->n_inputs <= plan->n_inputs, LOSSFN_ERROR_ARGUMENT,
+                    "%d inputs given, %s takes %d", (int)args->n_inputs, lossfn_name(m->loss), (int)plan->n_inputs);
     for (int32_t j = 0; j < plan->n_inputs; j++) {
         const lossfn__input_t *input = &m->loss->inputs[j];
         const lossfn_tensor_t *t = j < args->n_inputs ? args->inputs[j] : NULL;
@@ -307,16 +318,18 @@ static lossfn_status_t check_inputs(maker_t *m) {
             if (j > 1) {
                 LOSSFN__REQUIRE(is_float(t->dtype), LOSSFN_ERROR_DTYPE, "%s is %s, it must be floating", input->name,
                                 lossfn_dtype_name(t->dtype));
-                LOSSFN__REQUIRE(repeats_to(t, plan->ndim, plan->shape), LOSSFN_ERROR_SHAPE,
-                                "%s has shape %s; for pred of shape %s it is a scalar, pred's shape, or that with extents of 1",
-                                input->name, shape_of(t, one), shape_of(args->inputs[0], other));
+                LOSSFN__REQUIRE(
+                    repeats_to(t, plan->ndim, plan->shape), LOSSFN_ERROR_SHAPE,
+                    "%s has shape %s; for pred of shape %s it is a scalar, pred's shape, or that with extents of 1",
+                    input->name, shape_of(t, one), shape_of(args->inputs[0], other));
                 LOSSFN__REQUIRE(plan->unit == LOSSFN_UNIT_ELEMENT, LOSSFN_ERROR_UNSUPPORTED,
                                 "%s must be a constant in a sum with a loss over rows", input->name);
                 for (int32_t k = 0; k < plan->n_parts; k++)
                     for (int32_t i = 0; i < plan->parts[k].term->definition->n_params; i++)
                         LOSSFN__REQUIRE(strcmp(plan->parts[k].term->definition->params[i].name, input->name) != 0 ||
                                             !plan->parts[k].term->values[i].is_set,
-                                        LOSSFN_ERROR_ARGUMENT, "%s is given both as a parameter of the loss and as an input", input->name);
+                                        LOSSFN_ERROR_ARGUMENT,
+                                        "%s is given both as a parameter of the loss and as an input", input->name);
             }
             plan->input_layouts[j] = plan->has_labels && j == 1 ? lay_units(m, t) : lay(t, plan->ndim, plan->shape);
         }
@@ -332,15 +345,17 @@ static lossfn_status_t check_weight(maker_t *m, const char *name, const lossfn_t
     if (!repeats_to(t, m->row_ndim, m->row_shape)) {
         int64_t row[8], column[8];
         if (m->axis >= 0)
-            return lossfn__fail(LOSSFN_ERROR_SHAPE, "%s has shape %s; %s has one value per row, so it is a scalar or %s", name,
-                                shape_of(t, one), lossfn_name(m->loss), lossfn__format_shape(m->row_ndim, m->row_shape, other));
+            return lossfn__fail(
+                LOSSFN_ERROR_SHAPE, "%s has shape %s; %s has one value per row, so it is a scalar or %s", name,
+                shape_of(t, one), lossfn_name(m->loss), lossfn__format_shape(m->row_ndim, m->row_shape, other));
         for (int32_t d = 0; d < m->row_ndim; d++) {
             row[d] = d == 0 ? m->row_shape[0] : 1;
             column[d] = d == m->row_ndim - 1 ? m->row_shape[d] : 1;
         }
-        return lossfn__fail(LOSSFN_ERROR_SHAPE, "%s has shape %s, pred has shape %s; use %s for one per row, %s for one per column", name,
-                            shape_of(t, one), lossfn__format_shape(m->row_ndim, m->row_shape, other),
-                            lossfn__format_shape(m->row_ndim, row, by_row), lossfn__format_shape(m->row_ndim, column, by_column));
+        return lossfn__fail(
+            LOSSFN_ERROR_SHAPE, "%s has shape %s, pred has shape %s; use %s for one per row, %s for one per column",
+            name, shape_of(t, one), lossfn__format_shape(m->row_ndim, m->row_shape, other),
+            lossfn__format_shape(m->row_ndim, row, by_row), lossfn__format_shape(m->row_ndim, column, by_column));
     }
     *layout = lay_units(m, t);
     return LOSSFN_OK;
@@ -356,10 +371,11 @@ static lossfn_status_t add_output(maker_t *m, const char *name, const lossfn_ten
     return LOSSFN_OK;
 }
 
-static lossfn_status_t require_shape(const char *name, const lossfn_tensor_t *t, const char *of, int32_t ndim, const int64_t *shape) {
+static lossfn_status_t require_shape(const char *name, const lossfn_tensor_t *t, const char *of, int32_t ndim,
+                                     const int64_t *shape) {
     shape_text one, other;
-    LOSSFN__REQUIRE(same_shape(t, ndim, shape), LOSSFN_ERROR_SHAPE, "%s has shape %s, %s has shape %s", name, shape_of(t, one), of,
-                    lossfn__format_shape(ndim, shape, other));
+    LOSSFN__REQUIRE(same_shape(t, ndim, shape), LOSSFN_ERROR_SHAPE, "%s has shape %s, %s has shape %s", name,
+                    shape_of(t, one), of, lossfn__format_shape(ndim, shape, other));
     return LOSSFN_OK;
 }
 
@@ -368,7 +384,8 @@ static int gives_gradient(const lossfn__part_t *part, int32_t j) {
     const lossfn__definition_t *definition = part->term->definition;
     if (j >= part->n_inputs || !definition->inputs[j].differentiable) return 0;
     if (definition->user && !definition->user->run)
-        return (definition->user->flags & LOSSFN_VTABLE_GRAD_ALL) || (j == 0 && definition->user->flags & LOSSFN_VTABLE_GRAD);
+        return (definition->user->flags & LOSSFN_VTABLE_GRAD_ALL) ||
+               (j == 0 && definition->user->flags & LOSSFN_VTABLE_GRAD);
     return 1;
 }
 
@@ -384,11 +401,14 @@ static lossfn_status_t check_gradients(maker_t *m) {
         char grad_name[40] = "grad_";
         size_t length = strlen(name) < 34 ? strlen(name) : 34;
         memcpy(grad_name + 5, name, length + 0);
-        LOSSFN__REQUIRE(!plan->is_constant[j], LOSSFN_ERROR_ARGUMENT, "%s is wanted, but %s is no input of this call", grad_name, name);
-        LOSSFN__REQUIRE(!(j == 1 && plan->has_labels), LOSSFN_ERROR_UNSUPPORTED, "%s is wanted, but %s holds labels", grad_name, name);
+        LOSSFN__REQUIRE(!plan->is_constant[j], LOSSFN_ERROR_ARGUMENT, "%s is wanted, but %s is no input of this call",
+                        grad_name, name);
+        LOSSFN__REQUIRE(!(j == 1 && plan->has_labels), LOSSFN_ERROR_UNSUPPORTED, "%s is wanted, but %s holds labels",
+                        grad_name, name);
         for (int32_t k = 0; k < plan->n_parts; k++)
-            LOSSFN__REQUIRE(j >= plan->parts[k].n_inputs || gives_gradient(&plan->parts[k], j), LOSSFN_ERROR_UNSUPPORTED,
-                            "%s has no gradient with respect to %s", plan->parts[k].term->definition->name, name);
+            LOSSFN__REQUIRE(j >= plan->parts[k].n_inputs || gives_gradient(&plan->parts[k], j),
+                            LOSSFN_ERROR_UNSUPPORTED, "%s has no gradient with respect to %s",
+                            plan->parts[k].term->definition->name, name);
         LOSSFN__TRY(add_output(m, grad_name, grad));
         LOSSFN__TRY(require_shape(grad_name, grad, name, args->inputs[j]->ndim, args->inputs[j]->shape));
         if (j > 1 && !same_shape(args->inputs[j], plan->ndim, plan->shape)) {
@@ -404,8 +424,8 @@ static lossfn_status_t check_gradients(maker_t *m) {
 }
 
 /* The shape of `values`. */
-static void values_shape(const lossfn_t *loss, int32_t ndim, const int64_t *shape, int32_t row_ndim, const int64_t *row_shape,
-                         int32_t *out_ndim, int64_t *out_shape) {
+static void values_shape(const lossfn_t *loss, int32_t ndim, const int64_t *shape, int32_t row_ndim,
+                         const int64_t *row_shape, int32_t *out_ndim, int64_t *out_shape) {
     if (loss->reduction == LOSSFN__PER_ROW && loss->unit == LOSSFN_UNIT_ELEMENT) {
         *out_ndim = ndim > 0;
         out_shape[0] = ndim > 0 ? shape[0] : 1;
@@ -421,17 +441,21 @@ static lossfn_status_t check_outputs(maker_t *m) {
     int32_t ndim;
     int64_t shape[8];
     int reduced = plan->reduction != LOSSFN__NONE && plan->reduction != LOSSFN__PER_ROW;
-    LOSSFN__REQUIRE(!args->value || reduced, LOSSFN_ERROR_ARGUMENT, "value is wanted, but the reduction is %s: ask for values",
+    LOSSFN__REQUIRE(!args->value || reduced, LOSSFN_ERROR_ARGUMENT,
+                    "value is wanted, but the reduction is %s: ask for values",
                     plan->reduction == LOSSFN__NONE ? "none" : "per_row");
-    LOSSFN__REQUIRE(!args->components || reduced, LOSSFN_ERROR_ARGUMENT, "components are wanted, but the reduction is %s",
+    LOSSFN__REQUIRE(!args->components || reduced, LOSSFN_ERROR_ARGUMENT,
+                    "components are wanted, but the reduction is %s",
                     plan->reduction == LOSSFN__NONE ? "none" : "per_row");
     values_shape(m->loss, plan->ndim, plan->shape, m->row_ndim, m->row_shape, &ndim, shape);
     if (args->values) {
         for (int32_t k = 0; k < plan->n_parts; k++)
             LOSSFN__REQUIRE(plan->parts[k].term->definition->unit == plan->unit, LOSSFN_ERROR_UNSUPPORTED,
-                            "values are wanted, but %s has one per element and %s one per row", "one term of the sum", "another");
+                            "values are wanted, but %s has one per element and %s one per row", "one term of the sum",
+                            "another");
         LOSSFN__TRY(add_output(m, "values", args->values));
-        LOSSFN__TRY(require_shape("values", args->values, plan->reduction == LOSSFN__PER_ROW ? "one per row" : "one per unit", ndim, shape));
+        LOSSFN__TRY(require_shape("values", args->values,
+                                  plan->reduction == LOSSFN__PER_ROW ? "one per row" : "one per unit", ndim, shape));
         plan->has_values = 1;
         if (plan->reduction == LOSSFN__PER_ROW && plan->unit == LOSSFN_UNIT_ELEMENT) {
             lossfn__layout_t layout = lay(args->values, ndim, shape);
@@ -445,7 +469,8 @@ static lossfn_status_t check_outputs(maker_t *m) {
         shape_text one, other;
         const lossfn_tensor_t *t = args->upstream;
         LOSSFN__TRY(check_tensor("upstream", t));
-        LOSSFN__REQUIRE(is_float(t->dtype), LOSSFN_ERROR_DTYPE, "upstream is %s, it must be floating", lossfn_dtype_name(t->dtype));
+        LOSSFN__REQUIRE(is_float(t->dtype), LOSSFN_ERROR_DTYPE, "upstream is %s, it must be floating",
+                        lossfn_dtype_name(t->dtype));
         LOSSFN__REQUIRE(t->ndim == 0 || (!reduced && same_shape(t, ndim, shape)), LOSSFN_ERROR_SHAPE,
                         reduced ? "upstream has shape %s, with this reduction it is a scalar%.0s"
                                 : "upstream has shape %s, it is a scalar or the shape of values, %s",
@@ -467,13 +492,14 @@ static lossfn_status_t check_outputs(maker_t *m) {
         }
     }
     if (args->hess || args->hvp) {
-        LOSSFN__REQUIRE(args->hess_kind >= LOSSFN_HESS_EXACT && args->hess_kind <= LOSSFN_HESS_UPPER, LOSSFN_ERROR_ARGUMENT,
-                        "hess_kind is %d, it is 0 (exact), 1 (fisher) or 2 (upper)", (int)args->hess_kind);
+        LOSSFN__REQUIRE(args->hess_kind >= LOSSFN_HESS_EXACT && args->hess_kind <= LOSSFN_HESS_UPPER,
+                        LOSSFN_ERROR_ARGUMENT, "hess_kind is %d, it is 0 (exact), 1 (fisher) or 2 (upper)",
+                        (int)args->hess_kind);
         for (int32_t k = 0; k < plan->n_parts; k++) {
             const lossfn__definition_t *definition = plan->parts[k].term->definition;
             static const char *const kinds[] = {"exact", "fisher", "upper"};
-            LOSSFN__REQUIRE(definition->hess_kinds >> args->hess_kind & 1, LOSSFN_ERROR_UNSUPPORTED, "%s has no Hessian of kind %s",
-                            definition->name, kinds[args->hess_kind]);
+            LOSSFN__REQUIRE(definition->hess_kinds >> args->hess_kind & 1, LOSSFN_ERROR_UNSUPPORTED,
+                            "%s has no Hessian of kind %s", definition->name, kinds[args->hess_kind]);
         }
     }
     if (args->hess) {
@@ -483,8 +509,8 @@ static lossfn_status_t check_outputs(maker_t *m) {
         make_view(&plan->hess, &layout, plan->ndim, plan->shape, m->axis);
         plan->has_hess = 1;
     }
-    LOSSFN__REQUIRE(!args->hvp == !args->hvp_vector, LOSSFN_ERROR_ARGUMENT, "%s is given without %s", args->hvp ? "hvp" : "hvp_vector",
-                    args->hvp ? "hvp_vector" : "hvp");
+    LOSSFN__REQUIRE(!args->hvp == !args->hvp_vector, LOSSFN_ERROR_ARGUMENT, "%s is given without %s",
+                    args->hvp ? "hvp" : "hvp_vector", args->hvp ? "hvp_vector" : "hvp");
     if (args->hvp) {
         LOSSFN__REQUIRE(plan->unit == LOSSFN_UNIT_ELEMENT, LOSSFN_ERROR_UNSUPPORTED, "%s has no Hessian-vector product",
                         lossfn_name(m->loss));
@@ -518,14 +544,17 @@ static lossfn_status_t check_aliasing(const maker_t *m) {
             if (lies_exactly_on(out, in) && same_shape(out, m->plan->ndim, m->plan->shape) && !exact && !passes)
                 exact = 1;
             else
-                return lossfn__fail(LOSSFN_ERROR_ALIAS, "%s overlaps the input %s", m->names[o], m->loss->inputs[j].name);
+                return lossfn__fail(LOSSFN_ERROR_ALIAS, "%s overlaps the input %s", m->names[o],
+                                    m->loss->inputs[j].name);
         }
         const lossfn_tensor_t *others[] = {args->weight, args->mask, args->upstream, args->hvp_vector};
         static const char *const names[] = {"weight", "mask", "upstream", "hvp_vector"};
         for (int i = 0; i < 4; i++)
-            LOSSFN__REQUIRE(!others[i] || !overlap(out, others[i]), LOSSFN_ERROR_ALIAS, "%s overlaps %s", m->names[o], names[i]);
+            LOSSFN__REQUIRE(!others[i] || !overlap(out, others[i]), LOSSFN_ERROR_ALIAS, "%s overlaps %s", m->names[o],
+                            names[i]);
         for (int32_t i = 0; i < o; i++)
-            LOSSFN__REQUIRE(!overlap(out, m->outputs[i]), LOSSFN_ERROR_ALIAS, "%s overlaps %s", m->names[o], m->names[i]);
+            LOSSFN__REQUIRE(!overlap(out, m->outputs[i]), LOSSFN_ERROR_ALIAS, "%s overlaps %s", m->names[o],
+                            m->names[i]);
     }
     return LOSSFN_OK;
 }
@@ -537,8 +566,9 @@ static lossfn_status_t check_lists(const maker_t *m) {
         for (int i = 0; i < 2; i++) {
             if (lists[i] < 0 || !term->values[lists[i]].list) continue;
             const lossfn__value_t *value = &term->values[lists[i]];
-            LOSSFN__REQUIRE(value->count == m->plan->cols, LOSSFN_ERROR_SHAPE, "%s has %lld entries, pred has %lld classes",
-                            i ? "class_mask" : "class_weight", (long long)value->count, (long long)m->plan->cols);
+            LOSSFN__REQUIRE(value->count == m->plan->cols, LOSSFN_ERROR_SHAPE,
+                            "%s has %lld entries, pred has %lld classes", i ? "class_mask" : "class_weight",
+                            (long long)value->count, (long long)m->plan->cols);
         }
     }
     return LOSSFN_OK;
@@ -566,7 +596,8 @@ lossfn_status_t lossfn__plan_make(lossfn__plan_t *plan, const lossfn_t *loss, co
         const lossfn_vtable_t *user = part->term->definition->user;
         if (user && !(user->flags & LOSSFN_VTABLE_F32)) plan->is_double = 1;
     }
-    LOSSFN__REQUIRE(args->n_inputs > 0 && args->inputs[0], LOSSFN_ERROR_ARGUMENT, "input %s is NULL", loss->inputs[0].name);
+    LOSSFN__REQUIRE(args->n_inputs > 0 && args->inputs[0], LOSSFN_ERROR_ARGUMENT, "input %s is NULL",
+                    loss->inputs[0].name);
     LOSSFN__TRY(check_inputs(&m));
     LOSSFN__TRY(check_lists(&m));
     for (int32_t k = 0; k < plan->n_parts; k++) {
@@ -591,7 +622,8 @@ lossfn_status_t lossfn__plan_make(lossfn__plan_t *plan, const lossfn_t *loss, co
     LOSSFN__TRY(check_gradients(&m));
     LOSSFN__TRY(check_aliasing(&m));
     for (int32_t j = 0; j < plan->n_inputs; j++)
-        if (!plan->is_constant[j]) make_view(&plan->inputs[j], &plan->input_layouts[j], plan->ndim, plan->shape, m.axis);
+        if (!plan->is_constant[j])
+            make_view(&plan->inputs[j], &plan->input_layouts[j], plan->ndim, plan->shape, m.axis);
     int others = 0;
     for (int32_t j = 1; j < plan->n_inputs; j++) others |= plan->has_grad[j];
     int hess = plan->has_hess || plan->has_hvp;
@@ -645,7 +677,10 @@ void lossfn__plan_slice(lossfn__plan_t *slice, const lossfn__plan_t *plan, int32
 
 lossfn_status_t lossfn_values_shape(const lossfn_t *loss, const lossfn_tensor_t *pred, int32_t *ndim, int64_t *shape) {
     LOSSFN__REQUIRE(loss && pred && ndim && shape, LOSSFN_ERROR_ARGUMENT, "%s is NULL",
-                    !loss ? "loss" : !pred ? "pred" : !ndim ? "ndim" : "shape");
+                    !loss   ? "loss"
+                    : !pred ? "pred"
+                    : !ndim ? "ndim"
+                            : "shape");
     lossfn__plan_t plan;
     maker_t m;
     lossfn_args_t args = {.n_inputs = 1, .inputs = {pred}};

@@ -12,8 +12,8 @@
 typedef struct {
     char *data;
     int32_t dtype;
-    int32_t item;     /* bytes of an element */
-    int32_t ndim;     /* merged leading axes; 0: one element for all */
+    int32_t item; /* bytes of an element */
+    int32_t ndim; /* merged leading axes; 0: one element for all */
     int64_t shape[8];
     int64_t strides[8];
     int64_t class_stride; /* rows: step along the class axis; 0 when it has none */
@@ -24,7 +24,7 @@ typedef struct {
     int32_t n_inputs;
     double scale;       /* what its derivatives are multiplied with: coefficient * upstream / denominator */
     double denominator; /* what its mean divides by */
-    int32_t is_count;       /* then it is `count`, else the exact `weight`, else (given) the number above */
+    int32_t is_count;   /* then it is `count`, else the exact `weight`, else (given) the number above */
     int32_t is_given;
     int64_t count;
     lossfn__exact_t weight;
@@ -56,7 +56,7 @@ typedef struct lossfn__plan {
     lossfn__view_t inputs[8];
     uint8_t is_constant[8]; /* a learnable parameter left to its constant */
     double constant[8];
-    int32_t has_labels; /* rows: inputs[1] holds labels */
+    int32_t has_labels;                         /* rows: inputs[1] holds labels */
     int32_t has_weight, has_mask, has_upstream; /* upstream: one per value */
     lossfn__view_t weight, mask, upstream;
     double upstream_scalar;
@@ -65,7 +65,7 @@ typedef struct lossfn__plan {
     uint8_t has_grad[8];
     uint8_t collects[8]; /* grads[i] belongs to a broadcast input: an exact sum, made in a pass of its own */
     lossfn__view_t values, grads[8], hess, hvp_vector, hvp;
-    int32_t reduction; /* lossfn__reduction */
+    int32_t reduction;  /* lossfn__reduction */
     int32_t need_sum;   /* exact sums are wanted, of rows or of everything */
     int32_t need_total; /* and of everything, with per_row */
     int32_t dry;        /* only look for values outside the domain */
@@ -85,7 +85,7 @@ typedef struct {
     int64_t fault; /* first element outside the domain, or -1 */
     int32_t fault_part;
     lossfn_status_t status; /* of a callback */
-    lossfn__exact_t sums[];  /* one per part */
+    lossfn__exact_t sums[]; /* one per part */
 } lossfn__partial_t;
 
 /* What the pre-pass over weights, masks, labels and NaNs finds. */
@@ -97,7 +97,7 @@ typedef struct {
     int64_t nan_index; /* first kept element that is NaN, or -1 */
     int32_t nan_input;
     int32_t label_part;
-    int32_t label_masked; /* it is the label of a class taken out */
+    int32_t label_masked;      /* it is the label of a class taken out */
     lossfn__exact_t weights[]; /* total weight, one per part */
 } lossfn__survey_t;
 

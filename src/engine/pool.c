@@ -40,17 +40,14 @@ static struct {
 
     void (*task)(void *ctx, int index);
     void *ctx;
-    atomic_int called; /* how many workers this job calls on */
-    _Alignas(64) _Atomic uint64_t
-        ticket; /* the job's number << 32 | the highest index that nobody has taken, 0 none */
-    _Alignas(64) atomic_int unfinished; /* indices, and 1 for the caller until it goes to sleep */
+    atomic_int called;                    /* how many workers this job calls on */
+    _Alignas(64) _Atomic uint64_t ticket; /* the job's number << 32 | the highest index that nobody has taken, 0 none */
+    _Alignas(64) atomic_int unfinished;   /* indices, and 1 for the caller until it goes to sleep */
     pthread_mutex_t done_mutex;
     pthread_cond_t done;
 
     slot_t slot[MAX_WORKERS];
-} pool = {.lock = PTHREAD_MUTEX_INITIALIZER,
-          .done_mutex = PTHREAD_MUTEX_INITIALIZER,
-          .done = PTHREAD_COND_INITIALIZER};
+} pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .done_mutex = PTHREAD_MUTEX_INITIALIZER, .done = PTHREAD_COND_INITIALIZER};
 
 /* Read in start and stop only: the first access in a thread may allocate. */
 static _Thread_local int is_worker;

@@ -196,19 +196,21 @@ static lossfn_status_t fail_label(const lossfn__plan_t *plan, const lossfn__surv
     lossfn__format_double(found->label, number);
     if (!plan->has_labels) {
         if (plan->parts[found->label_part].labels_01)
-            return lossfn__fail(LOSSFN_ERROR_LABEL, "%s[%lld] is %s, labels are 0 and 1", name, (long long)found->bad_label, number);
-        return lossfn__fail(LOSSFN_ERROR_LABEL, "%s[%lld] is %s, labels are -1 and +1%s", name, (long long)found->bad_label, number,
-                            found->label == 0 ? "; labels=01 takes 0 and 1" : "");
+            return lossfn__fail(LOSSFN_ERROR_LABEL, "%s[%lld] is %s, labels are 0 and 1", name,
+                                (long long)found->bad_label, number);
+        return lossfn__fail(LOSSFN_ERROR_LABEL, "%s[%lld] is %s, labels are -1 and +1%s", name,
+                            (long long)found->bad_label, number, found->label == 0 ? "; labels=01 takes 0 and 1" : "");
     }
-    long long base = (long long)plan->loss->label_base;
+    const long long base = (long long)plan->loss->label_base;
+    const long long row = (long long)found->bad_label + (base == 1); /* who counts labels from 1 counts rows from 1 */
     if (found->label_masked)
-        return lossfn__fail(LOSSFN_ERROR_LABEL, "%s[%lld] is %s, a class that class_mask takes out", name, (long long)found->bad_label, number);
+        return lossfn__fail(LOSSFN_ERROR_LABEL, "%s[%lld] is %s, a class that class_mask takes out", name, row, number);
     const char *hint = found->label < 0 ? "; ignore_index takes rows out" : "";
     if (base != 0)
-        return lossfn__fail(LOSSFN_ERROR_LABEL, "%s[%lld] is %s, labels are %lld to %lld (label_base=%lld)%s", name, (long long)found->bad_label,
-                            number, base, base + (long long)plan->cols - 1, base, hint);
-    return lossfn__fail(LOSSFN_ERROR_LABEL, "%s[%lld] is %s, labels are 0 to %lld%s", name, (long long)found->bad_label, number,
-                        (long long)plan->cols - 1, hint);
+        return lossfn__fail(LOSSFN_ERROR_LABEL, "%s[%lld] is %s, labels are %lld to %lld (label_base=%lld)%s", name,
+                            row, number, base, base + (long long)plan->cols - 1, base, hint);
+    return lossfn__fail(LOSSFN_ERROR_LABEL, "%s[%lld] is %s, labels are 0 to %lld%s", name, (long long)found->bad_label,
+                        number, (long long)plan->cols - 1, hint);
 }
 
 /* ---- Reducing ---------------------------------------------------------------------------------------------------- */
@@ -228,27 +230,39 @@ static void set_denominators(lossfn__plan_t *plan, const lossfn__survey_t *surve
     for (int32_t k = 0; k < plan->n_parts; k++) {
         lossfn__part_t *part = &plan->parts[k];
         /* an element of a sum over rows: its units are all the elements of the kept rows */
-        int64_t each = plan->unit == LOSSFN_UNIT_ROW && part->term->definition->unit == LOSSFN_UNIT_ELEMENT ? plan->cols : 1;
+        int64_t each =
+            plan->unit == LOSSFN_UNIT_ROW && part->term->definition->unit == LOSSFN_UNIT_ELEMENT ? plan->cols : 1;
         int64_t all = plan->units * plan->span, kept = survey ? survey->kept : all;
         part->is_count = 1;
         part->count = 1;
         switch (plan->reduction) {
         case LOSSFN__MEAN:
-            if (plan->has_weight || (part->term->class_weight >= 0 && part->term->values[part->term->class_weight].list)) {
+            if (plan->has_weight ||
+                (part->term->class_weight >= 0 && part->term->values[part->term->class_weight].list)) {
                 part->is_count = 0;
                 part->weight = survey->weights[k];
             } else {
                 part->count = kept * each;
             }
             break;
-        case LOSSFN__MEAN_UNITS: part->count = kept * each; break;
-        case LOSSFN__MEAN_ALL: part->count = all * each; break;
-        case LOSSFN__MEAN_ROWS: part->count = survey ? survey->kept_rows : plan->cols == 0 ? 0 : plan->rows; break;
+        case LOSSFN__MEAN_UNITS:
+            part->count = kept * each;
+            break;
+        case LOSSFN__MEAN_ALL:
+            part->count = all * each;
+            break;
+        case LOSSFN__MEAN_ROWS:
+            part->count = survey ? survey->kept_rows : plan->cols == 0 ? 0 : plan->rows;
+            break;
         }
         part->is_given = given && lossfn__is_mean(plan->reduction);
-        part->denominator = part->is_given ? *given : part->is_count ? (double)part->count : lossfn__exact_round(&part->weight);
+        part->denominator = part->is_given   ? *given
+                            : part->is_count ? (double)part->count
+                                             : lossfn__exact_round(&part->weight);
         double scale = part->term->coefficient * plan->upstream_scalar;
-        part->scale = !lossfn__is_mean(plan->reduction) ? scale : part->denominator == 0 ? 0 : scale / part->denominator;
+        part->scale = !lossfn__is_mean(plan->reduction) ? scale
+                      : part->denominator == 0          ? 0
+                                                        : scale / part->denominator;
     }
 }
 
@@ -266,7 +280,8 @@ static double reduced(const lossfn__plan_t *plan, int32_t k, const lossfn__exact
         *empty = 1;
         return plan->loss->empty_zero ? 0 : NAN;
     }
-    return part->is_count ? lossfn__exact_quotient_count(sum, (uint64_t)part->count) : lossfn__exact_quotient(sum, &part->weight);
+    return part->is_count ? lossfn__exact_quotient_count(sum, (uint64_t)part->count)
+                          : lossfn__exact_quotient(sum, &part->weight);
 }
 
 /* ---- The call ---------------------------------------------------------------------------------------------------- */
@@ -277,7 +292,8 @@ static int needs_survey(const lossfn__plan_t *plan) {
         const lossfn__term_t *term = plan->parts[k].term;
         margins |= plan->parts[k].margin_labels || (term->class_weight >= 0 && term->values[term->class_weight].list);
     }
-    return margins || plan->has_weight || plan->has_mask || plan->has_labels || plan->loss->nan_policy != LOSSFN__NAN_PROPAGATE;
+    return margins || plan->has_weight || plan->has_mask || plan->has_labels ||
+           plan->loss->nan_policy != LOSSFN__NAN_PROPAGATE;
 }
 
 /* Exact sums of the gradients that broadcast inputs collect, one pass over its slice of the data for each. */
@@ -312,7 +328,8 @@ static lossfn_status_t fail_callback(lossfn_status_t status, const lossfn_call_t
 }
 
 /* Not inlined, so that no arithmetic moves out of the guard around it. */
-static __attribute__((noinline)) lossfn_status_t compute(const lossfn_t *loss, lossfn_args_t *args, lossfn__total_t *totals) {
+static __attribute__((noinline)) lossfn_status_t compute(const lossfn_t *loss, lossfn_args_t *args,
+                                                         lossfn__total_t *totals) {
     lossfn__plan_t plan;
     lossfn_call_t call = {.status = LOSSFN_OK};
     survey_room surveyed;
@@ -321,20 +338,23 @@ static __attribute__((noinline)) lossfn_status_t compute(const lossfn_t *loss, l
     const lossfn_vtable_t *whole = loss->terms[0].definition->user;
     if (whole && whole->run) {
         LOSSFN__REQUIRE(loss->n_terms == 1 && loss->terms[0].coefficient == 1 && !totals, LOSSFN_ERROR_UNSUPPORTED,
-                        "%s computes by itself, so it cannot be part of a sum or be accumulated", loss->terms[0].definition->name);
+                        "%s computes by itself, so it cannot be part of a sum or be accumulated",
+                        loss->terms[0].definition->name);
         lossfn_status_t status = whole->run(lossfn__user_data(loss->terms[0].definition), loss, args, &call);
         return status == LOSSFN_OK ? status : fail_callback(lossfn__known_failure(status), &call);
     }
     LOSSFN__TRY(lossfn__plan_make(&plan, loss, args));
     plan.call = &call;
-    LOSSFN__REQUIRE(!args->denominator || (isfinite(*args->denominator) && *args->denominator != 0), LOSSFN_ERROR_ARGUMENT,
-                    "denominator must be finite and not 0");
+    LOSSFN__REQUIRE(!args->denominator || (isfinite(*args->denominator) && *args->denominator != 0),
+                    LOSSFN_ERROR_ARGUMENT, "denominator must be finite and not 0");
     LOSSFN__REQUIRE(!args->denominator || lossfn__is_mean(plan.reduction), LOSSFN_ERROR_ARGUMENT,
                     "denominator is given, but the reduction divides by nothing");
-    LOSSFN__REQUIRE(!args->denominator || !totals, LOSSFN_ERROR_ARGUMENT, "denominator is given, but the accumulator makes its own");
+    LOSSFN__REQUIRE(!args->denominator || !totals, LOSSFN_ERROR_ARGUMENT,
+                    "denominator is given, but the accumulator makes its own");
     int64_t needed = lossfn_scratch_size(loss, args);
-    LOSSFN__REQUIRE(needed == 0 || (args->exec && args->exec->scratch && args->exec->scratch_size >= needed), LOSSFN_ERROR_ARGUMENT,
-                    "exec.scratch has %lld bytes, %lld are needed", (long long)(args->exec ? args->exec->scratch_size : 0), (long long)needed);
+    LOSSFN__REQUIRE(needed == 0 || (args->exec && args->exec->scratch && args->exec->scratch_size >= needed),
+                    LOSSFN_ERROR_ARGUMENT, "exec.scratch has %lld bytes, %lld are needed",
+                    (long long)(args->exec ? args->exec->scratch_size : 0), (long long)needed);
     const int surveys = needs_survey(&plan);
     if (surveys) {
         const lossfn__survey_t *survey = &surveyed.survey;
@@ -358,7 +378,8 @@ static __attribute__((noinline)) lossfn_status_t compute(const lossfn_t *loss, l
         if (found.partial.fault >= 0) return fail_domain(&plan, &found.partial);
     }
     plan.need_total = args->value || args->sum || args->components || totals;
-    plan.need_sum = plan.need_total || (plan.reduction == LOSSFN__PER_ROW && plan.unit == LOSSFN_UNIT_ELEMENT && plan.has_values);
+    plan.need_sum =
+        plan.need_total || (plan.reduction == LOSSFN__PER_ROW && plan.unit == LOSSFN_UNIT_ELEMENT && plan.has_values);
     clear_partial(&found.partial, plan.n_parts);
     run_pass(&plan, &found.partial);
     if (found.partial.status != LOSSFN_OK) return fail_callback(found.partial.status, &call);
@@ -402,8 +423,18 @@ static __attribute__((noinline)) lossfn_status_t compute(const lossfn_t *loss, l
     return LOSSFN_OK;
 }
 
-lossfn_status_t lossfn__run(const lossfn_t *loss, lossfn_args_t *args, lossfn__total_t *totals) {
+static lossfn_status_t check_frame(const lossfn_t *loss, const lossfn_args_t *args) {
     LOSSFN__REQUIRE(loss != NULL, LOSSFN_ERROR_ARGUMENT, "loss is NULL");
+    const lossfn_exec_t *exec = args->exec;
+    if (!exec) return LOSSFN_OK;
+    LOSSFN__REQUIRE(exec->struct_size == sizeof *exec, LOSSFN_ERROR_ARGUMENT,
+                    "exec.struct_size is %llu; lossfn_exec_init sets it", (unsigned long long)exec->struct_size);
+    LOSSFN__REQUIRE(exec->threads >= 0 && exec->threads <= LOSSFN__POOL_MAX_THREADS, LOSSFN_ERROR_ARGUMENT,
+                    "exec.threads is %d, it is 0 to %d", (int)exec->threads, LOSSFN__POOL_MAX_THREADS);
+    return LOSSFN_OK;
+}
+
+lossfn_status_t lossfn__run(const lossfn_t *loss, lossfn_args_t *args, lossfn__total_t *totals) {
     LOSSFN__REQUIRE(args != NULL, LOSSFN_ERROR_ARGUMENT, "args is NULL");
     LOSSFN__REQUIRE(args->struct_size >= offsetof(lossfn_args_t, message), LOSSFN_ERROR_ARGUMENT,
                     "args.struct_size is %llu; lossfn_args_init sets it", (unsigned long long)args->struct_size);
@@ -415,23 +446,16 @@ lossfn_status_t lossfn__run(const lossfn_t *loss, lossfn_args_t *args, lossfn__t
         memcpy(&own, args, args->struct_size);
         used = &own;
     }
-    LOSSFN__REQUIRE(!used->exec || used->exec->struct_size == sizeof(lossfn_exec_t), LOSSFN_ERROR_ARGUMENT,
-                    "exec.struct_size is %llu; lossfn_exec_init sets it",
-                    (unsigned long long)(used->exec ? used->exec->struct_size : 0));
-    LOSSFN__REQUIRE(!used->exec || (used->exec->threads >= 0 && used->exec->threads <= LOSSFN__POOL_MAX_THREADS),
-                    LOSSFN_ERROR_ARGUMENT, "exec.threads is %d, it is 0 to 256", used->exec ? (int)used->exec->threads : 0);
-    lossfn__fpenv_enter(&saved);
-    lossfn_status_t status = compute(loss, used, totals);
-    lossfn__fpenv_leave(&saved);
+    lossfn_status_t status = check_frame(loss, used);
+    if (status == LOSSFN_OK) {
+        lossfn__fpenv_enter(&saved);
+        status = compute(loss, used, totals);
+        lossfn__fpenv_leave(&saved);
+    }
     if (status == LOSSFN_OK && used == &own) {
         args->notes = own.notes;
         args->note_index = own.note_index;
     }
-    if (status != LOSSFN_OK && used->message && used->message_capacity > 0) {
-        size_t length = strlen(lossfn_last_error());
-        if (length >= (size_t)used->message_capacity) length = (size_t)used->message_capacity - 1;
-        memcpy(used->message, lossfn_last_error(), length);
-        used->message[length] = 0;
-    }
+    if (status != LOSSFN_OK && used->message) lossfn__copy_message(used->message, used->message_capacity);
     return status;
 }

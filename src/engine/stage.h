@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Between tensors of any layout and dtype and contiguous blocks of REAL. Included once per instruction set and dtype. */
+ * Between tensors of any layout and dtype and contiguous blocks of REAL. Included once per instruction set and dtype.
+ */
 #ifndef LOSSFN_ENGINE_STAGE_H
 #define LOSSFN_ENGINE_STAGE_H
 
@@ -58,10 +59,11 @@ static void store_run(char *to, int32_t dtype, int64_t step, const REAL *restric
     }
 }
 
-/* Walks the leading indices [begin, begin + n) of a view in straight runs: visit(offset in elements, step, done, count). */
+/* Walks the leading indices [begin, begin + n) of a view in straight runs: visit(offset in elements, step, done,
+ * count). */
 #define FOR_RUNS(view, begin, n, offset, step, done, count)                                                            \
-    for (int64_t done = 0, count, offset, step; done < (n) && run_at(view, (begin) + done, (n) - done, &offset, &step, &count); \
-         done += count)
+    for (int64_t done = 0, count, offset, step;                                                                        \
+         done < (n) && run_at(view, (begin) + done, (n)-done, &offset, &step, &count); done += count)
 
 static inline int run_at(const lossfn__view_t *view, int64_t i, int64_t left, int64_t *offset, int64_t *step,
                          int64_t *count) {
@@ -129,10 +131,18 @@ static inline int load_label(const lossfn__view_t *view, int64_t i, int64_t *lab
         *label = *(const uint8_t *)from != 0;
         *shown = (double)*label;
         return 1;
-    case LOSSFN_F64: *shown = *(const double *)from; break;
-    case LOSSFN_F32: *shown = (double)*(const float *)from; break;
-    case LOSSFN_F16: *shown = (double)half_to_float(*(const uint16_t *)from); break;
-    case LOSSFN_BF16: *shown = (double)bfloat_to_float(*(const uint16_t *)from); break;
+    case LOSSFN_F64:
+        *shown = *(const double *)from;
+        break;
+    case LOSSFN_F32:
+        *shown = (double)*(const float *)from;
+        break;
+    case LOSSFN_F16:
+        *shown = (double)half_to_float(*(const uint16_t *)from);
+        break;
+    case LOSSFN_BF16:
+        *shown = (double)bfloat_to_float(*(const uint16_t *)from);
+        break;
     }
     if (!(*shown > -0x1p62 && *shown < 0x1p62)) return 0;
     *label = (int64_t)*shown;

@@ -38,7 +38,9 @@ DEFINE(binary_cross_entropy) = {
     .traits = LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_DIFFERENTIABLE |
               LOSSFN_TRAIT_TWICE_DIFFERENTIABLE | LOSSFN_TRAIT_PROPER | LOSSFN_TRAIT_CALIBRATED,
     .hess_kinds = EXACT,
-    .ulp_value = 4, .ulp_grad = 4, .ulp_hess = 5,
+    .ulp_value = 4,
+    .ulp_grad = 4,
+    .ulp_hess = 5,
     .setup = binary_cross_entropy_setup,
 };
 ELEMENTWISE(binary_cross_entropy) {
@@ -92,25 +94,37 @@ DEFINE(bce_with_logits) = {
     .latex = "-w y \\log\\sigma(z) - (1 - y) \\log(1 - \\sigma(z))",
     .tasks = "binary, multilabel",
     .see_also = "binary_cross_entropy, cross_entropy, hinge",
-    .look_alikes = "PyTorch: BCEWithLogitsLoss: the same, pos_weight included\n"
-                   "Keras: BinaryCrossentropy(from_logits=True): the same\noptax: sigmoid_binary_cross_entropy: reduction=none\n"
-                   "TensorFlow: weighted_cross_entropy_with_logits: pos_weight\nscikit-learn: HalfBinomialLoss: the same\n"
-                   "XGBoost: binary:logistic: gradient and Hessian of reduction=sum",
+    .look_alikes =
+        "PyTorch: BCEWithLogitsLoss: the same, pos_weight included\n"
+        "Keras: BinaryCrossentropy(from_logits=True): the same\noptax: sigmoid_binary_cross_entropy: reduction=none\n"
+        "TensorFlow: weighted_cross_entropy_with_logits: pos_weight\nscikit-learn: HalfBinomialLoss: the same\n"
+        "XGBoost: binary:logistic: gradient and Hessian of reduction=sum",
     .source = "J. Berkson, Application of the logistic function to bio-assay, JASA 39, 1944",
     .kinks = "",
     .unit = LOSSFN_UNIT_ELEMENT,
     .n_inputs = 3,
     .n_params = 3,
-    .inputs = {INPUT("pred", LOGITS, 1, "log-odds of the event"), INPUT("target", PROBABILITY, 1, "0, 1 or a probability"),
+    .inputs = {INPUT("pred", LOGITS, 1, "log-odds of the event"),
+               INPUT("target", PROBABILITY, 1, "0, 1 or a probability"),
                LEARNABLE("pos_weight", POSITIVE, 1, "weight of the event's term")},
-    .params = {PARAM_BASE, PARAM_DOUBLE("label_smoothing", "0", 0, 0, 1, 0, "targets become y (1 - e) + e/2"),
-               {.name = "pos_weight", .type = LOSSFN_PARAM_DOUBLE, .default_value = "1", .lower = 0, .upper = INFINITY,
-                .upper_open = 1, .learnable = 1, .doc = "weight of the event's term"}},
-    .traits = LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_STRICTLY_CONVEX | LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_DIFFERENTIABLE |
-              LOSSFN_TRAIT_TWICE_DIFFERENTIABLE | LOSSFN_TRAIT_LIPSCHITZ | LOSSFN_TRAIT_PROPER | LOSSFN_TRAIT_CALIBRATED,
+    .params = {PARAM_BASE,
+               PARAM_DOUBLE("label_smoothing", "0", 0, 0, 1, 0, "targets become y (1 - e) + e/2"),
+               {.name = "pos_weight",
+                .type = LOSSFN_PARAM_DOUBLE,
+                .default_value = "1",
+                .lower = 0,
+                .upper = INFINITY,
+                .upper_open = 1,
+                .learnable = 1,
+                .doc = "weight of the event's term"}},
+    .traits = LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_STRICTLY_CONVEX | LOSSFN_TRAIT_NONNEGATIVE |
+              LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE | LOSSFN_TRAIT_LIPSCHITZ |
+              LOSSFN_TRAIT_PROPER | LOSSFN_TRAIT_CALIBRATED,
     .lipschitz = 1,
     .hess_kinds = EXACT | FISHER,
-    .ulp_value = 4, .ulp_grad = 4, .ulp_hess = 5,
+    .ulp_value = 4,
+    .ulp_grad = 4,
+    .ulp_hess = 5,
     .setup = bce_with_logits_setup,
 };
 ELEMENTWISE(bce_with_logits) {
@@ -151,10 +165,12 @@ DEFINE(self_information) = {
     .n_params = 1,
     .inputs = {INPUT("pred", PROBABILITY, 1, "probability of what happened")},
     .params = {PARAM_BASE},
-    .traits = LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_STRICTLY_CONVEX | LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_DIFFERENTIABLE |
-              LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
+    .traits = LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_STRICTLY_CONVEX | LOSSFN_TRAIT_NONNEGATIVE |
+              LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
     .hess_kinds = EXACT,
-    .ulp_value = 1.5, .ulp_grad = 1.5, .ulp_hess = 2.5,
+    .ulp_value = 1.5,
+    .ulp_grad = 1.5,
+    .ulp_hess = 2.5,
     .setup = information_setup,
 };
 ELEMENTWISE(self_information) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The table of built-in losses: what each says of itself. Their kernels are compiled in simd/kernels.c, in the same order. */
+ * The table of built-in losses: what each says of itself. Their kernels are compiled in simd/kernels.c, in the same
+ * order. */
 #define LOSSFN_REAL_F64
 #ifndef LOSSFN_ISA_BASELINE
 #define LOSSFN_ISA_BASELINE
@@ -7,7 +8,7 @@
 #include "losses/catalogue.h"
 
 #define ELEMENTWISE_LOSS(name, inputs) &name##_definition,
-#define ROWWISE_LOSS(name) &name##_definition,
+#define ROWWISE_LOSS(name)             &name##_definition,
 const lossfn__definition_t *const lossfn__catalogue[] = {
 #include "losses/list.h"
 };

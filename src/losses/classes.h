@@ -17,9 +17,13 @@ static void categorical_cross_entropy_setup(const double *params, double *consta
 
 /* The coefficient of class c: its weight times its smoothed target. */
 ALWAYS_INLINE V coefficient(const row_t *r, const class_t *c, const V *p) {
+<<<<<<< HEAD
+    return c->w * v_fma(-p[CLASS_SMOOTHING], c->t - v_one() / r->classes, c->t); /* t (1 - e) + e/C */
+=======
     if (c->absent) return v_zero();
     V e = p[CLASS_SMOOTHING];
     return c->w * ((v_one() - e) * c->t + e / r->classes);
+>>>>>>> demo
 }
 
 /* Softmax cross entropy on logits x: sum over classes of a_c (ln sum exp x - x_c), a_c = w_c t_c.
@@ -36,13 +40,14 @@ DEFINE(cross_entropy) = {
     .latex = "\\sum_c w_c t_c \\left(\\log\\sum_k e^{z_k} - z_c\\right)",
     .tasks = "multiclass",
     .see_also = "categorical_cross_entropy, bce_with_logits, kl_div",
-    .look_alikes = "PyTorch: CrossEntropyLoss: axis=1; ignore_index=-100; with soft targets and class weights the mean there\n"
-                   "PyTorch: CrossEntropyLoss: divides by N, here by the total weight (mean_units divides by N)\n"
-                   "Keras: CategoricalCrossentropy(from_logits=True): the same\n"
-                   "Keras: SparseCategoricalCrossentropy(from_logits=True): the same\n"
-                   "optax: softmax_cross_entropy_with_integer_labels: reduction=none\n"
-                   "scikit-learn: HalfMultinomialLoss: the same\n"
-                   "XGBoost: multi:softprob: its Hessian is twice this one",
+    .look_alikes =
+        "PyTorch: CrossEntropyLoss: axis=1; ignore_index=-100; with soft targets and class weights the mean there\n"
+        "PyTorch: CrossEntropyLoss: divides by N, here by the total weight (mean_units divides by N)\n"
+        "Keras: CategoricalCrossentropy(from_logits=True): the same\n"
+        "Keras: SparseCategoricalCrossentropy(from_logits=True): the same\n"
+        "optax: softmax_cross_entropy_with_integer_labels: reduction=none\n"
+        "scikit-learn: HalfMultinomialLoss: the same\n"
+        "XGBoost: multi:softprob: its Hessian is twice this one",
     .source = "J. S. Bridle, Probabilistic interpretation of feedforward classification network outputs, 1990",
     .kinks = "",
     .unit = LOSSFN_UNIT_ROW,
@@ -52,10 +57,13 @@ DEFINE(cross_entropy) = {
                INPUT("target", LABEL, 1, "label, or distribution over the classes")},
     .params = {PARAM_BASE, CLASS_PARAMS},
     .traits = LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_DIFFERENTIABLE |
-              LOSSFN_TRAIT_TWICE_DIFFERENTIABLE | LOSSFN_TRAIT_LIPSCHITZ | LOSSFN_TRAIT_PROPER | LOSSFN_TRAIT_CALIBRATED,
+              LOSSFN_TRAIT_TWICE_DIFFERENTIABLE | LOSSFN_TRAIT_LIPSCHITZ | LOSSFN_TRAIT_PROPER |
+              LOSSFN_TRAIT_CALIBRATED,
     .lipschitz = 1.4142135623730951,
     .hess_kinds = EXACT | FISHER,
-    .ulp_value = 4, .ulp_grad = 4, .ulp_hess = 6,
+    .ulp_value = 4,
+    .ulp_grad = 4,
+    .ulp_hess = 6,
     .setup = cross_entropy_setup,
 };
 /* exp(x - top) <= 1, from the exact difference: rounded, it would be off by as many ulps as it is large. */
@@ -76,9 +84,9 @@ ROW_FINISH(cross_entropy) {
     V all = s[2] + s[3], others = s[0], total = v_one() + others, log_total = v_log1p(others);
     u->value = in_base(s[1] + all * log_total, p);
     k[0] = r->top;
-    k[1] = all / total;                             /* A / S */
-    k[2] = (s[2] - s[3] * others) / total;          /* gradient of the top class */
-    k[3] = k[1] * (others / total);                 /* its Hessian */
+    k[1] = all / total;                        /* A / S */
+    k[2] = v_fma(-s[3], others, s[2]) / total; /* gradient of the top class */
+    k[3] = k[1] * (others / total);            /* its Hessian */
     k[4] = log_total;
     k[5] = v_one() / total;
 }
@@ -114,7 +122,9 @@ DEFINE(categorical_cross_entropy) = {
     .traits = LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_DIFFERENTIABLE |
               LOSSFN_TRAIT_TWICE_DIFFERENTIABLE | LOSSFN_TRAIT_PROPER,
     .hess_kinds = EXACT,
-    .ulp_value = 4, .ulp_grad = 3, .ulp_hess = 4,
+    .ulp_value = 4,
+    .ulp_grad = 3,
+    .ulp_hess = 4,
     .setup = categorical_cross_entropy_setup,
 };
 /* The clipped probability and its logarithm; `held` where a clamp acts. */
@@ -169,23 +179,43 @@ DEFINE(kl_div) = {
     .latex = "\\sum_c t_c (\\log t_c - \\log p_c)",
     .tasks = "multiclass",
     .see_also = "cross_entropy, entropy",
-    .look_alikes = "PyTorch: KLDivLoss: log_pred=true; reduction=batchmean there is mean here, its mean is this divided by C\n"
-                   "Keras: KLDivergence: clips both into [1e-7, 1]\noptax: kl_divergence: log_pred=true, reduction=none\n"
-                   "MXNet: KLDivLoss: mean over classes too: this divided by C",
+    .look_alikes =
+        "PyTorch: KLDivLoss: log_pred=true; reduction=batchmean there is mean here, its mean is this divided by C\n"
+        "Keras: KLDivergence: clips both into [1e-7, 1]\noptax: kl_divergence: log_pred=true, reduction=none\n"
+        "MXNet: KLDivLoss: mean over classes too: this divided by C",
     .source = "S. Kullback, R. A. Leibler, On information and sufficiency, Ann. Math. Statist. 22, 1951",
     .kinks = "",
     .unit = LOSSFN_UNIT_ROW,
     .n_inputs = 2,
     .n_params = 3,
     .inputs = {INPUT("pred", PROBABILITY, 1, "probability of each class, or its natural logarithm with log_pred"),
-               INPUT("target", PROBABILITY, 1, "distribution over the classes, or its natural logarithm with log_target")},
+               INPUT("target", PROBABILITY, 1,
+                     "distribution over the classes, or its natural logarithm with log_target")},
     .params = {PARAM_BASE, PARAM_BOOL("log_pred", "false", "pred holds natural logarithms"),
                PARAM_BOOL("log_target", "false", "target holds natural logarithms")},
-    .traits = LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE | LOSSFN_TRAIT_PROPER,
+    .traits = LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE |
+              LOSSFN_TRAIT_PROPER,
     .hess_kinds = EXACT,
-    .ulp_value = 4, .ulp_grad = 3, .ulp_hess = 4,
+    .ulp_value = 4,
+    .ulp_grad = 3,
+    .ulp_hess = 4,
     .setup = kl_div_setup,
 };
+/* x t and t / x, also where t = exp(y) is so small that it has lost digits: by its root, twice. */
+ALWAYS_INLINE V kl_times(V x, V t, const class_t *c, const V *p) {
+    if (!IS(p[KL_LOG_TARGET])) return x * t;
+    V root = v_exp(v_set(0.5) * c->t);
+    return x * root * root;
+}
+ALWAYS_INLINE V kl_over(V t, V x, const class_t *c, const V *p) {
+    if (!IS(p[KL_LOG_TARGET])) return t / x;
+    V root = v_exp(v_set(0.5) * c->t);
+    return root / x * root;
+}
+/* Where t = 0, so that the class adds nothing. */
+ALWAYS_INLINE M kl_nothing(const class_t *c, const V *p) {
+    return c->t == (IS(p[KL_LOG_TARGET]) ? v_set(-INFINITY) : v_zero());
+}
 /* ln t - ln p, and t; where t = 0 the logarithm is -inf. */
 ALWAYS_INLINE V kl_log_ratio(const class_t *c, const V *p, V *t, M *outside) {
     const V zero = v_zero(), one = v_one();
@@ -210,7 +240,7 @@ ROWWISE(kl_div, 1, 0, 0);
 ROW_SUMS(kl_div) {
     (void)r;
     V t, ratio = kl_log_ratio(c, p, &t, &u->outside);
-    s[0] = v_select(t == v_zero(), v_nan_from(v_zero(), c->x), t * ratio);
+    s[0] = v_select(kl_nothing(c, p), v_nan_from(v_zero(), c->x), kl_times(ratio, t, c, p));
 }
 ROW_FINISH(kl_div) {
     (void)r, (void)k;
@@ -219,16 +249,16 @@ ROW_FINISH(kl_div) {
 ROW_MAP(kl_div) {
     (void)r, (void)k;
     V t, ratio = kl_log_ratio(c, p, &t, &u->outside);
-    M none = t == v_zero();
+    M none = kl_nothing(c, p);
     if (IS(p[KL_LOG_PRED])) {
         u->grad[PRED] = in_base(v_nan_from(-t, c->x), p);
         u->hess = v_zero();
     } else {
-        u->grad[PRED] = v_nan_from(in_base(v_where(m_not(none), -t / c->x), p), c->x);
-        u->hess = in_base(v_where(m_not(none), t / c->x / c->x), p);
+        u->grad[PRED] = v_nan_from(in_base(v_where(m_not(none), -kl_over(t, c->x, c, p)), p), c->x);
+        u->hess = in_base(v_where(m_not(none), kl_over(t, c->x, c, p) / c->x), p);
     }
     if (IS(p[KL_LOG_TARGET]))
-        u->grad[TARGET] = in_base(v_where(m_not(none), t * (ratio + v_one())), p);
+        u->grad[TARGET] = in_base(v_where(m_not(none), kl_times(ratio + v_one(), t, c, p)), p);
     else
         u->grad[TARGET] = in_base(ratio + v_one(), p);
 }
@@ -253,7 +283,9 @@ DEFINE(entropy) = {
     .params = {PARAM_BASE},
     .traits = LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
     .hess_kinds = EXACT,
-    .ulp_value = 4, .ulp_grad = 3, .ulp_hess = 2,
+    .ulp_value = 4,
+    .ulp_grad = 3,
+    .ulp_hess = 2,
     .setup = information_setup,
 };
 ROWWISE(entropy, 1, 0, 0);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The language that losses are written in. A loss is one block: a comment with its formula and source, DEFINE with what it
- * says of itself, and its mathematics on vectors. It never sees a stride, a dtype, a weight, a mask or a thread. */
+ * The language that losses are written in. A loss is one block: a comment with its formula and source, DEFINE with what
+ * it says of itself, and its mathematics on vectors. It never sees a stride, a dtype, a weight, a mask or a thread. */
 #ifndef LOSSFN_LOSSES_FORMULA_H
 #define LOSSFN_LOSSES_FORMULA_H
 
@@ -12,7 +12,7 @@
 
 /* A loss's place in the list: its index in the catalogue and in the tables of kernels. */
 #define ELEMENTWISE_LOSS(name, inputs) KERNEL_##name,
-#define ROWWISE_LOSS(name) KERNEL_##name,
+#define ROWWISE_LOSS(name)             KERNEL_##name,
 enum {
 #include "losses/list.h"
     KERNELS
@@ -30,7 +30,8 @@ enum { MAX_GRADS = 4, MAX_SUMS = 4, MAX_CONSTANTS = LOSSFN__MAX_CONSTANTS };
 /* The inputs' places in in[] and grad[]. */
 enum { PRED = 0, TARGET = 1 };
 
-/* What a loss makes of one vector of units (or, mapping a row, of classes). `outside` marks lanes outside the domain. */
+/* What a loss makes of one vector of units (or, mapping a row, of classes). `outside` marks lanes outside the domain.
+ */
 typedef struct {
     V value, grad[MAX_GRADS], hess;
     V kept;
@@ -49,7 +50,7 @@ typedef struct {
 typedef struct {
     V x, t, w; /* pred, target (labels arrive as one-hot), class weight (1 without) */
     M top;     /* the class of the largest x, once per row; only if the loss asks for it */
-    V kept;    /* mapping: what ROW_SUMS left in u->kept for this class, if has_kept; only if the loss keeps something */
+    V kept; /* mapping: what ROW_SUMS left in u->kept for this class, if has_kept; only if the loss keeps something */
     int has_kept;
     int absent; /* known while compiling: t is 0 even when smoothed, and top none; such a class adds to s[0] alone */
 } class_t;
@@ -59,18 +60,30 @@ typedef struct {
     V classes; /* how many classes the row has (without those taken out) */
 } row_t;
 
+<<<<<<< HEAD
+#define ROWWISE(name, n_sums, wants_top) enum { name##_n_sums = n_sums, name##_wants_top = wants_top }
+#define ROW_SUMS(name)                   ALWAYS_INLINE void name##_sums(const row_t *r, const class_t *c, const V *p, V *s, unit_t *u)
+#define ROW_FINISH(name)                 ALWAYS_INLINE void name##_finish(const row_t *r, const V *s, const V *p, V *k, unit_t *u)
+#define ROW_MAP(name)                    ALWAYS_INLINE void name##_map(const row_t *r, const class_t *c, const V *k, const V *p, unit_t *u)
+=======
 #define ROWWISE(name, n_sums, wants_top, keeps)                                                                        \
     enum { name##_n_sums = n_sums, name##_wants_top = wants_top, name##_keeps = keeps }
-#define ROW_SUMS(name) ALWAYS_INLINE void name##_sums(const row_t *r, const class_t *c, const V *p, V *s, unit_t *u)
+#define ROW_SUMS(name)   ALWAYS_INLINE void name##_sums(const row_t *r, const class_t *c, const V *p, V *s, unit_t *u)
 #define ROW_FINISH(name) ALWAYS_INLINE void name##_finish(const row_t *r, const V *s, const V *p, V *k, unit_t *u)
-#define ROW_MAP(name) ALWAYS_INLINE void name##_map(const row_t *r, const class_t *c, const V *k, const V *p, unit_t *u)
+#define ROW_MAP(name)    ALWAYS_INLINE void name##_map(const row_t *r, const class_t *c, const V *k, const V *p, unit_t *u)
+    >>>>>>> demo
 
-ALWAYS_INLINE V v_zero(void) { return v_set(0); }
+                ALWAYS_INLINE V
+                v_zero(void) {
+    return v_set(0);
+}
 ALWAYS_INLINE V v_one(void) { return v_set(1); }
 /* x where m, else 0: how things are left out (never by multiplying). */
 ALWAYS_INLINE V v_where(M m, V x) { return v_select(m, x, v_zero()); }
 /* The sign of x as -1, 0 or 1; NaN for NaN. */
-ALWAYS_INLINE V v_sign(V x) { return v_select(x == v_zero(), v_zero(), v_select(v_isnan(x), x, v_copysign(v_one(), x))); }
+ALWAYS_INLINE V v_sign(V x) {
+    return v_select(x == v_zero(), v_zero(), v_select(v_isnan(x), x, v_copysign(v_one(), x)));
+}
 
 /* x, or NaN where y is NaN: for derivatives that do not depend on their argument. */
 ALWAYS_INLINE V v_nan_from(V x, V y) { return v_select(v_isnan(y), y, x); }
@@ -116,23 +129,27 @@ ALWAYS_INLINE V log_in_base(V x, const V *p) {
 
 #define LOSS(loss) .name = #loss, .kernel = KERNEL_##loss
 
-#define INPUT(n, s, d, text) {.name = n, .scale = LOSSFN_SCALE_##s, .differentiable = d, .doc = text}
-#define LEARNABLE(n, s, d, text) {.name = n, .scale = LOSSFN_SCALE_##s, .differentiable = d, .learnable = 1, .doc = text}
-#define PRED_REAL INPUT("pred", REAL, 1, "prediction")
+#define INPUT(n, s, d, text)                                                                                           \
+    { .name = n, .scale = LOSSFN_SCALE_##s, .differentiable = d, .doc = text }
+#define LEARNABLE(n, s, d, text)                                                                                       \
+    { .name = n, .scale = LOSSFN_SCALE_##s, .differentiable = d, .learnable = 1, .doc = text }
+#define PRED_REAL   INPUT("pred", REAL, 1, "prediction")
 #define TARGET_REAL INPUT("target", REAL, 1, "target")
 
 #define PARAM_DOUBLE(n, initial, low, low_open, high, high_open, text)                                                 \
-    {.name = n, .type = LOSSFN_PARAM_DOUBLE, .default_value = initial, .lower = low, .lower_open = low_open,           \
-     .upper = high, .upper_open = high_open, .doc = text}
+    {                                                                                                                  \
+        .name = n, .type = LOSSFN_PARAM_DOUBLE, .default_value = initial, .lower = low, .lower_open = low_open,        \
+        .upper = high, .upper_open = high_open, .doc = text                                                            \
+    }
 #define PARAM_BOOL(n, initial, text)                                                                                   \
-    {.name = n, .type = LOSSFN_PARAM_BOOL, .default_value = initial, .lower = 0, .upper = 1, .doc = text}
+    { .name = n, .type = LOSSFN_PARAM_BOOL, .default_value = initial, .lower = 0, .upper = 1, .doc = text }
 #define PARAM_CHOICE(n, initial, words, text)                                                                          \
-    {.name = n, .type = LOSSFN_PARAM_CHOICE, .default_value = initial, .choices = words, .doc = text}
+    { .name = n, .type = LOSSFN_PARAM_CHOICE, .default_value = initial, .choices = words, .doc = text }
 #define PARAM_LIST(n, text)                                                                                            \
-    {.name = n, .type = LOSSFN_PARAM_LIST, .lower = 0, .upper = INFINITY, .upper_open = 1, .doc = text}
+    { .name = n, .type = LOSSFN_PARAM_LIST, .lower = 0, .upper = INFINITY, .upper_open = 1, .doc = text }
 
-#define EXACT (1u << LOSSFN_HESS_EXACT)
+#define EXACT  (1u << LOSSFN_HESS_EXACT)
 #define FISHER (1u << LOSSFN_HESS_FISHER)
-#define UPPER (1u << LOSSFN_HESS_UPPER)
+#define UPPER  (1u << LOSSFN_HESS_UPPER)
 
 #endif

@@ -8,7 +8,8 @@ DEFINE(poisson_nll) = {
     .aliases = "",
     .family = "likelihood",
     .summary = "Negative log-likelihood of counts.",
-    .formula = "exp(pred) - target pred; with log_input=false: pred - target log(pred + eps)  [+ log(target!) with full]",
+    .formula =
+        "exp(pred) - target pred; with log_input=false: pred - target log(pred + eps)  [+ log(target!) with full]",
     .latex = "e^{z} - y z \\quad[+ \\ln y!]",
     .tasks = "counts",
     .see_also = "gaussian_nll",
@@ -27,7 +28,9 @@ DEFINE(poisson_nll) = {
                PARAM_DOUBLE("eps", "0", 0, 0, INFINITY, 1, "added to a rate inside its logarithm")},
     .traits = LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
     .hess_kinds = EXACT,
-    .ulp_value = 3, .ulp_grad = 2.5, .ulp_hess = 2.5,
+    .ulp_value = 3,
+    .ulp_grad = 2.5,
+    .ulp_hess = 2.5,
 };
 OUT_OF_LINE void log_factorial(const V *y, V *value) { *value = v_lgamma1p(*y); }
 ELEMENTWISE(poisson_nll) {
@@ -73,10 +76,12 @@ DEFINE(gaussian_nll) = {
     .inputs = {INPUT("pred", REAL, 1, "mean"), TARGET_REAL, INPUT("var", POSITIVE, 1, "variance, greater than 0")},
     .params = {PARAM_BOOL("full", "false", "adds log(2 pi)/2"),
                PARAM_DOUBLE("eps", "0", 0, 0, INFINITY, 1, "a smaller variance counts as this")},
-    .traits = LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_STRICTLY_CONVEX | LOSSFN_TRAIT_STRONGLY_CONVEX |
-              LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
+    .traits = LOSSFN_TRAIT_DISTANCE | LOSSFN_TRAIT_SYMMETRIC | LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_STRICTLY_CONVEX |
+              LOSSFN_TRAIT_STRONGLY_CONVEX | LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
     .hess_kinds = EXACT | FISHER,
-    .ulp_value = 3.5, .ulp_grad = 3, .ulp_hess = 0.5,
+    .ulp_value = 3.5,
+    .ulp_grad = 3,
+    .ulp_hess = 0.5,
 };
 ELEMENTWISE(gaussian_nll) {
     const V zero = v_zero(), one = v_one(), half = v_set(0.5);
@@ -88,6 +93,8 @@ ELEMENTWISE(gaussian_nll) {
     if (IS(p[GAUSSIAN_FULL])) u->value += v_set(0.918938533204672741780);
     u->grad[PRED] = q;
     u->grad[TARGET] = -q;
-    u->grad[2] = v_select(raised, zero, half * v_fma(-q, q, one / v));
+    /* (1/v - q^2)/2, the form that cannot become inf - inf or overflow before it must */
+    V slope = v_select(v < one, v_fma(-q, r, one) / v, v_fma(-q, q, one / v));
+    u->grad[2] = v_select(raised, v_nan_from(zero, r), half * slope);
     u->hess = one / v;
 }

@@ -36,7 +36,9 @@ DEFINE(hinge) = {
               LOSSFN_TRAIT_CALIBRATED,
     .lipschitz = 1,
     .hess_kinds = EXACT,
-    .ulp_value = 0.51, .ulp_grad = 0.5, .ulp_hess = 0.5,
+    .ulp_value = 0.51,
+    .ulp_grad = 0.5,
+    .ulp_hess = 0.5,
 };
 ELEMENTWISE(hinge) {
     V y = margin_label(in[TARGET], p[MARGIN_LABELS]), slack = p[0] - y * in[PRED];
@@ -68,7 +70,9 @@ DEFINE(squared_hinge) = {
     .traits = LOSSFN_TRAIT_MARGIN | LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_DIFFERENTIABLE |
               LOSSFN_TRAIT_CALIBRATED,
     .hess_kinds = EXACT,
-    .ulp_value = 2, .ulp_grad = 1, .ulp_hess = 0.5,
+    .ulp_value = 2,
+    .ulp_grad = 1,
+    .ulp_hess = 0.5,
 };
 ELEMENTWISE(squared_hinge) {
     V y = margin_label(in[TARGET], p[MARGIN_LABELS]), slack = p[0] - y * in[PRED];

@@ -17,9 +17,10 @@ DEFINE(mse) = {
     .latex = "(p - y)^2",
     .tasks = "regression",
     .see_also = "half_squared_error, mae, huber",
-    .look_alikes = "PyTorch: MSELoss: the same\nKeras: MeanSquaredError: the same\noptax: squared_error: reduction=none\n"
-                   "optax: l2_loss: is half_squared_error\nscikit-learn: mean_squared_error: the same\n"
-                   "MXNet: L2Loss: is half_squared_error",
+    .look_alikes =
+        "PyTorch: MSELoss: the same\nKeras: MeanSquaredError: the same\noptax: squared_error: reduction=none\n"
+        "optax: l2_loss: is half_squared_error\nscikit-learn: mean_squared_error: the same\n"
+        "MXNet: L2Loss: is half_squared_error",
     .source = "C. F. Gauss, Theoria motus corporum coelestium, 1809",
     .kinks = "",
     .unit = LOSSFN_UNIT_ELEMENT,
@@ -28,7 +29,9 @@ DEFINE(mse) = {
     .traits = DISTANCE_TRAITS | LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_STRICTLY_CONVEX | LOSSFN_TRAIT_STRONGLY_CONVEX |
               LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE | LOSSFN_TRAIT_SYMMETRIC,
     .hess_kinds = EXACT | FISHER | UPPER,
-    .ulp_value = 2, .ulp_grad = 1, .ulp_hess = 0.5,
+    .ulp_value = 2,
+    .ulp_grad = 1,
+    .ulp_hess = 0.5,
     .rho = mse_rho,
 };
 ELEMENTWISE(mse) {
@@ -54,8 +57,9 @@ DEFINE(half_squared_error) = {
     .latex = "\\tfrac12 (p - y)^2",
     .tasks = "regression",
     .see_also = "mse, huber",
-    .look_alikes = "optax: l2_loss: reduction=none\nscikit-learn: HalfSquaredError: the same\nMXNet: L2Loss: the same\n"
-                   "XGBoost: reg:squarederror: gradient and Hessian of reduction=sum\nPyTorch: MSELoss: is mse, twice this",
+    .look_alikes =
+        "optax: l2_loss: reduction=none\nscikit-learn: HalfSquaredError: the same\nMXNet: L2Loss: the same\n"
+        "XGBoost: reg:squarederror: gradient and Hessian of reduction=sum\nPyTorch: MSELoss: is mse, twice this",
     .source = "C. F. Gauss, Theoria motus corporum coelestium, 1809",
     .kinks = "",
     .unit = LOSSFN_UNIT_ELEMENT,
@@ -64,7 +68,9 @@ DEFINE(half_squared_error) = {
     .traits = DISTANCE_TRAITS | LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_STRICTLY_CONVEX | LOSSFN_TRAIT_STRONGLY_CONVEX |
               LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE | LOSSFN_TRAIT_SYMMETRIC,
     .hess_kinds = EXACT | FISHER | UPPER,
-    .ulp_value = 2, .ulp_grad = 1, .ulp_hess = 0.5,
+    .ulp_value = 2,
+    .ulp_grad = 1,
+    .ulp_hess = 0.5,
     .rho = half_squared_error_rho,
 };
 ELEMENTWISE(half_squared_error) {
@@ -100,7 +106,9 @@ DEFINE(mae) = {
     .traits = DISTANCE_TRAITS | LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_SYMMETRIC | LOSSFN_TRAIT_LIPSCHITZ,
     .lipschitz = 1,
     .hess_kinds = EXACT,
-    .ulp_value = 0.5, .ulp_grad = 0.5, .ulp_hess = 0.5,
+    .ulp_value = 0.5,
+    .ulp_grad = 0.5,
+    .ulp_hess = 0.5,
     .rho = mae_rho,
 };
 ELEMENTWISE(mae) {
@@ -128,7 +136,8 @@ DEFINE(huber) = {
     .family = "regression",
     .summary = "Quadratic near zero, linear beyond delta.",
     .formula = "r^2/2 if |r| <= delta, else delta (|r| - delta/2);  r = pred - target",
-    .latex = "\\begin{cases} \\tfrac12 r^2 & |r| \\le \\delta \\\\ \\delta(|r| - \\tfrac12\\delta) & \\text{else} \\end{cases}",
+    .latex = "\\begin{cases} \\tfrac12 r^2 & |r| \\le \\delta \\\\ \\delta(|r| - \\tfrac12\\delta) & \\text{else} "
+             "\\end{cases}",
     .tasks = "regression",
     .see_also = "smooth_l1, pseudo_huber, log_cosh, barron",
     .look_alikes = "PyTorch: HuberLoss: the same\nKeras: Huber: the same\noptax: huber_loss: reduction=none\n"
@@ -141,12 +150,15 @@ DEFINE(huber) = {
     .n_inputs = 2,
     .n_params = 1,
     .inputs = {PRED_REAL, TARGET_REAL},
-    .params = {PARAM_DOUBLE("delta", "1", 0, 1, INFINITY, 0, "where the quadratic part ends, in units of the residual")},
+    .params = {PARAM_DOUBLE("delta", "1", 0, 1, INFINITY, 0,
+                            "where the quadratic part ends, in units of the residual")},
     .traits = DISTANCE_TRAITS | LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_SYMMETRIC |
               LOSSFN_TRAIT_LIPSCHITZ,
     .lipschitz = 1,
     .hess_kinds = EXACT,
-    .ulp_value = 2, .ulp_grad = 1, .ulp_hess = 0.5,
+    .ulp_value = 2,
+    .ulp_grad = 1,
+    .ulp_hess = 0.5,
     .rho = huber_rho,
 };
 ELEMENTWISE(huber) {
@@ -186,7 +198,9 @@ DEFINE(pseudo_huber) = {
               LOSSFN_TRAIT_TWICE_DIFFERENTIABLE | LOSSFN_TRAIT_SYMMETRIC | LOSSFN_TRAIT_LIPSCHITZ,
     .lipschitz = 1,
     .hess_kinds = EXACT,
-    .ulp_value = 4, .ulp_grad = 2, .ulp_hess = 4,
+    .ulp_value = 4,
+    .ulp_grad = 2,
+    .ulp_hess = 4,
     .rho = pseudo_huber_rho,
 };
 ELEMENTWISE(pseudo_huber) {
@@ -218,7 +232,8 @@ DEFINE(smooth_l1) = {
     .latex = "\\begin{cases} r^2/(2\\beta) & |r| < \\beta \\\\ |r| - \\tfrac12\\beta & \\text{else} \\end{cases}",
     .tasks = "regression",
     .see_also = "huber, mae",
-    .look_alikes = "PyTorch: SmoothL1Loss: the same\nMXNet: HuberLoss: rho is beta\nPyTorch: HuberLoss: is huber = beta times this",
+    .look_alikes = "PyTorch: SmoothL1Loss: the same\nMXNet: HuberLoss: rho is beta\nPyTorch: HuberLoss: is huber = "
+                   "beta times this",
     .source = "R. Girshick, Fast R-CNN, ICCV 2015",
     .kinks = "beta = 0 is mae: gradient 0 at r = 0; Hessian at |r| = beta: 0",
     .unit = LOSSFN_UNIT_ELEMENT,
@@ -230,7 +245,9 @@ DEFINE(smooth_l1) = {
               LOSSFN_TRAIT_LIPSCHITZ,
     .lipschitz = 1,
     .hess_kinds = EXACT,
-    .ulp_value = 2.5, .ulp_grad = 1.5, .ulp_hess = 1,
+    .ulp_value = 2.5,
+    .ulp_grad = 1.5,
+    .ulp_hess = 1,
     .rho = smooth_l1_rho,
 };
 ELEMENTWISE(smooth_l1) {
@@ -262,7 +279,9 @@ DEFINE(log_cosh) = {
               LOSSFN_TRAIT_TWICE_DIFFERENTIABLE | LOSSFN_TRAIT_SYMMETRIC | LOSSFN_TRAIT_LIPSCHITZ,
     .lipschitz = 1,
     .hess_kinds = EXACT,
-    .ulp_value = 5, .ulp_grad = 2, .ulp_hess = 5,
+    .ulp_value = 5,
+    .ulp_grad = 2,
+    .ulp_hess = 5,
 };
 ELEMENTWISE(log_cosh) {
     (void)p;
@@ -275,7 +294,8 @@ ELEMENTWISE(log_cosh) {
     u->hess = 4 * tail / ((v_one() + tail) * (v_one() + tail));
 }
 
-/* Koenker and Bassett (1978), the pinball loss: tau (target - pred) below the target, (1 - tau) (pred - target) above. */
+/* Koenker and Bassett (1978), the pinball loss: tau (target - pred) below the target, (1 - tau) (pred - target) above.
+ */
 static void quantile_setup(const double *params, double *constants) {
     constants[0] = params[0];
     constants[1] = 1 - params[0];
@@ -301,7 +321,9 @@ DEFINE(quantile) = {
     .traits = DISTANCE_TRAITS | LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_SYMMETRIC | LOSSFN_TRAIT_LIPSCHITZ,
     .lipschitz = 0.5,
     .hess_kinds = EXACT,
-    .ulp_value = 1.5, .ulp_grad = 0.5, .ulp_hess = 0.5,
+    .ulp_value = 1.5,
+    .ulp_grad = 0.5,
+    .ulp_hess = 0.5,
     .setup = quantile_setup,
 };
 ELEMENTWISE(quantile) {

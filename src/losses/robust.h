@@ -5,8 +5,13 @@
     PRED_REAL, TARGET_REAL, LEARNABLE("alpha", alpha_scale, 1, alpha_text),                                            \
         LEARNABLE("scale", POSITIVE, 1, "scale of the residual, greater than 0")
 #define BARRON_PARAMS(alpha_low, alpha_text)                                                                           \
-    {.name = "alpha", .type = LOSSFN_PARAM_DOUBLE, .default_value = "1", .lower = alpha_low, .upper = INFINITY,        \
-     .learnable = 1, .doc = alpha_text},                                                                               \
+    {.name = "alpha",                                                                                                  \
+     .type = LOSSFN_PARAM_DOUBLE,                                                                                      \
+     .default_value = "1",                                                                                             \
+     .lower = alpha_low,                                                                                               \
+     .upper = INFINITY,                                                                                                \
+     .learnable = 1,                                                                                                   \
+     .doc = alpha_text},                                                                                               \
     {                                                                                                                  \
         .name = "scale", .type = LOSSFN_PARAM_DOUBLE, .default_value = "1", .lower = 0, .lower_open = 1,               \
         .upper = INFINITY, .upper_open = 1, .learnable = 1, .doc = "scale of the residual, greater than 0"             \
@@ -34,7 +39,8 @@ DEFINE(barron) = {
     .summary = "One family of robust losses: alpha goes from least squares (2) over Charbonnier (1), Cauchy (0), "
                "Geman-McClure (-2) to Welsch (-inf).",
     .formula = "(b/alpha) ((s/b + 1)^(alpha/2) - 1);  s = ((pred - target)/scale)^2, b = |alpha - 2|",
-    .latex = "\\frac{|\\alpha - 2|}{\\alpha}\\left(\\left(\\frac{(r/c)^2}{|\\alpha - 2|} + 1\\right)^{\\alpha/2} - 1\\right)",
+    .latex = "\\frac{|\\alpha - 2|}{\\alpha}\\left(\\left(\\frac{(r/c)^2}{|\\alpha - 2|} + 1\\right)^{\\alpha/2} - "
+             "1\\right)",
     .tasks = "regression",
     .see_also = "barron_nll, huber, pseudo_huber",
     .look_alikes = "robust_loss_pytorch: lossfun: the same; its derivative in alpha is 0 at alpha = 0, exact here\n"
@@ -50,7 +56,9 @@ DEFINE(barron) = {
               LOSSFN_TRAIT_TWICE_DIFFERENTIABLE | LOSSFN_TRAIT_SYMMETRIC | LOSSFN_TRAIT_LIPSCHITZ,
     .lipschitz = 1,
     .hess_kinds = EXACT,
-    .ulp_value = 2, .ulp_grad = 8, .ulp_hess = 4,
+    .ulp_value = 2,
+    .ulp_grad = 8,
+    .ulp_hess = 4,
     .rho = barron_rho,
 };
 OUT_OF_LINE void barron_parts(const V *in, V *rho, V *slope, V *dscale, V *curvature) {
@@ -62,7 +70,7 @@ OUT_OF_LINE void barron_parts_and_alpha(const V *in, V *rho, V *slope, V *dscale
 OUT_OF_LINE void log_partition(const V *alpha, V *value, V *slope) { *value = v_barron_log_partition(*alpha, slope); }
 ALWAYS_INLINE void barron_unit(const V *in, unit_t *u) {
     V value, slope, dscale, curvature, dalpha = v_zero();
-    u->outside = in[BARRON_SCALE] <= v_zero();
+    u->outside = (in[BARRON_SCALE] <= v_zero()) | (in[BARRON_SCALE] == v_set(INFINITY));
     if (u->want == LOSSFN__WANT_ALL)
         barron_parts_and_alpha(in, &value, &slope, &dscale, &curvature, &dalpha);
     else
@@ -79,8 +87,8 @@ ELEMENTWISE(barron) {
     barron_unit(in, u);
 }
 
-/* The adaptive form: the negative log-likelihood of the density exp(-barron) / (scale Z(alpha)), alpha >= 0, whose alpha
- * and scale can be learned: barron + ln scale + ln Z(alpha). */
+/* The adaptive form: the negative log-likelihood of the density exp(-barron) / (scale Z(alpha)), alpha >= 0, whose
+ * alpha and scale can be learned: barron + ln scale + ln Z(alpha). */
 DEFINE(barron_nll) = {
     LOSS(barron_nll),
     .aliases = "adaptive_robust",
@@ -102,7 +110,9 @@ DEFINE(barron_nll) = {
               LOSSFN_TRAIT_TWICE_DIFFERENTIABLE | LOSSFN_TRAIT_SYMMETRIC | LOSSFN_TRAIT_LIPSCHITZ,
     .lipschitz = 1,
     .hess_kinds = EXACT,
-    .ulp_value = 3, .ulp_grad = 8, .ulp_hess = 4,
+    .ulp_value = 3,
+    .ulp_grad = 8,
+    .ulp_hess = 4,
 };
 ELEMENTWISE(barron_nll) {
     (void)p;
@@ -114,7 +124,8 @@ ELEMENTWISE(barron_nll) {
     /* at alpha = 2 both are infinite; the sum's limit is that of (r^2/4 - 1/4) ln(1/b) */
     if (u->want != LOSSFN__WANT_ALL) return;
     V size = v_abs(in[PRED] - in[TARGET]) / in[BARRON_SCALE];
-    u->grad[BARRON_ALPHA] = v_select(in[BARRON_ALPHA] == v_set(2), v_nan_from(v_copysign(v_set(INFINITY), size - v_one()), size),
-                                     u->grad[BARRON_ALPHA] + slope);
+    u->grad[BARRON_ALPHA] =
+        v_select(in[BARRON_ALPHA] == v_set(2), v_nan_from(v_copysign(v_set(INFINITY), size - v_one()), size),
+                 u->grad[BARRON_ALPHA] + slope);
     u->grad[BARRON_SCALE] += v_one() / in[BARRON_SCALE];
 }

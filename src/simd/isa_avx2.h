@@ -20,8 +20,6 @@ INLINE i32v f32_to_int(f32v x) { return (i32v)_mm256_cvtps_epi32(x); }
 INLINE f32v f32_from_int(i32v i) { return _mm256_cvtepi32_ps((__m256i)i); }
 INLINE f64v f32_widen_low(f32v x) { return _mm256_cvtps_pd(_mm256_castps256_ps128(x)); }
 INLINE f64v f32_widen_high(f32v x) { return _mm256_cvtps_pd(_mm256_extractf128_ps(x, 1)); }
-INLINE f32v f32_narrow(f64v low, f64v high) {
-    return _mm256_set_m128(_mm256_cvtpd_ps(high), _mm256_cvtpd_ps(low));
-}
+INLINE f32v f32_narrow(f64v low, f64v high) { return _mm256_set_m128(_mm256_cvtpd_ps(high), _mm256_cvtpd_ps(low)); }
 
 #undef NEAREST

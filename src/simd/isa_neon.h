@@ -1,12 +1,8 @@
 /* AArch64: what vec.h needs from the instruction set. */
 #include <arm_neon.h>
 
-INLINE f32v f32_fma(f32v a, f32v b, f32v c) {
-    return (f32v)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
-}
-INLINE f64v f64_fma(f64v a, f64v b, f64v c) {
-    return (f64v)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
-}
+INLINE f32v f32_fma(f32v a, f32v b, f32v c) { return (f32v)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b); }
+INLINE f64v f64_fma(f64v a, f64v b, f64v c) { return (f64v)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b); }
 INLINE f32v f32_sqrt(f32v x) { return (f32v)vsqrtq_f32((float32x4_t)x); }
 INLINE f64v f64_sqrt(f64v x) { return (f64v)vsqrtq_f64((float64x2_t)x); }
 INLINE f32v f32_round(f32v x) { return (f32v)vrndnq_f32((float32x4_t)x); }

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT
- * The engine and all losses, compiled once per instruction set and compute dtype. Everything but the table at the end is
- * static, so that no wide code leaks into another object. */
+ * The engine and all losses, compiled once per instruction set and compute dtype. Everything but the table at the end
+ * is static, so that no wide code leaks into another object. */
 #include "losses/catalogue.h"
 #include "engine/kernel.h"
 
 #define ELEMENTWISE_LOSS(name, inputs) ELEMENTWISE_FUNCTIONS(name, inputs)
-#define ROWWISE_LOSS(name) ROWWISE_FUNCTIONS(name)
+#define ROWWISE_LOSS(name)             ROWWISE_FUNCTIONS(name)
 #include "losses/list.h"
 #undef ELEMENTWISE_LOSS
 #undef ROWWISE_LOSS
 
 #define ELEMENTWISE_LOSS(name, inputs) {.elements = {name##_value, name##_grad, name##_hess, name##_all}},
 #define ROWWISE_LOSS(name)                                                                                             \
-    {.rows = {name##_row_sums, name##_row_finish, name##_row_map, name##_rows_together, name##_wants_top,  \
+    {.rows = {name##_row_sums, name##_row_finish, name##_row_map, name##_rows_together, name##_wants_top,              \
               name##_keeps}},
 static const kernel_t kernels[] = {
 #include "losses/list.h"
@@ -34,7 +34,7 @@ static const kernel_t kernels[] = {
 #else
 #define ENGINE_NAME(isa) ENGINE_NAME_(isa, f64)
 #endif
-#define ENGINE_NAME_(isa, dtype) ENGINE_NAME__(isa, dtype)
+#define ENGINE_NAME_(isa, dtype)  ENGINE_NAME__(isa, dtype)
 #define ENGINE_NAME__(isa, dtype) lossfn__engine_##isa##_##dtype
 
 extern const lossfn__engine_t ENGINE_NAME(ENGINE_ISA);

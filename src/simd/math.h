@@ -202,16 +202,14 @@ INLINE V log_limits(V x, V y, V up) {
 /* log x, natural */
 INLINE V v_log(V x) {
     V f, k = log_parts_any(x, 0.75, &f);
-    return log_limits(x, log_whole(k, v_set(LN2_SHORT), v_set(LN2_SHORT_REST), f, log_tail(f)),
-                      v_set(INFINITY));
+    return log_limits(x, log_whole(k, v_set(LN2_SHORT), v_set(LN2_SHORT_REST), f, log_tail(f)), v_set(INFINITY));
 }
 
 /* log(1 + x). 1 + x = 2^k (1 + f) has f = 2^-k x + (2^-k - 1), exact wherever it matters. */
 INLINE V v_log1p(V x) {
     V sum = x + v_set(1), f;
     V k = log_parts(sum, 0.75, v_set(0), &f);
-    V scale = power_of_two(v_set(2) - k),
-      quarter = v_set(0.25); /* 2^-k might be subnormal, four times that is not */
+    V scale = power_of_two(v_set(2) - k), quarter = v_set(0.25); /* 2^-k might be subnormal, four times that is not */
     f = v_fma(scale, x * quarter, v_fma(scale, quarter, v_set(-1)));
     V y = log_whole(k, v_set(LN2_SHORT), v_set(LN2_SHORT_REST), f, log_tail(f));
     y = log_limits(sum, y, v_set(INFINITY));
@@ -281,8 +279,7 @@ INLINE V v_log_base(V x, const base_t *b) {
     V f, k = log_parts_any(x, 0.75, &f), scale = v_set(b->scale), step = v_set(b->step);
     V part = f * scale, tail = v_fma(f, scale, v_neg(part));
     tail = v_fma(log_tail(f), scale, v_fma(f, v_set(b->scale_rest), tail));
-    return log_limits(x, log_whole(k, step, v_set(b->step_rest), part, tail),
-                      v_copysign(v_set(INFINITY), step));
+    return log_limits(x, log_whole(k, step, v_set(b->step_rest), part, tail), v_copysign(v_set(INFINITY), step));
 }
 
 /* ---- hyperbolic tangent, sigmoid, softplus ---- */
@@ -304,8 +301,7 @@ INLINE V v_sigmoid_softplus(V x, V *sigmoid, V *one_minus_sigmoid, V *softplus_n
 
     V rest, sum = fast_two_sum(v_set(1), e, &rest);
     V inverse = v_set(1) / sum, added = e_rest * inverse;
-    V left =
-        inverse * (v_fma(v_neg(inverse), sum, v_set(1)) - v_fma(inverse, rest, added)); /* of 1 / (1 + e) */
+    V left = inverse * (v_fma(v_neg(inverse), sum, v_set(1)) - v_fma(inverse, rest, added)); /* of 1 / (1 + e) */
     V large = inverse + left;
     V product = e * inverse;
     V small = product + (v_fma(e, left, v_fma(e, inverse, v_neg(product))) + added);

@@ -257,8 +257,8 @@ INLINE D d_barron_dalpha(D alpha, D a, D u, D t, D tw, D phi, D p, D et, D ew) {
     D closed = d_fma(et, d_fma(u - two, m1, ts * (m1 - two * m)), Ew);
     /* |t| > 2: by parts twice, which leaves terms of the order of J */
     D inverse = two / alpha;
-    D parts = d_fma(b / (two * alpha) * et, d_fma(-inverse, p, phi),
-                    inverse * inverse * d_select(a < zero, -ew, ew) / 2);
+    D parts =
+        d_fma(b / (two * alpha) * et, d_fma(-inverse, p, phi), inverse * inverse * d_select(a < zero, -ew, ew) / 2);
     D direct = b / 4 * u * d_select(near, series, closed);
     return d_select(slow, direct, parts);
 }
@@ -279,9 +279,9 @@ INLINE void d_barron(D r, D r_low, D shift, D mc, D ec, D alpha, barron_out out)
     D size = d_abs(alpha);
     L at_two = alpha == d_set(2), unbounded = r == inf;
     D bounded = d_select(unbounded, d_set(0x1.fffffffffffffp1023), r);
-    D al = d_select(size > d_set(BARRON_GREATEST),
-                    d_select(alpha < zero, d_set(-BARRON_GREATEST), d_set(BARRON_GREATEST)),
-                    d_select(size < d_set(BARRON_LEAST), d_set(BARRON_LEAST), alpha));
+    D al =
+        d_select(size > d_set(BARRON_GREATEST), d_select(alpha < zero, d_set(-BARRON_GREATEST), d_set(BARRON_GREATEST)),
+                 d_select(size < d_set(BARRON_LEAST), d_set(BARRON_LEAST), alpha));
     pair a = exact_sum(al, d_set(-2));
     L below = a.hi < zero;
     pair b = pair_of(d_select(below, -a.hi, a.hi), d_select(below, -a.lo, a.lo));
@@ -310,7 +310,8 @@ INLINE void d_barron(D r, D r_low, D shift, D mc, D ec, D alpha, barron_out out)
     pair e, ew;
     D n = pair_exp(t, &e), nw = pair_exp(tw, &ew);
 
-    D whole = d_scale(r, shift), half_square = d_fma(whole / 2, whole, whole * d_scale(r_low, shift));
+    D whole = d_scale(r, shift), half_square = whole / 2 * whole;
+    half_square = d_select(half_square < inf, d_fma(whole / 2, whole, whole * d_scale(r_low, shift)), half_square);
     L invalid = (r != r) | (alpha != alpha);
     D nan = r + alpha;
     if (out.rho) {
@@ -325,7 +326,7 @@ INLINE void d_barron(D r, D r_low, D shift, D mc, D ec, D alpha, barron_out out)
     }
     L above = alpha > d_set(2);
     D far = d_select(above, inf, d_select(at_two, one, zero)); /* W and curvature at r = inf */
-    pair W = pair_sum(pair_of(one, zero), ew); /* in units of 2^nw */
+    pair W = pair_sum(pair_of(one, zero), ew);                 /* in units of 2^nw */
     if (out.w) {
         D value = d_scale(W.hi + W.lo, nw);
         value = d_select(unbounded, far, d_select(at_two, one, value));
@@ -339,7 +340,8 @@ INLINE void d_barron(D r, D r_low, D shift, D mc, D ec, D alpha, barron_out out)
     }
     if (out.scaling) {
         D end = d_select(alpha > zero, inf, d_select(alpha == zero, d_scale(2 * one / mc, -ec), zero));
-        D value = d_scale(d_select(at_two, one, W.hi + W.lo) * size_r * size_r / mc, d_select(at_two, zero, nw) + 2 * er - ec);
+        D value = d_scale(d_select(at_two, one, W.hi + W.lo) * size_r * size_r / mc,
+                          d_select(at_two, zero, nw) + 2 * er - ec);
         *out.scaling = d_select(invalid, nan, d_select(unbounded, end, value));
     }
     pair one_f = pair_sum(pair_of(one, zero), f);
@@ -356,8 +358,7 @@ INLINE void d_barron(D r, D r_low, D shift, D mc, D ec, D alpha, barron_out out)
         *out.curvature = d_select(invalid, nan, value);
     }
     if (out.dalpha) {
-        static const double c[] = {1. / 2,   -1. / 6,    1. / 24,    -1. / 120,
-                                   1. / 720, -1. / 5040, 1. / 40320, -1. / 362880};
+        static const double c[] = {1. / 2, -1. / 6, 1. / 24, -1. / 120, 1. / 720, -1. / 5040, 1. / 40320, -1. / 362880};
         pair p = pair_quotient(g, one_f), et = unit_exp(n, e), em = unit_expm1(nw, ew);
         pair phi = pair_sum(u, pair_of(-p.hi, -p.lo));
         D phi_small = u.hi * u.hi * D_POLYNOMIAL(u.hi, c);
@@ -375,9 +376,9 @@ INLINE void d_barron(D r, D r_low, D shift, D mc, D ec, D alpha, barron_out out)
     }
 }
 
-/* The residual is r + r_low: r_low is what r leaves out, or 0. The exponentials amplify relative errors of r by up to r^2
- * (alpha = inf), so that it can matter. Nothing overflows on the way: r^2 may. The sign of r is ignored. Outputs not
- * wanted are null. */
+/* The residual is r + r_low: r_low is what r leaves out, or 0. The exponentials amplify relative errors of r by up to
+ * r^2 (alpha = inf), so that it can matter. Nothing overflows on the way: r^2 may. The sign of r is ignored. Outputs
+ * not wanted are null. */
 INLINE void v_barron(V r, V r_low, V alpha, V *rho, V *w, V *curvature, V *dalpha) {
     D R[DPARTS], low[DPARTS], al[DPARTS], y[4][DPARTS];
     v_widen(r, R);
@@ -385,7 +386,9 @@ INLINE void v_barron(V r, V r_low, V alpha, V *rho, V *w, V *curvature, V *dalph
     v_widen(alpha, al);
     for (int i = 0; i < DPARTS; i++)
         d_barron(R[i], low[i], d_set(0), d_set(1), d_set(0), al[i],
-                 (barron_out){.rho = rho ? &y[0][i] : 0, .w = w ? &y[1][i] : 0, .curvature = curvature ? &y[2][i] : 0,
+                 (barron_out){.rho = rho ? &y[0][i] : 0,
+                              .w = w ? &y[1][i] : 0,
+                              .curvature = curvature ? &y[2][i] : 0,
                               .dalpha = dalpha ? &y[3][i] : 0});
     if (rho) *rho = v_narrow(y[0]);
     if (w) *w = v_narrow(y[1]);
@@ -393,8 +396,9 @@ INLINE void v_barron(V r, V r_low, V alpha, V *rho, V *w, V *curvature, V *dalph
     if (dalpha) *dalpha = v_narrow(y[3]);
 }
 
-/* The loss of pred and target for scale c > 0 with its derivatives in pred, c and alpha and the second one in pred. Mantissas
- * and exponents go apart, so that neither x = pred - target nor x/c rounds away or overflows what the result needs. */
+/* The loss of pred and target for scale c > 0 with its derivatives in pred, c and alpha and the second one in pred.
+ * Mantissas and exponents go apart, so that neither x = pred - target nor x/c rounds away or overflows what the result
+ * needs. */
 INLINE void v_barron_loss(V pred, V target, V c, V alpha, V *rho, V *slope, V *dscale, V *curvature, V *dalpha) {
     D P[DPARTS], T[DPARTS], C[DPARTS], al[DPARTS], y[5][DPARTS];
     v_widen(pred, P);
@@ -407,9 +411,14 @@ INLINE void v_barron_loss(V pred, V target, V c, V alpha, V *rho, V *slope, V *d
         D size = d_abs(x.hi), mx, mc, sign = d_select(x.hi < zero, d_set(-1), d_set(1));
         L odd = ~((size > zero) & (size < inf)); /* 0, inf, NaN */
         D ex = d_split(d_select(odd, d_set(1), size), &mx), ec = d_split(C[i], &mc);
-        D r = mx / mc, left = d_scale(sign * x.lo, -ex), low = (d_fma(-r, mc, mx) + left) / mc;
-        d_barron(d_select(odd, size, r), d_select(odd, zero, low), d_select(odd, zero, ex - ec), mc, ec, al[i],
-                 (barron_out){.rho = &y[0][i], .slope = &y[1][i], .scaling = &y[2][i], .curvature = &y[3][i],
+        D r = d_select(C[i] == C[i], mx / mc, C[i]), left = d_scale(sign * x.lo, -ex),
+          low = (d_fma(-r, mc, mx) + left) / mc;
+        d_barron(d_select(odd & (r == r), size, r), d_select(odd, zero, low), d_select(odd, zero, ex - ec), mc, ec,
+                 al[i],
+                 (barron_out){.rho = &y[0][i],
+                              .slope = &y[1][i],
+                              .scaling = &y[2][i],
+                              .curvature = &y[3][i],
                               .dalpha = dalpha ? &y[4][i] : 0});
         y[1][i] *= sign;
         y[2][i] = -y[2][i];

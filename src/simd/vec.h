@@ -27,9 +27,7 @@
 #if defined(LOSSFN_REAL_F32) + defined(LOSSFN_REAL_F64) != 1
 #error "define exactly one of LOSSFN_REAL_F32 and LOSSFN_REAL_F64"
 #endif
-#if defined(LOSSFN_ISA_BASELINE) + defined(LOSSFN_ISA_AVX2) + defined(LOSSFN_ISA_AVX512) +                     \
-        defined(LOSSFN_ISA_NEON) !=                                                                            \
-    1
+#if defined(LOSSFN_ISA_BASELINE) + defined(LOSSFN_ISA_AVX2) + defined(LOSSFN_ISA_AVX512) + defined(LOSSFN_ISA_NEON) != 1
 #error "define exactly one LOSSFN_ISA_*"
 #endif
 

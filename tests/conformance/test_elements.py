@@ -212,7 +212,10 @@ def test_mirror(name: str) -> None:
     loss = clib.Loss(clib.spec(name, reduction="none"))
     for dtype in ("f32", "f64"):
         pred, target = (sample.reals(rng, 400, sample.FLOATS[dtype]) for _ in range(2))
-        rest = [None] * (info.n_inputs - 2)
+        rest = [
+            None if clib.describe_input(name, i).learnable else np.exp(rng.normal(size=400)).astype(pred.dtype)
+            for i in range(2, info.n_inputs)
+        ]
         with np.errstate(all="ignore"):
             out, swapped = loss.run(pred, target, *rest), loss.run(target, pred, *rest)
         np.testing.assert_array_equal(out.grads["target"], -out.grads["pred"])

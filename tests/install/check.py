@@ -64,7 +64,7 @@ def pkg_config_dir(prefix: Path) -> Path:
 def cmake_consumer(work: Path, *arguments: object) -> str:
     shutil.rmtree(work, ignore_errors=True)
     run("cmake", "-G", "Ninja", "-S", CONSUMER, "-B", work, *arguments)
-    run("cmake", "--build", work)
+    run("cmake", "--build", work, "--target", "consumer")
     return run(work / "consumer")
 
 

@@ -555,7 +555,7 @@ def evaluate(name: str, inputs: Sequence[Any], params: dict[str, Any] | None = N
     """Value, gradients and Hessian of one unit. inputs: exact numbers, or lists of them, or an int label.
 
     NaN anywhere gives NaN everywhere. At infinite inputs the result is the limit, found from 1e400 and 1e1000 (which
-    are infinite to any dtype here); what differs between these grows without bound.
+    are infinite to any dtype here); what differs between these grows or falls without bound.
     """
     entry = LOSSES[name]
     params = expand(params or {}, len(inputs[0]) if isinstance(inputs[0], (list, tuple)) else 0)
@@ -590,6 +590,8 @@ def evaluate(name: str, inputs: Sequence[Any], params: dict[str, Any] | None = N
             return Number(mpf(0), mpf(0))
         if settled(a.sum, b.sum, mpf(10) ** -30):
             return b
+        if abs(b.sum) < abs(a.sum):  # falls without bound, however slowly (a small power)
+            return Number(mpf(0), mpf(0))
         return Number(sign(b.sum) * INF, INF)
 
     return {key: limit(near[key], far[key]) for key in near}

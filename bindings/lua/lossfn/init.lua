@@ -197,7 +197,13 @@ local function new_loss(handle, text, custom)
     end
     local reduction = core.get_text(handle, "reduction")
     loss.unreduced = reduction == "none" or reduction == "per_row"
-    loss.value_bit = loss.unreduced and VALUES or VALUE
+    if ffi_path and not custom and not loss.unreduced then
+        local native = true -- a loss written in Lua needs the C module
+        for c = 0, core.component_count(handle) - 1 do
+            native = native and not core.component_name(handle, c):find(".", 1, true)
+        end
+        loss.ffi_handle = native and ffi_path.handle(handle) or nil
+    end
     return loss
 end
 
@@ -273,14 +279,6 @@ local function prepare(loss, want, derive, ...)
     for i = 1, loss.required do
         if call[i] == nil then fail(core.ERROR_ARGUMENT, "%s is missing", loss.inputs[i]) end
     end
-    if ffi_path then
-        for i = 1, n do
-            if type(call[i]) == "cdata" then call[i] = lossfn.view(call[i]) end
-        end
-        for _, key in ipairs {"weight", "mask", "upstream", "out", "vector"} do
-            if type(call[key]) == "cdata" then call[key] = lossfn.view(call[key]) end
-        end
-    end
     local kind = call.hess_kind
     if kind ~= nil then
         call.hess_kind = hess_kinds[kind]
@@ -330,6 +328,35 @@ local function grad_of(loss, result, names)
     return grads
 end
 
+local tensor_options = {"weight", "mask", "upstream", "out", "vector"}
+
+-- Makes views of the cdata in a call, for the C module.
+local function with_views(call)
+    if ffi_path then
+        for i = 1, call.n do
+            if type(call[i]) == "cdata" then call[i] = lossfn.view(call[i]) end
+        end
+        for _, key in ipairs(tensor_options) do
+            if type(call[key]) == "cdata" then call[key] = lossfn.view(call[key]) end
+        end
+    end
+    return call
+end
+
+-- Runs a call: through ffi if it is one of cdata alone, else through the C module. A cdata in gives cdata out.
+local function run(loss, call)
+    if not ffi_path or type(call[1]) ~= "cdata" then return core.run(loss.handle, with_views(call)) end
+    local result = loss.ffi_handle and call.want < PARTS
+        and ffi_path.run(loss.ffi_handle, call, call.want % 2 == 1, floor(call.want / HESS) % 2 == 1)
+    if result then return result end
+    local out = call.out
+    result = core.run(loss.handle, with_views(call))
+    for _, key in ipairs {"values", "hess", "hvp"} do result[key] = result[key] and ffi_path.copy(result[key]) end
+    local grad = result.grads[1]
+    if grad then result.grads[1] = out or ffi_path.copy(grad) end
+    return result
+end
+
 local function value_of(result) -- not `a and b or c`: a value may be anything but nil
     if result.values ~= nil then return result.values end
     return result.value
@@ -339,47 +366,47 @@ end
 ---@param ... lossfn.Data|lossfn.CallOptions pred, target, ... in the loss's order, options
 function Loss:value(...)
     local call, loss = prepare(self, VALUE, false, ...)
-    return value_of(core.run(loss.handle, call))
+    return value_of(run(loss, call))
 end
 function Loss:__call(...) return self:value(...) end
 
 --- The gradient of the value by pred; a table by the names of the inputs if more than pred are differentiated.
 function Loss:grad(...)
     local call, loss, names = prepare(self, 0, true, ...)
-    return grad_of(loss, core.run(loss.handle, call), names)
+    return grad_of(loss, run(loss, call), names)
 end
 
 --- The diagonal of the second derivative of the value by pred.
 function Loss:hess(...)
     local call, loss = prepare(self, HESS, false, ...)
-    return core.run(loss.handle, call).hess
+    return run(loss, call).hess
 end
 
 --- Value and gradient in one pass over the data.
 function Loss:value_and_grad(...)
     local call, loss, names = prepare(self, VALUE, true, ...)
-    local result = core.run(loss.handle, call)
+    local result = run(loss, call)
     return value_of(result), grad_of(loss, result, names)
 end
 
 --- Value, gradient and diagonal of the Hessian in one pass over the data.
 function Loss:value_grad_hess(...)
     local call, loss, names = prepare(self, VALUE + HESS, true, ...)
-    local result = core.run(loss.handle, call)
+    local result = run(loss, call)
     return value_of(result), grad_of(loss, result, names), result.hess
 end
 
 --- The Hessian by pred times `vector` (an option of the call).
 function Loss:hvp(...)
     local call, loss = prepare(self, HVP, false, ...)
-    return core.run(loss.handle, call).hvp
+    return run(loss, call).hvp
 end
 
 --- The terms of a sum of losses: a list of {name, coefficient, value}, each reduced, without its coefficient.
 function Loss:components(...)
     local call, loss = prepare(self, PARTS, false, ...)
     local list = {}
-    for i, value in ipairs(core.run(loss.handle, call).components) do
+    for i, value in ipairs(run(loss, call).components) do
         list[i] = {name = core.component_name(loss.handle, i - 1), value = value,
                    coefficient = core.component_coefficient(loss.handle, i - 1)}
     end
@@ -390,7 +417,7 @@ end
 --- was kept; domain: an input lies outside the loss's domain, first at element `index` of pred.
 function Loss:value_and_notes(...)
     local call, loss = prepare(self, VALUE, false, ...)
-    local result = core.run(loss.handle, call)
+    local result = run(loss, call)
     local notes, bits = {index = result.index}, result.notes
     for _, name in ipairs {"empty", "domain", "infeasible"} do
         if bits % 2 == 1 then notes[name] = true end
@@ -404,7 +431,7 @@ end
 function Loss:check(...)
     local call, loss = prepare(self, 0, false, ...)
     local list = {}
-    for line in core.check(loss.handle, call):gmatch("[^\n]+") do list[#list + 1] = line end
+    for line in core.check(loss.handle, with_views(call)):gmatch("[^\n]+") do list[#list + 1] = line end
     return list
 end
 
@@ -413,7 +440,7 @@ function Loss:check_gradient(...)
     local call, loss = prepare(self, 0, true, ...)
     call.wrt = 0
     local report = core.gradient_report()
-    core.check_gradient(loss.handle, call, report)
+    core.check_gradient(loss.handle, with_views(call), report)
     return {agrees = report.agrees ~= 0, worst_input = loss.inputs[report.worst_input + 1] or "hess",
             worst_index = report.worst_index + 1, analytic = report.analytic, numeric = report.numeric,
             error = report.error, compared = report.compared}
@@ -699,7 +726,7 @@ function Accumulator:__tostring() return format("lossfn.Accumulator of %s: %.17g
 function Accumulator:update(...)
     local call, loss = prepare(self.loss, 0, false, ...)
     if loss ~= self.loss then fail(core.ERROR_ARGUMENT, "parameters belong to the Accumulator's loss, not to update") end
-    core.accumulator_update(self.handle, call)
+    core.accumulator_update(self.handle, with_views(call))
 end
 
 --- Adds what another accumulator of the same loss holds.
