@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: MIT
 # lossfn_flags: how our own C is compiled. Linked PRIVATE, so that nothing of it reaches those who use the library.
+if(LOSSFN_SANITIZE)
+    set(optimisation -O1) # at -O2 gcc 12 fails on the kernels with an internal error
+else()
+    set(optimisation -O2)
+endif()
 add_library(lossfn_flags INTERFACE)
 target_compile_options(
     lossfn_flags
@@ -9,7 +14,7 @@ target_compile_options(
         -ffp-contract=off
         -fno-math-errno
         -fno-trapping-math
-        $<$<CONFIG:Release,RelWithDebInfo>:-O2>
+        $<$<CONFIG:Release,RelWithDebInfo>:${optimisation}>
         -Wall
         -Wextra
         -Wshadow

@@ -1,27 +1,14 @@
 /* SPDX-License-Identifier: MIT
  * Exact sums of a block. A number added to 1.5 * 2^e lands on the grid of 2^(e-52); the bits of the result, added as
-<<<<<<< HEAD
- * integers, count grid steps exactly. What is left of it goes to a second grid below. Blocks that do not fit (a wide
- * range of magnitudes, infinities) are found by checks and added one number at a time. */
-=======
-*integers, count grid steps exactly.What is left of it goes to a second grid below, or, of a float,
-    is added up as it *is
-    : these rests are so small and so coarse that no double rounds on the way.Blocks that do not fit(
-          a wide range of * magnitudes, infinities) are found by checks and
-        added one number at a time.*/
->>>>>>> demo
+ * integers, count grid steps exactly. What is left of it goes to a second grid below, or, of a float, is added up as it
+ * is: these rests are so small and so coarse that no double rounds on the way. Blocks that do not fit (a wide range of
+ * magnitudes, infinities) are found by checks and added one number at a time. */
 #ifndef LOSSFN_ENGINE_DEPOSIT_H
 #define LOSSFN_ENGINE_DEPOSIT_H
 
 #include "engine/kernel.h"
 
-            enum {
-                GRID_NONE = -4096,
-                GRID_LOWEST = -900,
-                GRID_HIGHEST = 1020,
-                GRID_STEP = 53,
-                REST_BITS = 70
-            };
+enum { GRID_NONE = -4096, GRID_LOWEST = -900, GRID_HIGHEST = 1020, GRID_STEP = 53, REST_BITS = 70 };
 
 /* 2^exponent, a normal number. */
 static inline double power(int exponent) {

@@ -292,25 +292,6 @@ ALWAYS_INLINE void row_finish_once(chunk_t *c, void (*kernel)(const row_t *, con
     for (int j = 0; j < MAX_CONSTANTS; j++) c->finished[j] = k[j][0];
 }
 
-<<<<<<< HEAD
-ALWAYS_INLINE void row_map_loop(chunk_t *c,
-                                void (*kernel)(const row_t *, const class_t *, const V *, const V *, unit_t *)) {
-    const row_t r = load_row(c);
-    V p[MAX_CONSTANTS], k[MAX_CONSTANTS], factor = v_set(c->factor);
-    for (int j = 0; j < MAX_CONSTANTS; j++) p[j] = v_set(c->constants[j]), k[j] = v_set(c->finished[j]);
-    for (int64_t i = 0; i < c->n; i += LANES) {
-        class_t cl;
-        unit_t u;
-        M valid = load_classes(c, i, &cl);
-        u.outside = m_none();
-        kernel(&r, &cl, k, p, &u);
-        M fault = m_and(u.outside, valid);
-        V nan = v_set(NAN);
-        for (int j = 0; j < 2; j++)
-            if (c->grads[j]) store_some(c->grads[j], i, c->n, v_where(valid, v_select(fault, nan, u.grad[j]) * factor));
-        if (c->hess) store_some(c->hess, i, c->n, v_where(valid, v_select(fault, nan, u.hess) * factor));
-    }
-=======
 /* One vector of classes. `alone`: only the gradient of pred is wanted. */
 ALWAYS_INLINE void row_map_step(const chunk_t *c, int64_t i, const row_t *r, const V *k, const V *p, V factor,
                                 void (*kernel)(const row_t *, const class_t *, const V *, const V *, unit_t *),
@@ -346,7 +327,6 @@ ALWAYS_INLINE void row_map_loop(chunk_t *c,
             row_map_step(c, i, &r, k, p, factor, kernel, has_kept, alone, 1);
         else
             row_map_step(c, i, &r, k, p, factor, kernel, has_kept, alone, 0);
->>>>>>> demo
 }
 
 /* ---- Rows together ----------------------------------------------------------------------------------------------- */

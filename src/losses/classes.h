@@ -17,13 +17,8 @@ static void categorical_cross_entropy_setup(const double *params, double *consta
 
 /* The coefficient of class c: its weight times its smoothed target. */
 ALWAYS_INLINE V coefficient(const row_t *r, const class_t *c, const V *p) {
-<<<<<<< HEAD
-    return c->w * v_fma(-p[CLASS_SMOOTHING], c->t - v_one() / r->classes, c->t); /* t (1 - e) + e/C */
-=======
     if (c->absent) return v_zero();
-    V e = p[CLASS_SMOOTHING];
-    return c->w * ((v_one() - e) * c->t + e / r->classes);
->>>>>>> demo
+    return c->w * v_fma(-p[CLASS_SMOOTHING], c->t - v_one() / r->classes, c->t); /* t (1 - e) + e/C */
 }
 
 /* Softmax cross entropy on logits x: sum over classes of a_c (ln sum exp x - x_c), a_c = w_c t_c.

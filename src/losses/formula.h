@@ -60,23 +60,13 @@ typedef struct {
     V classes; /* how many classes the row has (without those taken out) */
 } row_t;
 
-<<<<<<< HEAD
-#define ROWWISE(name, n_sums, wants_top) enum { name##_n_sums = n_sums, name##_wants_top = wants_top }
-#define ROW_SUMS(name)                   ALWAYS_INLINE void name##_sums(const row_t *r, const class_t *c, const V *p, V *s, unit_t *u)
-#define ROW_FINISH(name)                 ALWAYS_INLINE void name##_finish(const row_t *r, const V *s, const V *p, V *k, unit_t *u)
-#define ROW_MAP(name)                    ALWAYS_INLINE void name##_map(const row_t *r, const class_t *c, const V *k, const V *p, unit_t *u)
-=======
 #define ROWWISE(name, n_sums, wants_top, keeps)                                                                        \
     enum { name##_n_sums = n_sums, name##_wants_top = wants_top, name##_keeps = keeps }
 #define ROW_SUMS(name)   ALWAYS_INLINE void name##_sums(const row_t *r, const class_t *c, const V *p, V *s, unit_t *u)
 #define ROW_FINISH(name) ALWAYS_INLINE void name##_finish(const row_t *r, const V *s, const V *p, V *k, unit_t *u)
 #define ROW_MAP(name)    ALWAYS_INLINE void name##_map(const row_t *r, const class_t *c, const V *k, const V *p, unit_t *u)
-    >>>>>>> demo
 
-                ALWAYS_INLINE V
-                v_zero(void) {
-    return v_set(0);
-}
+ALWAYS_INLINE V v_zero(void) { return v_set(0); }
 ALWAYS_INLINE V v_one(void) { return v_set(1); }
 /* x where m, else 0: how things are left out (never by multiplying). */
 ALWAYS_INLINE V v_where(M m, V x) { return v_select(m, x, v_zero()); }
