@@ -108,10 +108,8 @@ def report(results: list[dict], calls: list[dict], about: dict, versions: dict[s
         "longer PyTorch takes, by the best and (by the median) of the turns; below 1 it stands in bold. *Recycled*: with an",
         "allocator that keeps large blocks (`GLIBC_TUNABLES`), which spares PyTorch the page faults that it has by default.",
         "",
-        (
-            f"Machine: {about['cpu']}, {about['cores']} cores, {', '.join(about['caches'])}. lossfn {versions['lossfn']}"
-            f" ({versions['isa']}), PyTorch {versions['torch']}, NumPy {versions['numpy']}, Python {about['python']}."
-        ),
+        f"Machine: {about['cpu']}, {about['cores']} cores, {', '.join(about['caches'])}.",
+        f"lossfn {versions['lossfn']} ({versions['isa']}), PyTorch {versions['torch']}, Python {about['python']}.",
         "`sh cmake/bootstrap bench` makes this page.",
         "",
         "| loss | rows | classes | elements | threads | lossfn | PyTorch, recycled | ratio, recycled | ratio, default |",

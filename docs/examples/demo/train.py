@@ -66,14 +66,12 @@ def fit_logistic(loss: lossfn.Loss, x: np.ndarray, y: np.ndarray, ridge: float =
     weights = np.zeros(x.shape[1])
     penalty = np.full(len(weights), ridge)
     penalty[-1] = 0  # the intercept is free
-    steps = 0
-    while steps < 50:
-        steps += 1
+    move, steps = np.ones(1), 0
+    while np.abs(move).max() > 1e-9 and steps < 50:
         _, grad, hess = loss.value_grad_hess(x @ weights, y)
         move = np.linalg.solve(x.T @ (hess[:, None] * x) + np.diag(penalty), x.T @ grad + penalty * weights)
         weights -= move
-        if np.abs(move).max() < 1e-9:
-            break
+        steps += 1
     return weights, steps
 
 
