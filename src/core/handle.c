@@ -132,6 +132,7 @@ static int is_default(const lossfn__param_t *param, const lossfn__value_t *value
     lossfn__value_t initial;
     if (param->type == LOSSFN_PARAM_LIST) return !value->list;
     lossfn__default_value(param, &initial);
+    /* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison) */
     return value->integer == initial.integer && memcmp(&value->number, &initial.number, sizeof initial.number) == 0;
 }
 

@@ -237,7 +237,7 @@ static void expand(uint64_t bits, decimal_t *d) {
         uint32_t nine = divide(&a, 1000000000);
         for (int32_t k = 0; k < 9; k++, nine /= 10) reversed[n++] = (char)('0' + nine % 10);
     }
-    while (reversed[n - 1] == '0') n--;
+    while (n > 0 && reversed[n - 1] == '0') n--;
     d->n = n;
     d->point = n - scale;
     for (int32_t i = 0; i < n; i++) d->digit[i] = reversed[n - 1 - i];

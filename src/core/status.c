@@ -21,6 +21,7 @@ static void tidy(char *text, int cut) {
     strcpy(text + n, "...");
 }
 
+#undef lossfn__fail
 lossfn_status_t lossfn__fail(lossfn_status_t status, const char *format, ...) {
     char text[MESSAGE_SIZE]; /* the arguments may point into the old message */
     int saved = errno;

@@ -15,6 +15,9 @@
 /* Sets this thread's message and returns `status`. Formats without the locale: %g and %f must not be used, numbers go
  * through lossfn__format_double. Leaves errno alone. */
 lossfn_status_t lossfn__fail(lossfn_status_t status, const char *format, ...) LOSSFN__PRINTF(2, 3);
+#ifdef __clang_analyzer__ /* tells it that a failure is never LOSSFN_OK */
+#define lossfn__fail(status, ...) (lossfn__fail(status, __VA_ARGS__), (status))
+#endif
 
 enum { LOSSFN__DOUBLE_TEXT = 32 };
 /* "(3, 2)" */

@@ -285,7 +285,7 @@ static fraction_t divide_short(const magnitude_t *num, int num_shift, const magn
     fraction_t q;
     q.one = high >= v;
     uint128_t dividend = (uint128_t)(q.one ? high - v : high) << 64 | normal_pair(num, num_shift, 2);
-    q.low = (uint64_t)(dividend / v);
+    q.low = (uint64_t)(dividend / v); /* NOLINT(clang-analyzer-core.DivideZero): the top bit of v is set */
     q.sticky = (uint64_t)dividend != q.low * v || normal_tail(num, num_shift, 4);
     return q;
 }
@@ -370,7 +370,8 @@ size_t lossfn__exact_write(const lossfn__exact_t *sum, unsigned char *buf, size_
     int first = 0, end = 4 * m.count; /* the bytes of the magnitude that are written */
     while (byte_of(&m, first) == 0) first++;
     while (byte_of(&m, end - 1) == 0) end--;
-    size_t position = (size_t)((m.exponent - LOSSFN__EXACT_BASE) / 8 + first), length = (size_t)(end - first);
+    int above = (m.exponent - LOSSFN__EXACT_BASE) / 8 + first;
+    size_t position = (size_t)above, length = (size_t)(end - first);
     if (cap < 5 + length) return 5 + length;
     buf[0] = m.negative ? NEGATIVE : POSITIVE;
     buf[1] = (unsigned char)(position & 0xFF);

@@ -83,7 +83,7 @@ test("errors", function()
     raises("ARGUMENT", "the shape has 4 elements, the cdata 3", lossfn.view, p, {2, 2})
     raises("ARGUMENT", "view takes a cdata, not a table", lossfn.view, {1})
     raises("SHAPE", "", lossfn.mse, p, ffi.new("double[2]"))
-    raises("LABEL", "target[0] is 7", lossfn.cross_entropy, lossfn.view(ffi.new("float[6]"), {2, 3}), ffi.new("int[2]", {7, 1}))
+    raises("LABEL", "target[1] is 7", lossfn.cross_entropy, lossfn.view(ffi.new("float[6]"), {2, 3}), ffi.new("int[2]", {7, 1}))
 end)
 
 test("many calls, compiled", function()
