@@ -22,9 +22,7 @@ static struct {
     PyObject *domain;    /* warning: LOSSFN_NOTE_DOMAIN */
 } hooks;
 
-static struct {
-    PyObject *dlpack, *dlpack_device, *requires_grad;
-} names;
+static struct { PyObject *dlpack, *dlpack_device, *requires_grad; } names;
 
 static PyObject *error_of(lossfn_status_t status) {
     Py_ssize_t i = status < 0 ? -(Py_ssize_t)status : 1;

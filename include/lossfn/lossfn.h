@@ -447,7 +447,9 @@ typedef struct lossfn_info {
     double lipschitz;
     uint32_t hess_kinds; /* bit 1 << LOSSFN_HESS_EXACT ... for each kind offered */
     int32_t has_rho;
-    double ulp_value; /* stated error bounds of an unreduced, unweighted element, in units in the last place */
+    /* Stated error bounds of an unreduced, unweighted element, in units in the last place: of the largest term where
+     * terms cancel, and at least of 2^8 times the smallest positive number. */
+    double ulp_value;
     double ulp_grad;
     double ulp_hess;
 } lossfn_info_t;

@@ -334,3 +334,38 @@ ELEMENTWISE(quantile) {
     u->grad[TARGET] = -slope;
     u->hess = v_zero();
 }
+
+/* Newey and Powell (1987), asymmetric least squares: tau r^2 below the target, (1 - tau) r^2 above. */
+DEFINE(expectile) = {
+    LOSS(expectile),
+    .aliases = "asymmetric_squared_error",
+    .family = "regression",
+    .summary = "Asymmetric squared error: its minimiser is the tau-expectile of the target.",
+    .formula = "tau r^2 if r < 0, else (1 - tau) r^2;  r = pred - target",
+    .latex = "\\left|\\tau - 1_{p > y}\\right| (p - y)^2",
+    .tasks = "quantile, regression",
+    .see_also = "quantile, mse",
+    .look_alikes = "CatBoost: Expectile: alpha is tau\nXGBoost: reg:expectileerror: half of this\n"
+                   "Vowpal Wabbit: expectile: its q is 1 - tau",
+    .source = "W. K. Newey, J. L. Powell, Asymmetric least squares estimation and testing, Econometrica 55, 1987",
+    .kinks = "Hessian at pred = target: 2 tau",
+    .unit = LOSSFN_UNIT_ELEMENT,
+    .n_inputs = 2,
+    .n_params = 1,
+    .inputs = {PRED_REAL, TARGET_REAL},
+    .params = {PARAM_DOUBLE("tau", "0.5", 0, 1, 1, 1, "the expectile's level")},
+    .traits = DISTANCE_TRAITS | LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_STRICTLY_CONVEX | LOSSFN_TRAIT_STRONGLY_CONVEX |
+              LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE | LOSSFN_TRAIT_SYMMETRIC,
+    .hess_kinds = EXACT | UPPER,
+    .ulp_value = 2.5,
+    .ulp_grad = 1.5,
+    .ulp_hess = 0.51,
+    .setup = quantile_setup, /* tau and 1 - tau */
+};
+ELEMENTWISE(expectile) {
+    V r = in[PRED] - in[TARGET], w = v_select(r > v_zero(), p[1], p[0]);
+    u->value = w * r * r;
+    u->grad[PRED] = 2 * w * r;
+    u->grad[TARGET] = -u->grad[PRED];
+    u->hess = v_nan_from(2 * w, r);
+}

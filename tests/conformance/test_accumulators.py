@@ -174,7 +174,7 @@ def test_nothing_kept() -> None:
         value, notes = c.c_double(5), c.c_uint32()
         clib.check(lib.lossfn_accumulator_value(total.handle, c.byref(value), c.byref(notes)))
         assert notes.value & clib.EMPTY
-        assert value.value == want or math.isnan(want) and math.isnan(value.value)
+        assert value.value == want or (math.isnan(want) and math.isnan(value.value))
 
 
 def test_beyond_the_range_of_doubles_on_the_way() -> None:

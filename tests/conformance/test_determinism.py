@@ -123,7 +123,7 @@ def test_threads(name: str) -> None:
     rng = np.random.default_rng(9)
     entry = LOSSES[name]
     n = harness.scaled(30000)
-    shape = (n // 5, 5) if entry.unit == "row" else (n // 5, 5)
+    shape = (n // 5, 5)
     for dtype in ("f32", "f64"):
         inputs = harness.tame(name, dtype, shape, rng)
         if entry.inputs["pred"] in ("real", "logits"):

@@ -133,14 +133,14 @@ def agrees(got: Any, want: Any, tol: dict) -> None:
     assert got.shape == want.shape
     for g, w in zip(got, want, strict=True):
         if math.isnan(w) or math.isinf(w):
-            assert g == w or math.isnan(g) and math.isnan(w), (g, w)
+            assert g == w or (math.isnan(g) and math.isnan(w)), (g, w)
         else:
             assert abs(g - w) <= tol["abs"] + tol["rel"] * abs(w), (g, w)
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if c["kind"] == "value"], ids=lambda c: c["id"])
 def test_value(case: dict) -> None:
-    text, inputs, keywords, dtype = build(case)
+    text, inputs, keywords, _dtype = build(case)
     if case["params"].get("allow_negative_weight"):
         with pytest.raises(clib.Failure):  # the recommended default: class weights are at least 0
             clib.Loss(text)

@@ -209,12 +209,12 @@ def test_labels(name: str, dtype: str) -> None:
         for bad in (-1, 3, 4, 100):
             for at in (0, 2, 3):
                 for reduction in REDUCTIONS:
-                    if dtype[0] == "u" and bad < 0 or dtype == "bool":
+                    if (dtype[0] == "u" and bad < 0) or dtype == "bool":
                         continue
                     call = Call(name, reduction=reduction, label_base=base)
                     call.inputs[1] = clib.cast(call.inputs[1] + base, dtype)
                     call.inputs[1][at] = bad + base
-                    call.fails("LABEL", at, bad + base)
+                    call.fails("LABEL", at + base, bad + base)  # both in the caller's base
                     weight = np.ones(4)
                     weight[at] = 0
                     call.keywords["weight"] = weight

@@ -84,7 +84,7 @@ def test_kept_nan_stays_where_it_is(name: str) -> None:
         inputs = harness.tame(name, dtype, shape, rng, soft=True)
         bare = clib.Loss(clib.spec(name, reduction="none"))
         clean = bare.run(*inputs)
-        for i, x in enumerate(inputs):
+        for i, _x in enumerate(inputs):
             for at in (0, 5, 36):
                 bad = [y.copy() for y in inputs]
                 place = (at, int(rng.integers(3))) if entry.unit == "row" else (at,)

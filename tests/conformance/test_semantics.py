@@ -236,9 +236,9 @@ def check(call: Call) -> None:
         if key in expected and getattr(got, key) is not None:
             a, b = getattr(got, key), expected[key]
             if soft_total and key in ("denom", "value"):  # the row's own total is rounded in the model
-                assert abs(a - b) <= 1e-6 * abs(b) or a == b or np.isnan(a) and np.isnan(b), (key, a, b)
+                assert abs(a - b) <= 1e-6 * abs(b) or a == b or (np.isnan(a) and np.isnan(b)), (key, a, b)
             else:
-                assert a == b or np.isnan(a) and np.isnan(b), (key, a, b)
+                assert a == b or (np.isnan(a) and np.isnan(b)), (key, a, b)
     want_values = expected["values"]
     if out in ("f64", compute):
         real = clib.NUMPY[out]

@@ -65,9 +65,8 @@ def test_traits(name: str) -> None:
             moved = values(loss, a + 3, [target + 3, *others[1:]])
             if not np.allclose(moved, at_a, rtol=1e-6, atol=1e-9):
                 violated.add("distance")
-        if entry.inputs.get("target") == reference.MARGIN:
-            if not np.array_equal(values(loss, -a, [-others[0]]), at_a):
-                violated.add("margin")
+        if entry.inputs.get("target") == reference.MARGIN and not np.array_equal(values(loss, -a, [-others[0]]), at_a):
+            violated.add("margin")
         out = loss.run(a, *others, want="grad:pred hess")
         step = 1e-7 * np.maximum(np.abs(a), 1e-3)
         near = loss.run(a + step, *others, want="grad:pred hess")
@@ -85,11 +84,8 @@ def test_traits(name: str) -> None:
     # A convex or nonnegative loss should say so.
     for trait in ("convex", "nonnegative", "symmetric", "distance", "margin"):
         applicable = {"symmetric": reference.REAL, "distance": reference.REAL, "margin": reference.MARGIN}.get(trait)
-        if (
-            applicable
-            and entry.inputs.get("target") != applicable
-            or trait == "nonnegative"
-            and name in ("kl_div", "poisson_nll", "gaussian_nll", "barron_nll")
+        if (applicable and entry.inputs.get("target") != applicable) or (
+            trait == "nonnegative" and name in ("kl_div", "poisson_nll", "gaussian_nll", "barron_nll")
         ):
             continue
         assert trait in claims or trait in violated, f"{name} is {trait} but does not say so"
@@ -149,7 +145,7 @@ def test_proper(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_hessian_kinds(name: str) -> None:
     """Fisher and upper are never negative; upper is at least the exact one; what is not offered says so."""
-    info, entry = clib.describe(name), LOSSES[name]
+    info, _entry = clib.describe(name), LOSSES[name]
     loss = clib.Loss(clib.spec(name, reduction="none"))
     for pred, _, others in points(name, 500):
         exact = loss.run(pred, *others, want="hess").hess

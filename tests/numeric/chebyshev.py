@@ -1,7 +1,8 @@
 """Polynomials for the tables under src/simd: Chebyshev interpolation with mpmath, written as C."""
 
 import re
-from mpmath import mp, mpf, cos, pi
+
+from mpmath import cos, mpf, pi
 
 
 def interpolate(f, lo, hi, n):

@@ -14,8 +14,9 @@ in ln b, alpha or 1/alpha, in whichever it converges fastest. Z is not analytic 
 alpha < 0), so the pieces shrink towards it."""
 
 from multiprocessing import Pool
-from mpmath import mp, mpf, cosh, exp, expm1, log, log1p, pi, psi, sinh
-from chebyshev import interpolate, monomial, literal, rows
+
+from chebyshev import interpolate, literal, monomial, rows
+from mpmath import cosh, exp, expm1, log, log1p, mp, mpf, pi, psi, sinh
 
 mp.dps = 60
 STEP, DEGREE, SAMPLES = mpf(1) / 128, 22, 36
@@ -95,7 +96,12 @@ for i, (name, first, _, _, _, tail, slope) in enumerate(pieces):
 print(" */")
 print("#ifndef LOSSFN_SIMD_BARRON_TABLE_H\n#define LOSSFN_SIMD_BARRON_TABLE_H\n")
 print("/* clang-format off */")
-first_of = lambda name: [i for i, p in enumerate(pieces) if p[0] == name]
+
+
+def first_of(name):
+    return [i for i, p in enumerate(pieces) if p[0] == name]
+
+
 logs, tees, inverse = (first_of(n) for n in ("ln b", "ln b, T", "1/alpha"))
 print("enum {")
 print("    BARRON_PIECES = %d," % len(pieces))
@@ -103,8 +109,8 @@ print("    BARRON_DEGREE = %d," % DEGREE)
 print("    BARRON_FIRST_LOG = %d, BARRON_LAST_LOG = %d, /* in ln b, of these: */" % (logs[0], logs[-1]))
 print("    BARRON_FIRST_T = %d, BARRON_LAST_T = %d,     /* T */" % (tees[0], tees[-1]))
 print("};")
-print("static const double barron_half_log_2pi = %s; /* ln(2 pi)/2 */" % literal(CENTRE))
-print("static const double barron_slope = %s; /* C */" % literal(SLOPE))
+print(f"static const double barron_half_log_2pi = {literal(CENTRE)}; /* ln(2 pi)/2 */")
+print(f"static const double barron_slope = {literal(SLOPE)}; /* C */")
 print("/* where a piece begins; its variable's middle and the reciprocal of its half width */")
 for name, j in (("begin", 2), ("middle", 3), ("scale", 4)):
     print("static const double barron_%s[%d] = {" % (name, len(pieces)))

@@ -7,7 +7,8 @@ src/simd/special.h is used. A value is the nearest double and what it lacks, in 
 
 import random
 import sys
-from mpmath import mp, mpf, exp, expm1, inf, isinf, log, log1p, loggamma, log10
+
+from mpmath import exp, expm1, inf, isinf, log, log1p, log10, loggamma, mp, mpf
 
 POINTS = int(sys.argv[1]) if len(sys.argv) > 1 else 250
 random.seed(1)
@@ -40,11 +41,11 @@ def ref(x):
         return "{%sINFINITY, 0}" % ("-" if x < 0 else "")
     near = float(x)
     if x == near:
-        return "{%s, 0}" % real(near)
+        return f"{{{real(near)}, 0}}"
     place = mpf(2) ** max(mp.frexp(mpf(near))[1] - 53, -1074) if near else mpf(2) ** -1074
-    return "{%s, %s}" % (
+    return "{{{}, {}}}".format(
         real(near),
-        ("%.3f" % float((x - near) / place)).replace("0.", ".").replace("-.000", "0").replace(".000", "0"),
+        (f"{float((x - near) / place):.3f}").replace("0.", ".").replace("-.000", "0").replace(".000", "0"),
     )
 
 
@@ -223,10 +224,10 @@ def lgamma(y):
 
 
 def table(name, fields, rows):
-    print("static const struct {\n    double %s;\n    reference %s;\n} %s[] = {" % (*fields, name))
+    print("static const struct {{\n    double {};\n    reference {};\n}} {}[] = {{".format(*fields, name))
     for values, refs in rows:
         text = ", ".join(ref(x) for x in refs)
-        print("    {%s, %s}," % (", ".join(real(x) for x in values), "{%s}" % text if len(refs) > 1 else text))
+        print("    {{{}, {}}},".format(", ".join(real(x) for x in values), f"{{{text}}}" if len(refs) > 1 else text))
     print("};")
 
 

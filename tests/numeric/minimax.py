@@ -4,7 +4,7 @@ Remez exchange on the weighted error; then, from the lowest degree, each coeffic
 others are fitted again, by least squares. The weight turns the polynomial's error into the function's relative error.
 Needs mpmath. Run: python3 minimax.py"""
 
-from mpmath import mp, mpf, atanh, exp, expm1, floor, ldexp, log, log1p, lu_solve, matrix, cos, pi, frexp
+from mpmath import atanh, cos, expm1, floor, frexp, ldexp, log, log1p, lu_solve, matrix, mp, mpf, pi
 
 mp.prec = 400
 
@@ -45,10 +45,13 @@ def least_squares(f, w, lo, hi, powers):
 def fit(name, f, w, lo, hi, degree, bits):
     eps = mpf(2) ** -60
     lo, hi = mpf(lo) + eps, mpf(hi) + eps  # never at 0, where f is 0/0
-    c, best = remez(f, w, lo, hi, list(range(degree + 1)))
+    c, _best = remez(f, w, lo, hi, list(range(degree + 1)))
     done = [rounded(c[0], bits)]
     while len(done) <= degree:
-        rest = lambda x: f(x) - sum(a * x**i for i, a in enumerate(done))
+
+        def rest(x):
+            return f(x) - sum(a * x**i for i, a in enumerate(done))
+
         done.append(rounded(least_squares(rest, w, lo, hi, list(range(len(done), degree + 1)))[0], bits))
     xs = [lo + (hi - lo) * i / 1000 for i in range(1001)]
     worst = max(abs(w(x) * (f(x) - sum(a * x**i for i, a in enumerate(done)))) for x in xs)

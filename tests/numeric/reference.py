@@ -155,6 +155,13 @@ def quantile(pred, target, tau=0.5):
     return distance(slope * r, slope, 0)
 
 
+@loss({"tau": 0.25}, pred=REAL, target=REAL, kinks=lambda tau=0.5: [0])
+def expectile(pred, target, tau=0.5):
+    r = pred - target
+    w = (1 - tau) if r > 0 else tau
+    return distance(w * r * r, 2 * w * r, 2 * w)
+
+
 def barron_parts(r: Any, alpha: Any, scale: Any) -> tuple[Any, ...]:
     """rho, the factor W of its slope, the terms of its curvature, and its derivative by alpha."""
     x = r / scale
@@ -398,7 +405,9 @@ def categorical_cross_entropy(
 def kl_div(pred, target, log_pred=False, log_target=False):
     log_p = list(pred) if log_pred else [mp.log(p) if p >= 0 else NAN for p in pred]
     log_t = list(target) if log_target else [mp.log(t) if t >= 0 else NAN for t in target]
-    if not log_pred and any(not 0 <= p <= 1 for p in pred) or not log_target and any(not 0 <= t <= 1 for t in target):
+    if (not log_pred and any(not 0 <= p <= 1 for p in pred)) or (
+        not log_target and any(not 0 <= t <= 1 for t in target)
+    ):
         return OUTSIDE
     t = [mp.exp(u) for u in target] if log_target else list(target)
     n = range(len(pred))
@@ -437,7 +446,7 @@ def self_information(pred):
     pred=LOGITS, target=COUNT,
 )  # fmt: skip
 def poisson_nll(pred, target, log_input=True, full=False, eps=0):
-    if target < 0 or not log_input and pred < 0:
+    if target < 0 or (not log_input and pred < 0):
         return OUTSIDE
     constant, slope = (mp.loggamma(target + 1), mp.digamma(target + 1)) if full else (mpf(0), mpf(0))
     if log_input:

@@ -49,12 +49,18 @@ static inline uint32_t lcg(uint32_t *state) {
 static inline double sample(int32_t scale, uint32_t *state) {
     double u = (lcg(state) % 1000) / 1000.0;
     switch (scale) {
-    case LOSSFN_SCALE_PROBABILITY: return 0.05 + 0.9 * u;
-    case LOSSFN_SCALE_LABEL: return 0.05 + 0.9 * u;
-    case LOSSFN_SCALE_MARGIN_LABEL: return u < 0.5 ? -1 : 1;
-    case LOSSFN_SCALE_POSITIVE: return 0.5 + u;
-    case LOSSFN_SCALE_COUNT: return (double)(lcg(state) % 7);
-    default: return 4 * u - 2;
+    case LOSSFN_SCALE_PROBABILITY:
+        return 0.05 + 0.9 * u;
+    case LOSSFN_SCALE_LABEL:
+        return 0.05 + 0.9 * u;
+    case LOSSFN_SCALE_MARGIN_LABEL:
+        return u < 0.5 ? -1 : 1;
+    case LOSSFN_SCALE_POSITIVE:
+        return 0.5 + u;
+    case LOSSFN_SCALE_COUNT:
+        return (double)(lcg(state) % 7);
+    default:
+        return 4 * u - 2;
     }
 }
 

@@ -60,7 +60,8 @@ static void *work(void *number) {
         atomic_fetch_add(&made, 1);
         int mine_now = lossfn_register(name, &table, NULL, on_destroy) == LOSSFN_OK;
         if (lossfn_create(&user, name) == LOSSFN_OK) {
-            if (lossfn_forward(user, &p, &t, NULL, &value, NULL) != LOSSFN_OK || value < 31.6 || value > 31.7) atomic_fetch_add(&wrong, 1);
+            if (lossfn_forward(user, &p, &t, NULL, &value, NULL) != LOSSFN_OK || value < 31.6 || value > 31.7)
+                atomic_fetch_add(&wrong, 1);
         }
         if (mine_now) lossfn_unregister(name);
         lossfn_destroy(user);
@@ -89,7 +90,8 @@ static void test_everything_at_once(void **state) {
     }
     for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
     assert_int_equal(atomic_load(&wrong), 0);
-    assert_int_equal(atomic_load(&destroyed), atomic_load(&made)); /* exactly once each, also when registration failed */
+    assert_int_equal(atomic_load(&destroyed),
+                     atomic_load(&made)); /* exactly once each, also when registration failed */
     lossfn_destroy(shared);
     lossfn_threads_stop();
 }

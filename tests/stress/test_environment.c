@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * What surrounds a call neither changes its bits nor is changed by it: the floating-point control word, errno, the locale;
- * fork; loading and unloading. Compiled as: cc -std=gnu11 -Iinclude tests/stress/test_environment.c -llossfn -lcmocka -lm -ldl */
+ * What surrounds a call neither changes its bits nor is changed by it: the floating-point control word, errno, the
+ * locale; fork; loading and unloading. Compiled as: cc -std=gnu11 -Iinclude tests/stress/test_environment.c -llossfn
+ * -lcmocka -lm -ldl */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -62,8 +63,9 @@ static uint64_t digest_under(const char *name, int32_t dtype, unsigned word, int
 static void test_control_word(void **state) {
     (void)state;
     const unsigned base = 0x1f80; /* all masked, nearest */
-    const unsigned words[] = {base, base | 0x8000, base | 0x8040, base | 0x2000, base | 0x4000, base | 0x6000, base & ~0x1f80u,
-                              (base & ~0x0080u), base | 0x3f, (base & ~0x1000u) | 0x8040};
+    const unsigned words[] = {
+        base,          base | 0x8000,   base | 0x8040,     base | 0x2000, base | 0x4000,
+        base | 0x6000, base & ~0x1f80u, (base & ~0x0080u), base | 0x3f,   (base & ~0x1000u) | 0x8040};
     for (int32_t i = 0; i < lossfn_count(); i++)
         for (int32_t dtype = LOSSFN_F64; dtype <= LOSSFN_F32; dtype++)
             for (int threads = 1; threads < 3; threads++) {
@@ -166,6 +168,9 @@ int main(void) {
 #if defined(__x86_64__)
         cmocka_unit_test(test_control_word),
 #endif
-        cmocka_unit_test(test_errno_and_locale), cmocka_unit_test(test_fork), cmocka_unit_test(test_load_and_unload)};
+        cmocka_unit_test(test_errno_and_locale),
+        cmocka_unit_test(test_fork),
+        cmocka_unit_test(test_load_and_unload)
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

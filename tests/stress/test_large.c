@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * More than 2^31 elements: inputs that repeat through strides of 0, outputs on pages that are only touched here and there.
- * Compiled as: cc -std=gnu11 -Iinclude tests/stress/test_large.c -llossfn -lcmocka -lm */
+ * More than 2^31 elements: inputs that repeat through strides of 0, outputs on pages that are only touched here and
+ * there. Compiled as: cc -std=gnu11 -Iinclude tests/stress/test_large.c -llossfn -lcmocka -lm */
 #include "common.h"
 
 #include <errno.h>
@@ -24,7 +24,8 @@ static void test_count(void **state) {
     lossfn_args_t args;
     lossfn_exec_t exec;
     lossfn_t *loss = make("mae");
-    lossfn_tensor_t p = repeated(&pred, LOSSFN_F32, 1, shape), t = repeated(&target, LOSSFN_F32, 1, shape), m = repeated(&keep, LOSSFN_U8, 1, shape);
+    lossfn_tensor_t p = repeated(&pred, LOSSFN_F32, 1, shape), t = repeated(&target, LOSSFN_F32, 1, shape),
+                    m = repeated(&keep, LOSSFN_U8, 1, shape);
     (void)m;
     lossfn_exec_init(&exec);
     exec.threads = 0;
@@ -73,18 +74,23 @@ static void test_overflow(void **state) {
     (void)state;
     double x = 0;
     lossfn_tensor_t t;
-    const int64_t shapes[][2] = {{1ll << 62, 2}, {1ll << 32, 1ll << 32}, {INT64_MAX, 1}, {INT64_MAX / 8 + 1, 1}, {-1, 3}};
+    const int64_t shapes[][2] = {
+        {1ll << 62, 2}, {1ll << 32, 1ll << 32}, {INT64_MAX, 1}, {INT64_MAX / 8 + 1, 1}, {-1, 3}};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         assert_int_equal(lossfn_tensor_init(&t, &x, LOSSFN_F64, 2, shapes[i]), LOSSFN_ERROR_SHAPE);
     lossfn_t *loss = make("mse");
     double value = -1;
-    assert_int_not_equal(lossfn_run_f64(loss, 1ll << 40, 1ll << 40, &x, &x, LOSSFN_F64, NULL, 0, NULL, 0, &value, NULL, 0, NULL, NULL), LOSSFN_OK);
-    assert_int_not_equal(lossfn_run_f64(loss, -1, 3, &x, &x, LOSSFN_F64, NULL, 0, NULL, 0, &value, NULL, 0, NULL, NULL), LOSSFN_OK);
+    assert_int_not_equal(
+        lossfn_run_f64(loss, 1ll << 40, 1ll << 40, &x, &x, LOSSFN_F64, NULL, 0, NULL, 0, &value, NULL, 0, NULL, NULL),
+        LOSSFN_OK);
+    assert_int_not_equal(lossfn_run_f64(loss, -1, 3, &x, &x, LOSSFN_F64, NULL, 0, NULL, 0, &value, NULL, 0, NULL, NULL),
+                         LOSSFN_OK);
     assert_true(value == -1);
     lossfn_destroy(loss);
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_count), cmocka_unit_test(test_rows), cmocka_unit_test(test_overflow)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_count), cmocka_unit_test(test_rows),
+                                       cmocka_unit_test(test_overflow)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Allocation: none in a compute call; one that fails anywhere gives MEMORY, leaks nothing and leaves the library usable.
- * Compiled as: cc -std=gnu11 -Iinclude tests/stress/test_memory.c -llossfn -lcmocka -lm (malloc is interposed here) */
+ * Allocation: none in a compute call; one that fails anywhere gives MEMORY, leaks nothing and leaves the library
+ * usable. Compiled as: cc -std=gnu11 -Iinclude tests/stress/test_memory.c -llossfn -lcmocka -lm (malloc is interposed
+ * here) */
 #include "common.h"
 
 #include <stdatomic.h>
@@ -105,7 +106,8 @@ static lossfn_status_t everything(void) {
     lossfn_status_t status;
     lossfn_vtable_init(&table);
     table.elementwise = nothing;
-#define STEP(call) if ((status = (call)) != LOSSFN_OK) goto done
+#define STEP(call)                                                                                                     \
+    if ((status = (call)) != LOSSFN_OK) goto done
     STEP(lossfn_options_create(&options));
     STEP(lossfn_options_set_doubles(options, "class_weight", weights, 3));
     STEP(lossfn_options_set_double(options, "label_smoothing", 0.1));
@@ -167,6 +169,7 @@ static void test_failing_allocator(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_no_allocation_in_a_call), cmocka_unit_test(test_failing_allocator)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_no_allocation_in_a_call),
+                                       cmocka_unit_test(test_failing_allocator)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Inputs on pages that cannot be written, everything ending or beginning at a page that cannot be touched: every loss, every
- * entry point, many sizes. Compiled as: cc -std=gnu11 -Iinclude tests/stress/test_pages.c -llossfn -lcmocka -lm */
+ * Inputs on pages that cannot be written, everything ending or beginning at a page that cannot be touched: every loss,
+ * every entry point, many sizes. Compiled as: cc -std=gnu11 -Iinclude tests/stress/test_pages.c -llossfn -lcmocka -lm
+ */
 #include "common.h"
 
 static void at_the_edge(const char *name, int32_t dtype, int64_t rows, int64_t cols, int at_end) {
@@ -50,11 +51,13 @@ static void at_the_edge(const char *name, int32_t dtype, int64_t rows, int64_t c
         succeed(lossfn_forward_backward(loss, &g.inputs[0], target, &g.weight, &value, &g.grads[0], NULL));
         int64_t weights = (int64_t)units;
         if (dtype == LOSSFN_F32)
-            succeed(lossfn_run_f32(loss, rows, cols, g.inputs[0].data, target ? target->data : NULL, target ? dtype : 0, g.weight_data,
-                                   weights, g.mask_data, weights, &value, g.values_data, weights, g.grad_data[0], g.hess_data));
+            succeed(lossfn_run_f32(loss, rows, cols, g.inputs[0].data, target ? target->data : NULL, target ? dtype : 0,
+                                   g.weight_data, weights, g.mask_data, weights, &value, g.values_data, weights,
+                                   g.grad_data[0], g.hess_data));
         else
-            succeed(lossfn_run_f64(loss, rows, cols, g.inputs[0].data, target ? target->data : NULL, target ? dtype : 0, g.weight_data,
-                                   weights, g.mask_data, weights, &value, g.values_data, weights, g.grad_data[0], g.hess_data));
+            succeed(lossfn_run_f64(loss, rows, cols, g.inputs[0].data, target ? target->data : NULL, target ? dtype : 0,
+                                   g.weight_data, weights, g.mask_data, weights, &value, g.values_data, weights,
+                                   g.grad_data[0], g.hess_data));
     }
     for (int k = 0; k < n; k++) release(&pages[k]);
     batch_free(&b);
@@ -63,7 +66,8 @@ static void at_the_edge(const char *name, int32_t dtype, int64_t rows, int64_t c
 
 static void test_every_loss(void **state) {
     (void)state;
-    static const int64_t sizes[][2] = {{1, 1}, {1, 2}, {3, 1}, {2, 3}, {5, 3}, {7, 5}, {1, 15}, {2, 16}, {3, 17}, {16, 4}, {33, 2}, {1, 65}, {3, 129}, {67, 31}};
+    static const int64_t sizes[][2] = {{1, 1},  {1, 2},  {3, 1},  {2, 3},  {5, 3},  {7, 5},   {1, 15},
+                                       {2, 16}, {3, 17}, {16, 4}, {33, 2}, {1, 65}, {3, 129}, {67, 31}};
     for (int32_t i = 0; i < lossfn_count(); i++)
         for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
             for (int at_end = 0; at_end < 2; at_end++) {
@@ -75,7 +79,8 @@ static void test_every_loss(void **state) {
 /* Labels of every width at the end of a page. */
 static void test_labels(void **state) {
     (void)state;
-    static const int32_t dtypes[] = {LOSSFN_I8, LOSSFN_I16, LOSSFN_I32, LOSSFN_I64, LOSSFN_U8, LOSSFN_U16, LOSSFN_U32, LOSSFN_U64, LOSSFN_BOOL};
+    static const int32_t dtypes[] = {LOSSFN_I8,  LOSSFN_I16, LOSSFN_I32, LOSSFN_I64, LOSSFN_U8,
+                                     LOSSFN_U16, LOSSFN_U32, LOSSFN_U64, LOSSFN_BOOL};
     lossfn_t *loss = make("cross_entropy");
     for (size_t k = 0; k < sizeof dtypes / sizeof *dtypes; k++)
         for (int64_t rows = 1; rows < 40; rows += 3) {

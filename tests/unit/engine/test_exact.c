@@ -365,8 +365,7 @@ static void quotients_at_ties(void **unused) {
         uint64_t q = (random_bits() >> 10 | UINT64_C(1) << 53) | 1; /* odd, 54 bits */
         int exponent = round % 2 ? random_int(1800) - 1000 : -1074 - 54 + random_int(54);
         if (round % 2 == 0) q = (q >> random_int(53)) | 1;
-        for (int n = random_int(4); n >= 0;
-             n--) { /* den = sum of d * 2^e, num = sum of q * d * 2^(e + exponent) */
+        for (int n = random_int(4); n >= 0; n--) { /* den = sum of d * 2^e, num = sum of q * d * 2^(e + exponent) */
             int64_t d = (int64_t)(random_bits() >> (55 + random_int(9))) * (random_int(2) ? 1 : -1);
             int e = random_int(100), lowest = exponent + e < -1152 ? -1152 - exponent : e;
             pair_add_scaled(&den, d, lowest);
@@ -375,8 +374,7 @@ static void quotients_at_ties(void **unused) {
         }
         int beside = random_int(3) - 1;
         pair_add_scaled(&num, beside, -1152);
-        assert_same(lossfn__exact_quotient(&num.sum, &den.sum),
-                    reference_quotient(num.reference, den.reference));
+        assert_same(lossfn__exact_quotient(&num.sum, &den.sum), reference_quotient(num.reference, den.reference));
         mpfr_clear(num.reference);
         mpfr_clear(den.reference);
     }
@@ -391,10 +389,8 @@ static void quotients_of_awkward_digits(void **unused) {
         pair_init(&num);
         pair_init(&den);
         for (int i = 0; i < 8; i++) pair_add_scaled(&num, digits[random_int(6)], 32 * i - 100);
-        for (int n = random_int(7), i = 0; i <= n; i++)
-            pair_add_scaled(&den, digits[random_int(6)], 32 * i - 100);
-        assert_same(lossfn__exact_quotient(&num.sum, &den.sum),
-                    reference_quotient(num.reference, den.reference));
+        for (int n = random_int(7), i = 0; i <= n; i++) pair_add_scaled(&den, digits[random_int(6)], 32 * i - 100);
+        assert_same(lossfn__exact_quotient(&num.sum, &den.sum), reference_quotient(num.reference, den.reference));
         mpfr_clear(num.reference);
         mpfr_clear(den.reference);
     }

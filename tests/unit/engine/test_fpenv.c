@@ -29,8 +29,8 @@ static const uint32_t foreign_words[] = {
     0x9FC0 | 0x3F, /* with all flags raised */
 };
 #elif defined(__aarch64__)
-static const uint32_t foreign_words[] = {UINT32_C(1) << 24, UINT32_C(1) << 22, UINT32_C(2) << 22,
-                                         UINT32_C(3) << 22, UINT32_C(1) << 25};
+static const uint32_t foreign_words[] = {UINT32_C(1) << 24, UINT32_C(1) << 22, UINT32_C(2) << 22, UINT32_C(3) << 22,
+                                         UINT32_C(1) << 25};
 #else
 static const uint32_t foreign_words[] = {0};
 #endif
@@ -43,8 +43,7 @@ static void foreign_words_come_back(void **unused) {
         lossfn__fpenv_t saved;
         lossfn__fpenv_enter(&saved);
         int right = computes_by_default();
-        volatile double zero = 0, one = 1,
-                        infinite = one / zero; /* raises a flag, and traps under a foreign mask */
+        volatile double zero = 0, one = 1, infinite = one / zero; /* raises a flag, and traps under a foreign mask */
         (void)infinite;
         lossfn__fpenv_leave(&saved);
         uint64_t left = lossfn__fpenv_get();

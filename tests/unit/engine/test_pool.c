@@ -302,8 +302,7 @@ static int child_without_threads(void) {
     lossfn__pool_stop();
     struct rlimit none = {0, 0};
     setrlimit(RLIMIT_AS, &none);
-    return lossfn__pool_start(100) == -1 && lossfn__pool_run(100, disturb_errno, NULL) < 100 &&
-           call_is_right(100);
+    return lossfn__pool_start(100) == -1 && lossfn__pool_run(100, disturb_errno, NULL) < 100 && call_is_right(100);
 }
 
 static void threads_that_cannot_be_had(void **unused) {
@@ -425,8 +424,7 @@ static void cgroup_quotas(void **unused) {
     assert_int_equal(cores("3:cpuacct:/x\n"), 0);
     put("cpu/cpu.cfs_quota_us", "200000\n");
     put("cpu/cpu.cfs_period_us", "100000\n");
-    assert_int_equal(cores("1:cpu:/docker/0123\n"),
-                     2); /* a path of the host, the container's own group at the root */
+    assert_int_equal(cores("1:cpu:/docker/0123\n"), 2); /* a path of the host, the container's own group at the root */
     assert_int_equal(cores("1:cpu:/x\n0::/a\n"), 1);
     assert_int_equal(cores("nonsense\n::\n:\n\n"), 0);
     put("a/cpu.max", "100000 0\n");

@@ -42,14 +42,14 @@ static bits_t to_bits(REAL x) {
 
 static base_t base2, base_e, base10;
 
-#define APPLY(name, expression)                                                                                \
-    static void apply_##name(const REAL *in, const REAL *in2, REAL *out) {                                     \
-        for (int i = 0; i < BLOCK; i += LANES) {                                                               \
-            V x = v_load(in + i), y = v_load(in2 + i), a = x, b = x, c = x;                                    \
-            V result = expression;                                                                             \
-            (void)y, (void)a, (void)b, (void)c;                                                                \
-            v_store(out + i, result);                                                                          \
-        }                                                                                                      \
+#define APPLY(name, expression)                                                                                        \
+    static void apply_##name(const REAL *in, const REAL *in2, REAL *out) {                                             \
+        for (int i = 0; i < BLOCK; i += LANES) {                                                                       \
+            V x = v_load(in + i), y = v_load(in2 + i), a = x, b = x, c = x;                                            \
+            V result = expression;                                                                                     \
+            (void)y, (void)a, (void)b, (void)c;                                                                        \
+            v_store(out + i, result);                                                                                  \
+        }                                                                                                              \
     }
 APPLY(exp, v_exp(x))
 APPLY(expm1, v_expm1(x))
@@ -66,10 +66,10 @@ APPLY(pow, v_pow(x, y))
 
 /* References, to 160 bits. */
 typedef void reference(mpfr_t r, const mpfr_t x, const mpfr_t y);
-#define ONE_ARGUMENT(name)                                                                                     \
-    static void mp_##name(mpfr_t r, const mpfr_t x, const mpfr_t y) {                                          \
-        (void)y;                                                                                               \
-        mpfr_##name(r, x, MPFR_RNDN);                                                                          \
+#define ONE_ARGUMENT(name)                                                                                             \
+    static void mp_##name(mpfr_t r, const mpfr_t x, const mpfr_t y) {                                                  \
+        (void)y;                                                                                                       \
+        mpfr_##name(r, x, MPFR_RNDN);                                                                                  \
     }
 ONE_ARGUMENT(exp)
 ONE_ARGUMENT(expm1)
@@ -119,7 +119,7 @@ static double c_log2(double x, double y) { return (void)y, log2(x); }
 static double c_log10(double x, double y) { return (void)y, log10(x); }
 static double c_pow(double x, double y) { return x == 0 ? pow(0, y) : x < 0 && y != 0 ? NAN : pow(x, y); }
 
-#define ROW(name, ref, f32, f64)                                                                               \
+#define ROW(name, ref, f32, f64)                                                                                       \
     { #name, apply_##name, mp_##ref, c_##ref, sizeof(REAL) == 4 ? f32 : f64 }
 static const struct function {
     const char *name;
@@ -191,10 +191,9 @@ static double small(int powers) {
     return ldexp(0.5 + uniform() / 2, -power);
 }
 
-static const double specials[] = {0,     1,      0.5,    0.75,   1.5,     2,      10,      17,
-                                  20,    40,     88,     88.7,   88.73,   89,     103.9,   104,
-                                  709.7, 709.79, 710,    745,    746,     1e30,   1e-5,    1e-8,
-                                  1e-40, 1e-310, 4e-324, 1e-300, 0x1p-60, 3e-120, INFINITY};
+static const double specials[] = {0,    1,     0.5,   0.75,   1.5,    2,      10,      17,     20,      40,  88,
+                                  88.7, 88.73, 89,    103.9,  104,    709.7,  709.79,  710,    745,     746, 1e30,
+                                  1e-5, 1e-8,  1e-40, 1e-310, 4e-324, 1e-300, 0x1p-60, 3e-120, INFINITY};
 
 /* One argument: any bit pattern, near 1 and the branches, moderate, and the values above with their neighbours.
  */
@@ -297,8 +296,7 @@ static void sweep_of_bit_patterns(void **unused) {
             for (int i = 0; i < BLOCK; i++) x[i] = from_bits((bits_t)(first + (uint64_t)i * stride));
             for (int i = 0; i < BLOCK && functions[k].c == c_pow; i++) y[i] = exponent(x[i], (uint64_t)i);
             functions[k].apply(x, y, out);
-            for (int i = 0; i < BLOCK; i++)
-                keep_worst(&worst[k], error_f32(&functions[k], x[i], y[i], out[i]), i);
+            for (int i = 0; i < BLOCK; i++) keep_worst(&worst[k], error_f32(&functions[k], x[i], y[i], out[i]), i);
         }
     }
     judge(worst);

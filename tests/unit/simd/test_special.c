@@ -73,15 +73,15 @@ static void expect(const char *what, int k, double bound, double worst, int at) 
 }
 
 #define BOUND(f32, f64) (sizeof(REAL) == 4 ? (f32) : (f64))
-#define CHECK(what, k, table, field, bound)                                                                    \
-    do {                                                                                                       \
-        double worst = 0;                                                                                      \
-        int at = 0;                                                                                            \
-        for (int i = 0; i < COUNT(table); i++) {                                                               \
-            double e = error_of(out[k][i], table[i].field);                                                    \
-            if (!(e <= worst)) worst = e, at = i;                                                              \
-        }                                                                                                      \
-        expect(what, k, bound, worst, at);                                                                     \
+#define CHECK(what, k, table, field, bound)                                                                            \
+    do {                                                                                                               \
+        double worst = 0;                                                                                              \
+        int at = 0;                                                                                                    \
+        for (int i = 0; i < COUNT(table); i++) {                                                                       \
+            double e = error_of(out[k][i], table[i].field);                                                            \
+            if (!(e <= worst)) worst = e, at = i;                                                                      \
+        }                                                                                                              \
+        expect(what, k, bound, worst, at);                                                                             \
     } while (0)
 
 static void test_lgamma(void **state) {
@@ -120,11 +120,11 @@ static void test_partition(void **state) {
 
 /* ---- what is not a number, and the residual's lower part ---- */
 
-#define ASSERT_NAN(x)                                                                                          \
-    do {                                                                                                       \
-        REAL lane[LANES];                                                                                      \
-        v_store(lane, x);                                                                                      \
-        assert_true(lane[0] != lane[0] && lane[LANES - 1] != lane[LANES - 1]);                                 \
+#define ASSERT_NAN(x)                                                                                                  \
+    do {                                                                                                               \
+        REAL lane[LANES];                                                                                              \
+        v_store(lane, x);                                                                                              \
+        assert_true(lane[0] != lane[0] && lane[LANES - 1] != lane[LANES - 1]);                                         \
     } while (0)
 
 static void test_nan(void **state) {

@@ -53,15 +53,15 @@ static void fill(REAL *x) {
     for (int i = 0; i < LANES; i++) x[i] = any();
 }
 
-#define LANEWISE(vector, scalar)                                                                               \
-    do {                                                                                                       \
-        REAL got[LANES];                                                                                       \
-        v_store(got, vector);                                                                                  \
-        for (int i = 0; i < LANES; i++) {                                                                      \
-            double x = (double)a[i], y = (double)b[i];                                                         \
-            (void)x, (void)y;                                                                                  \
-            assert_true(same(got[i], (REAL)(scalar)));                                                         \
-        }                                                                                                      \
+#define LANEWISE(vector, scalar)                                                                                       \
+    do {                                                                                                               \
+        REAL got[LANES];                                                                                               \
+        v_store(got, vector);                                                                                          \
+        for (int i = 0; i < LANES; i++) {                                                                              \
+            double x = (double)a[i], y = (double)b[i];                                                                 \
+            (void)x, (void)y;                                                                                          \
+            assert_true(same(got[i], (REAL)(scalar)));                                                                 \
+        }                                                                                                              \
     } while (0)
 
 static void operations_are_lanewise(void **unused) {
@@ -132,8 +132,7 @@ static void ldexp_rounds_once(void **unused) {
         double half_way = fabs(ldexp((double)x, (n - (n & 1)) / 2));
         if (half_way != 0 && half_way < ldexp(1, 2 - GREATEST_EXPONENT)) continue;
         v_store(got, v_ldexp(v_set((double)x), v_set(n)));
-        assert_true(
-            same(got[LANES - 1], sizeof(REAL) == 4 ? (REAL)ldexpf((float)x, n) : (REAL)ldexp((double)x, n)));
+        assert_true(same(got[LANES - 1], sizeof(REAL) == 4 ? (REAL)ldexpf((float)x, n) : (REAL)ldexp((double)x, n)));
     }
 }
 
@@ -200,11 +199,8 @@ static void fma_equals_the_c_library_s(void **unused) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(operations_are_lanewise),
-        cmocka_unit_test(masks),
-        cmocka_unit_test(integers),
-        cmocka_unit_test(ldexp_rounds_once),
-        cmocka_unit_test(fma_rounds_once),
+        cmocka_unit_test(operations_are_lanewise),    cmocka_unit_test(masks),           cmocka_unit_test(integers),
+        cmocka_unit_test(ldexp_rounds_once),          cmocka_unit_test(fma_rounds_once),
 #ifdef LOSSFN_REAL_F32
         cmocka_unit_test(fma_equals_the_c_library_s),
 #endif
