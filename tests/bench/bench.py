@@ -7,6 +7,7 @@ other work on the machine hits both; each number is the best, or the median, of 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import platform
@@ -35,7 +36,13 @@ def machine() -> dict[str, object]:
         if kind != "Instruction":
             caches.append(f"L{level} {size}")
     model = f"{names.get('model name', platform.processor())} (family {names.get('cpu family')}, model {names.get('model')})"
-    return {"cpu": model, "cores": len(os.sched_getaffinity(0)), "caches": caches, "python": platform.python_version()}
+    return {
+        "cpu": model,
+        "cores": len(os.sched_getaffinity(0)),
+        "caches": caches,
+        "python": platform.python_version(),
+        "load": os.getloadavg()[0],
+    }
 
 
 def run_worker(threads: int, allocator: str, seconds: float, only: str) -> tuple[dict[str, str], list[dict]]:
@@ -61,6 +68,10 @@ def run_worker(threads: int, allocator: str, seconds: float, only: str) -> tuple
     if process.returncode:
         sys.exit("a measurement failed")
     return versions, results
+
+
+def case_of(result: dict) -> tuple:
+    return tuple(result[key] for key in ("loss", "rows", "cols", "threads", "allocator"))
 
 
 def call_overhead(folder: Path) -> list[dict]:
@@ -89,7 +100,7 @@ def count(n: int) -> str:
 
 def report(results: list[dict], calls: list[dict], about: dict, versions: dict[str, str]) -> str:
     """The table: times of the recycled run, ratios against both allocators, best of the turns and (median)."""
-    found = {(r["loss"], r["rows"], r["cols"], r["threads"], r["allocator"]): r["times"] for r in results}
+    found = {case_of(r): r["times"] for r in results}
 
     def ratio(key: tuple, allocator: str) -> str:
         times = found.get((*key, allocator))
@@ -110,6 +121,7 @@ def report(results: list[dict], calls: list[dict], about: dict, versions: dict[s
         "",
         f"Machine: {about['cpu']}, {about['cores']} cores, {', '.join(about['caches'])}.",
         f"lossfn {versions['lossfn']} ({versions['isa']}), PyTorch {versions['torch']}, Python {about['python']}.",
+        f"Load of the machine before the start: {about['load']:.1f} (0 is idle; what else runs disturbs two threads most).",
         "`sh cmake/bootstrap bench` makes this page.",
         "",
         "| loss | rows | classes | elements | threads | lossfn | PyTorch, recycled | ratio, recycled | ratio, default |",
@@ -136,21 +148,30 @@ def report(results: list[dict], calls: list[dict], about: dict, versions: dict[s
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=0.6, help="per case (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=0.3, help="per case and pass (default: %(default)s)")
+    parser.add_argument(
+        "--passes", type=int, default=2, help="over all cases, so that no noise lasts (default: %(default)s)"
+    )
     parser.add_argument("--threads", type=int, nargs="*", default=[1, 2], help="default: 1 2")
     parser.add_argument("--only", default="", help="cases whose loss has this in its name; writes no docs/bench.md")
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "bench")
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
 
+    about = machine()
     results: list[dict] = []
     versions: dict[str, str] = {}
-    for threads in options.threads:
-        for allocator in ALLOCATORS:
+    for number in range(options.passes):
+        for threads, allocator in itertools.product(options.threads, ALLOCATORS):
             versions, found = run_worker(threads, allocator, options.seconds, options.only)
-            results += found
+            if number == 0:
+                results += found
+                continue
+            at = {case_of(result): result["times"] for result in results}
+            for result in found:
+                for name, times in result["times"].items():
+                    at[case_of(result)][name] += times
     calls = call_overhead(options.output)
-    about = machine()
     everything = {"machine": about, "versions": versions, "results": results, "calls": calls}
     (options.output / "results.json").write_text(json.dumps(everything, indent=1) + "\n", encoding="utf-8")
     text = report(results, calls, about, versions)
