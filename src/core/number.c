@@ -241,6 +241,7 @@ static void expand(uint64_t bits, decimal_t *d) {
     d->n = n;
     d->point = n - scale;
     for (int32_t i = 0; i < n; i++) d->digit[i] = reversed[n - 1 - i];
+    /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): there are n digits */
     while (d->digit[d->n - 1] == '0') d->n--;
 }
 
