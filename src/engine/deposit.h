@@ -24,7 +24,8 @@ static inline double power(int exponent) {
  * adds nothing. */
 ALWAYS_INLINE int deposit_on_grids(const REAL *c, int64_t n, int exponent, const int grids, lossfn__exact_t *sum) {
     const int rests = sizeof(REAL) == 4;
-    L count[2][DPARTS], inexact = {0}, far = {0};
+    u64v count[2][DPARTS]; /* wraps around */
+    L inexact = {0}, far = {0};
     D magic[2], rest[DPARTS];
     V least = v_set((REAL)power(exponent - (grids - 1) * GRID_STEP - REST_BITS));
     M small = m_none();
@@ -32,7 +33,7 @@ ALWAYS_INLINE int deposit_on_grids(const REAL *c, int64_t n, int exponent, const
     int64_t vectors = 0;
     for (int g = 0; g < grids; g++) {
         magic[g] = d_set(1.5 * power(exponent - g * GRID_STEP));
-        for (int d = 0; d < DPARTS; d++) count[g][d] = (L){0};
+        for (int d = 0; d < DPARTS; d++) count[g][d] = (u64v){0};
     }
     for (int64_t i = 0; i < n; i += LANES, vectors++) {
         D part[DPARTS];
@@ -42,7 +43,7 @@ ALWAYS_INLINE int deposit_on_grids(const REAL *c, int64_t n, int exponent, const
         for (int d = 0; d < DPARTS; d++)
             for (int g = 0; g < grids; g++) {
                 D t = part[d] + magic[g];
-                count[g][d] += d_as_l(t);
+                count[g][d] += (u64v)d_as_l(t);
                 far |= d_as_l(t) ^ d_as_l(magic[g]);
                 part[d] -= t - magic[g];
                 if (g == grids - 1 && rests) rest[d] += part[d];
@@ -56,7 +57,7 @@ ALWAYS_INLINE int deposit_on_grids(const REAL *c, int64_t n, int exponent, const
         uint64_t steps = 0;
         for (int d = 0; d < DPARTS; d++)
             for (int l = 0; l < DLANES; l++)
-                steps += (uint64_t)count[g][d][l] - (uint64_t)vectors * (uint64_t)d_as_l(magic[g])[l];
+                steps += count[g][d][l] - (uint64_t)vectors * (uint64_t)d_as_l(magic[g])[l];
         lossfn__exact_add_scaled(sum, (int64_t)steps, exponent - g * GRID_STEP - 52);
     }
     double left = 0;
