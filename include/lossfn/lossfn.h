@@ -179,7 +179,7 @@ typedef struct lossfn_options lossfn_options_t;
  * mean_all
  *                (/ number of units), mean_rows (/ number of rows with something kept), per_row (one sum per row)
  *   axis         the class axis, default -1; a 1-D pred is one row; losses of elements use none
- *   ignore_index a class label that takes its row out; default none
+ *   ignore_index a class label that takes its row out; default none; losses of class labels alone
  *   label_base   what the first class is called, default 0
  *   nan_policy   propagate (default), ignore (a unit with NaN in an input is not kept), error
  *   domain       note (default: NaN there and a note), error (checked first, nothing written)

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT
+ * Buffers of one call on one thread, and what every walk over blocks needs. */
+#ifndef LOSSFN_ENGINE_BLOCKS_H
+#define LOSSFN_ENGINE_BLOCKS_H
+
+#include "core/registry.h"
+#include "core/status.h"
+#include "engine/deposit.h"
+
+enum { ARENA = 60 * 1024 / sizeof(REAL), BLOCK = 4096 / sizeof(REAL) };
+
+/* Buffers of one call on one thread, cut from a piece of the stack. */
+typedef struct {
+    REAL *at;
+    int64_t left, length;
+} arena_t;
+
+static REAL *take(arena_t *arena) {
+    REAL *buffer = arena->at;
+    arena->at += arena->length;
+    return buffer;
+}
+
+static void fill(REAL *to, REAL x, int64_t n) {
+    for (int64_t i = 0; i < n; i++) to[i] = x;
+}
+
+/* Whether the parts' outputs must be added up in buffers before they are written. */
+static int is_sum(const lossfn__plan_t *plan) { return plan->n_parts > 1 || plan->parts[0].term->coefficient != 1; }
+
+static void set_constants(REAL *constants, const lossfn__part_t *part) {
+    for (int j = 0; j < MAX_CONSTANTS; j++) constants[j] = (REAL)part->term->constants[j];
+    /* bool targets of a margin loss are 0 and 1 whatever `labels` says */
+    if (part->labels_01) constants[part->term->labels] = 1;
+}
+
+#endif

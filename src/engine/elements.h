@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT
+ * Losses of elements over a share of the units, block by block: stage inputs, weights and masks, call the kernels, sum
+ * exactly, write. */
+#ifndef LOSSFN_ENGINE_ELEMENTS_H
+#define LOSSFN_ENGINE_ELEMENTS_H
+
+#include "engine/users.h"
+
+/* Weight of the units [begin, begin + n): what is not kept gets 0. */
+static void stage_weights(const lossfn__plan_t *plan, int64_t begin, int64_t n, const REAL *const *in, REAL *weight,
+                          REAL *buffer) {
+    fill(weight, 1, n);
+    if (plan->has_weight) gather(weight, &plan->weight, begin, n);
+    if (plan->has_mask) {
+        gather(buffer, &plan->mask, begin, n);
+        for (int64_t i = 0; i < n; i++)
+            if (buffer[i] == 0) weight[i] = 0;
+    }
+    if (plan->loss->nan_policy == LOSSFN__NAN_IGNORE)
+        for (int j = 0; j < plan->n_inputs; j++)
+            for (int64_t i = 0; i < n; i++)
+                if (in[j][i] != in[j][i]) weight[i] = 0;
+}
+
+static int stages_weights(const lossfn__plan_t *plan) {
+    return plan->has_weight || plan->has_mask || plan->loss->nan_policy == LOSSFN__NAN_IGNORE;
+}
+
+/* Inputs of the elements [begin, begin + n), where they lie or in their buffers. */
+static void stage_inputs(const lossfn__plan_t *plan, int64_t begin, int64_t n, REAL *const *buffers, const REAL **in,
+                         int copy) {
+    for (int j = 0; j < plan->n_inputs; j++) {
+        in[j] = buffers[j];
+        if (plan->is_constant[j]) continue; /* filled once */
+        const REAL *direct = copy ? NULL : in_place(&plan->inputs[j], begin);
+        if (direct)
+            in[j] = direct;
+        else
+            gather(buffers[j], &plan->inputs[j], begin, n);
+    }
+}
+
+/* Elements [begin, end), all derivatives times `upstream`. */
+static void run_span(const lossfn__plan_t *plan, int64_t begin, int64_t end, double upstream,
+                     lossfn__partial_t *partial, lossfn__exact_t *sums) {
+    _Alignas(64) REAL memory[ARENA];
+    const int sum = is_sum(plan), weights = stages_weights(plan) || plan->has_upstream;
+    const int per_row = plan->reduction == LOSSFN__PER_ROW;
+    REAL *buffers[LOSSFN_MAX_INPUTS], *weight = NULL, *factor = NULL, *upstreams = NULL, *spare;
+    REAL *values, *grads[LOSSFN_MAX_INPUTS] = {0}, *hess = NULL;
+    REAL *total_values = NULL, *total_grads[LOSSFN_MAX_INPUTS] = {0}, *total_hess = NULL;
+    int guesses[LOSSFN__MAX_TERMS], user = 0, outputs = 1 + (plan->has_hess || plan->has_hvp);
+    for (int j = 0; j < plan->n_inputs; j++) outputs += plan->has_grad[j];
+    for (int k = 0; k < plan->n_parts; k++) {
+        guesses[k] = GRID_NONE;
+        if (plan->parts[k].term->definition->user) user = plan->n_inputs + outputs;
+    }
+    int needed = plan->n_inputs + 4 + outputs * (1 + sum) + user;
+    arena_t arena = {memory, ARENA, ARENA / needed / LANES * LANES};
+    if (arena.length > BLOCK) arena.length = BLOCK;
+    if (arena.length > end - begin) arena.length = (end - begin + LANES - 1) / LANES * LANES;
+    const int64_t block = arena.length;
+    for (int j = 0; j < plan->n_inputs; j++) {
+        buffers[j] = take(&arena);
+        if (plan->is_constant[j]) fill(buffers[j], (REAL)plan->constant[j], block);
+    }
+    spare = take(&arena);
+    if (weights) weight = take(&arena), factor = take(&arena), upstreams = take(&arena);
+    values = take(&arena);
+    for (int j = 0; j < plan->n_inputs; j++)
+        if (plan->has_grad[j]) grads[j] = take(&arena);
+    if (plan->has_hess || plan->has_hvp) hess = take(&arena);
+    if (sum) {
+        total_values = take(&arena);
+        for (int j = 0; j < plan->n_inputs; j++)
+            if (plan->has_grad[j]) total_grads[j] = take(&arena);
+        if (hess) total_hess = take(&arena);
+    }
+    for (int64_t i = begin; i < end; i += block) {
+        const int64_t n = end - i < block ? end - i : block;
+        block_t b = {.n = n, .weight = weight, .factor = factor};
+        stage_inputs(plan, i, n, buffers, b.in, sum);
+        if (weights) {
+            stage_weights(plan, i, n, b.in, weight, spare);
+            if (plan->has_upstream && !per_row) gather(upstreams, &plan->upstream, i, n);
+        }
+        if (sum) {
+            fill(total_values, 0, n);
+            for (int j = 0; j < plan->n_inputs; j++)
+                if (total_grads[j]) fill(total_grads[j], 0, n);
+            if (total_hess) fill(total_hess, 0, n);
+        }
+        for (int k = 0; k < plan->n_parts; k++) {
+            const lossfn__part_t *part = &plan->parts[k];
+            const lossfn__definition_t *definition = part->term->definition;
+            b.fault = -1;
+            b.scale = (REAL)(part->scale * upstream);
+            if (weights)
+                for (int64_t e = 0; e < n; e++)
+                    factor[e] =
+                        plan->has_upstream && !per_row ? weight[e] * b.scale * upstreams[e] : weight[e] * b.scale;
+            REAL *direct = sum || plan->dry || per_row || !plan->has_values ? NULL : in_place(&plan->values, i);
+            b.values = direct ? direct : values;
+            for (int j = 0; j < plan->n_inputs; j++) {
+                direct = sum || !plan->has_grad[j] || plan->collect >= 0 ? NULL : in_place(&plan->grads[j], i);
+                b.grads[j] = j >= part->n_inputs ? NULL : direct ? direct : grads[j];
+            }
+            direct = sum || !plan->has_hess || plan->has_hvp ? NULL : in_place(&plan->hess, i);
+            b.hess = direct ? direct : hess;
+            set_constants(b.constants, part);
+            if (definition->user) {
+                lossfn_status_t status = user_elements(plan, part, &b, arena);
+                if (status != LOSSFN_OK) {
+                    partial->status = status;
+                    return;
+                }
+            } else {
+                kernels[definition->kernel].elements[plan->want](&b);
+            }
+            if (b.fault >= 0 && (partial->fault < 0 || i + b.fault < partial->fault)) {
+                partial->fault = i + b.fault;
+                partial->fault_part = k;
+            }
+            if (plan->collect >= 0) { /* only the exact sum of one gradient is wanted */
+                if (plan->collect < part->n_inputs) deposit(b.grads[plan->collect], n, &sums[0], &guesses[0]);
+                continue;
+            }
+            if (plan->need_sum) deposit(b.values, n, &sums[k], &guesses[k]);
+            if (sum) {
+                REAL coefficient = (REAL)part->term->coefficient;
+                for (int64_t e = 0; e < n; e++)
+                    if (!weights || weight[e] != 0) total_values[e] += coefficient * b.values[e];
+                for (int j = 0; j < part->n_inputs; j++)
+                    if (total_grads[j])
+                        for (int64_t e = 0; e < n; e++) total_grads[j][e] += b.grads[j][e];
+                if (total_hess)
+                    for (int64_t e = 0; e < n; e++) total_hess[e] += b.hess[e];
+            } else {
+                total_values = b.values;
+                for (int j = 0; j < plan->n_inputs; j++) total_grads[j] = b.grads[j];
+                total_hess = b.hess;
+            }
+        }
+        if (plan->dry || plan->collect >= 0) continue;
+        if (plan->has_values && !per_row && total_values != in_place(&plan->values, i))
+            scatter(&plan->values, i, total_values, n);
+        for (int j = 0; j < plan->n_inputs; j++)
+            if (plan->has_grad[j] && total_grads[j] != in_place(&plan->grads[j], i))
+                scatter(&plan->grads[j], i, total_grads[j], n);
+        if (plan->has_hvp) {
+            gather(spare, &plan->hvp_vector, i, n);
+            for (int64_t e = 0; e < n; e++) spare[e] = total_hess[e] == 0 ? 0 : spare[e] * total_hess[e];
+            scatter(&plan->hvp, i, spare, n);
+        }
+        if (plan->has_hess && total_hess != in_place(&plan->hess, i)) scatter(&plan->hess, i, total_hess, n);
+    }
+}
+
+static void run_elements(const lossfn__plan_t *plan, int64_t begin, int64_t end, lossfn__partial_t *partial) {
+    if (plan->reduction != LOSSFN__PER_ROW) {
+        run_span(plan, begin * plan->span, end * plan->span, 1, partial, partial->sums);
+        return;
+    }
+    for (int64_t row = begin; row < end && partial->status == LOSSFN_OK; row++) {
+        lossfn__exact_t sums[LOSSFN__MAX_TERMS];
+        double value = 0;
+        for (int k = 0; k < plan->n_parts; k++) lossfn__exact_clear(&sums[k]);
+        double upstream = plan->has_upstream ? (double)load_one(&plan->upstream, row) : 1;
+        run_span(plan, row * plan->cols, (row + 1) * plan->cols, upstream, partial, sums);
+        for (int k = 0; k < plan->n_parts; k++) {
+            double part = lossfn__exact_round(&sums[k]);
+            value = k == 0 && !is_sum(plan) ? part : value + plan->parts[k].term->coefficient * part;
+            if (plan->need_total) lossfn__exact_merge(&partial->sums[k], &sums[k]);
+        }
+        if (plan->has_values && !plan->dry) {
+            char *to = plan->values.data + lossfn__view_offset(&plan->values, row) * plan->values.item;
+            lossfn__store_double(to, plan->values.dtype, value);
+        }
+    }
+}
+
+#endif

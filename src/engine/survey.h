@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT
+ * The pre-pass over weights, masks, labels and NaNs: what is kept, what it weighs, what is illegal. */
+#ifndef LOSSFN_ENGINE_SURVEY_H
+#define LOSSFN_ENGINE_SURVEY_H
+
+#include "engine/elements.h"
+#include "engine/rows.h"
+
+static void note_nan(lossfn__survey_t *survey, int64_t at, int input) {
+    if (survey->nan_index >= 0) return;
+    survey->nan_index = at;
+    survey->nan_input = input;
+}
+
+static void survey_elements(const lossfn__plan_t *plan, int64_t begin, int64_t end, lossfn__survey_t *survey) {
+    REAL memory[LOSSFN_MAX_INPUTS + 2][256], *buffers[LOSSFN_MAX_INPUTS], *weight = memory[8], *spare = memory[9];
+    const REAL *in[LOSSFN_MAX_INPUTS];
+    int reads = plan->loss->nan_policy != LOSSFN__NAN_PROPAGATE, labels = 0, guess = GRID_NONE;
+    for (int k = 0; k < plan->n_parts; k++) labels |= plan->parts[k].margin_labels;
+    for (int j = 0; j < LOSSFN_MAX_INPUTS; j++) buffers[j] = memory[j];
+    for (int j = 0; j < plan->n_inputs; j++)
+        if (plan->is_constant[j]) fill(buffers[j], (REAL)plan->constant[j], 256);
+    for (int64_t unit = begin; unit < end; unit += plan->span == 1 ? 256 : 1) {
+        /* a unit is an element, or a row of span elements where rows are counted */
+        int64_t first = unit * plan->span, last = plan->span != 1    ? first + plan->span
+                                                  : unit + 256 < end ? unit + 256
+                                                                     : end;
+        int64_t kept_before = survey->kept;
+        for (int64_t i = first; i < last; i += 256) {
+            int64_t n = last - i < 256 ? last - i : 256;
+            if (reads)
+                stage_inputs(plan, i, n, buffers, in, 0);
+            else if (labels)
+                gather(buffers[TARGET], &plan->inputs[TARGET], i, n);
+            stage_weights(plan, i, n, in, weight, spare);
+            for (int64_t e = 0; e < n; e++) {
+                if (weight[e] == 0) continue;
+                survey->kept++;
+                for (int j = 0; reads && j < plan->n_inputs; j++)
+                    if (in[j][e] != in[j][e]) note_nan(survey, i + e, j);
+            }
+            deposit(weight, n, &survey->weights[0], &guess);
+            for (int k = 0; k < plan->n_parts; k++) {
+                if (!plan->parts[k].margin_labels) continue;
+                const REAL *target = reads ? in[TARGET] : buffers[TARGET], low = plan->parts[k].labels_01 ? 0 : -1;
+                for (int64_t e = 0; e < n; e++)
+                    if (weight[e] != 0 && target[e] != 1 && target[e] != low && survey->bad_label < 0) {
+                        survey->bad_label = i + e;
+                        survey->label = (double)target[e];
+                        survey->label_part = k;
+                    }
+            }
+        }
+        survey->kept_rows += plan->span == 1 ? survey->kept - kept_before : survey->kept > kept_before;
+    }
+    for (int k = 1; k < plan->n_parts; k++) survey->weights[k] = survey->weights[0];
+}
+
+static void survey_rows(const lossfn__plan_t *plan, int64_t begin, int64_t end, lossfn__survey_t *survey) {
+    REAL buffer[64];
+    for (int64_t row = begin; row < end; row++) {
+        int64_t label;
+        REAL weight = row_weight(plan, row, &label);
+        if (weight == 0) continue;
+        survey->kept++;
+        if (plan->has_labels && (label < 0 || label >= plan->cols) && survey->bad_label < 0) {
+            survey->bad_label = row;
+            int64_t number;
+            load_label(&plan->inputs[TARGET], row, &number, &survey->label);
+        }
+        for (int k = 0; k < plan->n_parts; k++) {
+            const lossfn__term_t *term = plan->parts[k].term;
+            const double *list = term->class_weight >= 0 ? term->values[term->class_weight].list : NULL;
+            REAL total = weight;
+            if (list && plan->has_labels) {
+                total = label >= 0 && label < plan->cols ? weight * (REAL)list[label] : 0;
+            } else if (list && plan->n_inputs > 1) {
+                double mass = 0;
+                for (int64_t first = 0; first < plan->cols; first += 64) {
+                    int64_t n = plan->cols - first < 64 ? plan->cols - first : 64;
+                    const REAL *t = row_classes(&plan->inputs[TARGET], row, first, n, buffer);
+                    for (int64_t i = 0; i < n; i++) mass += (double)t[i] * (double)(REAL)list[first + i];
+                }
+                total = weight * (REAL)mass;
+            }
+            /* in a sum with a loss of elements, each element of the row has the row's weight */
+            int64_t each = term->definition->unit == LOSSFN_UNIT_ELEMENT ? plan->cols : 1;
+            lossfn__exact_add_multiple(&survey->weights[k], (double)total, (uint64_t)each);
+            const double *mask = term->class_mask >= 0 ? term->values[term->class_mask].list : NULL;
+            if (mask && plan->has_labels && label >= 0 && label < plan->cols && mask[label] == 0 &&
+                survey->bad_label < 0) {
+                survey->bad_label = row;
+                survey->label = (double)(label + plan->loss->label_base);
+                survey->label_part = k;
+                survey->label_masked = 1;
+            }
+        }
+        if (plan->loss->nan_policy == LOSSFN__NAN_ERROR && survey->nan_index < 0)
+            for (int j = 0; j < plan->n_inputs; j++) {
+                if (plan->is_constant[j] || (j == TARGET && plan->has_labels)) continue;
+                for (int64_t first = 0; first < plan->cols; first += 64) {
+                    int64_t n = plan->cols - first < 64 ? plan->cols - first : 64;
+                    const REAL *x = row_classes(&plan->inputs[j], row, first, n, buffer);
+                    for (int64_t i = 0; i < n; i++)
+                        if (x[i] != x[i]) note_nan(survey, row * plan->cols + first + i, j);
+                }
+            }
+    }
+    survey->kept_rows = survey->kept;
+}
+
+static void survey(const lossfn__plan_t *plan, int64_t begin, int64_t end, lossfn__survey_t *survey) {
+    if (plan->unit == LOSSFN_UNIT_ROW)
+        survey_rows(plan, begin, end, survey);
+    else
+        survey_elements(plan, begin, end, survey);
+}
+
+#endif
