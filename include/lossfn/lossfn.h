@@ -176,8 +176,8 @@ typedef struct lossfn_options lossfn_options_t;
  *
  * Options of every loss, beside its own parameters:
  *   reduction    mean (default: sum / total weight of the kept), sum, none, mean_units (/ number of kept units),
- * mean_all
- *                (/ number of units), mean_rows (/ number of rows with something kept), per_row (one sum per row)
+ *                mean_all (/ number of units), mean_rows (/ number of rows with something kept), per_row (one sum per
+ *                row)
  *   axis         the class axis, default -1; a 1-D pred is one row; losses of elements use none
  *   ignore_index a class label that takes its row out; default none; losses of class labels alone
  *   label_base   what the first class is called, default 0

@@ -90,8 +90,7 @@ const char *lossfn__show_given(const lossfn__given_t *given, char buf[48]) {
         lossfn__put_double(&out, given->number);
     } else {
         int64_t n = given->text.length;
-        if (n > 32)
-            /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): a text of length n has n bytes */
+        if (n > 32) /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): a text of length n has n bytes */
             for (n = 32; n > 0 && lossfn__is_continuation(given->text.text[n]);) n--;
         lossfn__put(&out, "'");
         lossfn__put_bytes(&out, given->text.text, n);
