@@ -1,14 +1,36 @@
 /* SPDX-License-Identifier: MIT
- * Exact sums of a block. A number added to 1.5 * 2^e lands on the grid of 2^(e-52); the bits of the result, added as
- * integers, count grid steps exactly. What is left of it goes to a second grid below, or, of a float, is added up as it
- * is: these rests are so small and so coarse that no double rounds on the way. Blocks that do not fit (a wide range of
- * magnitudes, infinities) are found by checks and added one number at a time. */
+ * Exact sums, at the speed of plain ones, where the numbers are made. A number added to 1.5 * 2^e lands on the grid of
+ * 2^(e - MANTISSA_BITS); the bits of the result, added as integers, count grid steps exactly. What is left of it goes
+ * to a second grid below. What fits on neither (a wide range of magnitudes, infinities) is rare, found at once and
+ * added to the wide sum one number at a time. */
 #ifndef LOSSFN_ENGINE_DEPOSIT_H
 #define LOSSFN_ENGINE_DEPOSIT_H
 
-#include "engine/kernel.h"
+#include "engine/stage.h"
 
-enum { GRID_NONE = -4096, GRID_LOWEST = -900, GRID_HIGHEST = 1020, GRID_STEP = 53, REST_BITS = 70 };
+enum {
+    GRID_NONE = -4096,
+    GRID_LOWEST = 3 + 2 * MANTISSA_BITS - EXPONENT_BIAS - MANTISSA_BITS, /* the lower steps are no less than REAL has */
+    GRID_HIGHEST = EXPONENT_BIAS - 1,
+    GRID_HEADROOM = 1, /* bits that numbers leave to larger ones that follow */
+    GRID_VECTORS = 256 /* on a grid, before a lane's count could overflow */
+};
+
+/* What a loop over vectors keeps in registers: 1.5 * 2^exponent, the same for the lower grid, and what was counted on
+ * either: the bits of all that landed there, lane by lane. */
+typedef struct {
+    V upper, lower;
+    U count_upper, count_lower;
+} grids_t;
+
+/* A sum that grows. `wide` has what left the grids. */
+typedef struct {
+    lossfn__exact_t *wide;
+    int exponent;    /* of the upper grid: numbers below 2^(exponent - 1) in magnitude fit */
+    grids_t grids;   /* as a misfit found them, or at the end */
+    int64_t misfits; /* vectors that did not fit */
+    double largest;  /* number outside the upper grid, or 0 */
+} tally_t;
 
 /* 2^exponent, a normal number. */
 static inline double power(int exponent) {
@@ -18,78 +40,110 @@ static inline double power(int exponent) {
     return x;
 }
 
-/* Adds c[0..n), n <= 1024, to sum if every one is below 2^(exponent-1) in magnitude and, of doubles, a multiple of the
- * last grid's step, of floats, 0 or not too small: n rests, each at most half a step of the last grid, 2^-53 of its
- * exponent, and all multiples of 2^-23 of the smallest number, have a sum that a double holds. Otherwise returns 0,
- * adds nothing. */
-ALWAYS_INLINE int deposit_on_grids(const REAL *c, int64_t n, int exponent, const int grids, lossfn__exact_t *sum) {
-    const int rests = sizeof(REAL) == 4;
-    u64v count[2][DPARTS]; /* wraps around */
-    L inexact = {0}, far = {0};
-    D magic[2], rest[DPARTS];
-    V least = v_set((REAL)power(exponent - (grids - 1) * GRID_STEP - REST_BITS));
-    M small = m_none();
-    for (int d = 0; d < DPARTS; d++) rest[d] = d_set(0);
-    int64_t vectors = 0;
-    for (int g = 0; g < grids; g++) {
-        magic[g] = d_set(1.5 * power(exponent - g * GRID_STEP));
-        for (int d = 0; d < DPARTS; d++) count[g][d] = (u64v){0};
-    }
-    for (int64_t i = 0; i < n; i += LANES, vectors++) {
-        D part[DPARTS];
-        V x = load_some(c, i, n, 0);
-        v_widen(x, part);
-        if (rests) small = m_or(small, m_and(v_abs(x) < least, x != v_zero()));
-        for (int d = 0; d < DPARTS; d++)
-            for (int g = 0; g < grids; g++) {
-                D t = part[d] + magic[g];
-                count[g][d] += (u64v)d_as_l(t);
-                far |= d_as_l(t) ^ d_as_l(magic[g]);
-                part[d] -= t - magic[g];
-                if (g == grids - 1 && rests) rest[d] += part[d];
-                if (g == grids - 1 && !rests) inexact |= d_as_l(part[d]);
-            }
-    }
-    int64_t bad = m_any(small);
-    for (int l = 0; l < DLANES; l++) bad |= (int64_t)inexact[l] << 1 | (int64_t)((uint64_t)far[l] >> 52);
-    if (bad) return 0;
-    for (int g = 0; g < grids; g++) {
-        uint64_t steps = 0;
-        for (int d = 0; d < DPARTS; d++)
-            for (int l = 0; l < DLANES; l++)
-                steps += count[g][d][l] - (uint64_t)vectors * (uint64_t)d_as_l(magic[g])[l];
-        lossfn__exact_add_scaled(sum, (int64_t)steps, exponent - g * GRID_STEP - 52);
-    }
-    double left = 0;
-    for (int d = 0; rests && d < DPARTS; d++)
-        for (int l = 0; l < DLANES; l++) left += rest[d][l];
-    if (left != 0) lossfn__exact_add(sum, left);
-    return 1;
+/* The least grid that holds numbers of this magnitude, and some more. */
+static inline int grid_for(double largest) {
+    int64_t bits;
+    memcpy(&bits, &largest, 8);
+    int exponent = (int)(bits >> 52 & 0x7ff) - 1023 + 2 + GRID_HEADROOM;
+    return exponent < GRID_LOWEST ? GRID_LOWEST : exponent > GRID_HIGHEST ? GRID_HIGHEST : exponent;
 }
 
-/* Adds c[0..n), n <= 1024, to sum. *guess is the grid that served the block before. */
-NO_INLINE void deposit(const REAL *c, int64_t n, lossfn__exact_t *sum, int *guess) {
-    const int grids = sizeof(REAL) == 4 ? 1 : 2;
-    if (*guess != GRID_NONE && deposit_on_grids(c, n, *guess, grids, sum)) return;
-    V largest = v_zero();
-    for (int64_t i = 0; i < n; i += LANES) {
-        V a = v_abs(load_some(c, i, n, 0));
-        largest = v_select(a <= largest, largest, a); /* a NaN stays or is replaced by the next number: found below */
+static inline void set_grid(tally_t *tally, int exponent) {
+    tally->exponent = exponent;
+    tally->grids.upper = v_set(1.5 * power(exponent));
+    tally->grids.lower = v_set(1.5 * power(exponent - MANTISSA_BITS));
+}
+
+/* `exponent`: of the grid that served before, or GRID_NONE; then the first vector chooses it. */
+static inline void tally_begin(tally_t *tally, lossfn__exact_t *wide, int exponent) {
+    tally->wide = wide;
+    tally->exponent = exponent;
+    tally->grids.upper = tally->grids.lower = v_set(NAN); /* fits nothing */
+    if (exponent != GRID_NONE) set_grid(tally, exponent);
+    tally->grids.count_upper = tally->grids.count_lower = (U)i_set(0);
+    tally->misfits = 0;
+    tally->largest = 0;
+}
+
+/* The largest finite magnitude among the lanes. */
+static double largest_of(const V *x) {
+    double largest = 0;
+    for (int l = 0; l < LANES; l++) {
+        double magnitude = fabs((double)(*x)[l]);
+        if (magnitude > largest && magnitude < INFINITY) largest = magnitude;
     }
-    REAL lanes[LANES];
-    double top = 0;
-    v_store(lanes, largest);
-    for (int l = 0; l < LANES; l++)
-        if (!((double)lanes[l] <= top)) top = (double)lanes[l];
-    int64_t bits;
-    memcpy(&bits, &top, 8);
-    int exponent = (int)(bits >> 52 & 0x7ff) - 1023 + 2;
-    if (top == 0 && deposit_on_grids(c, n, 0, 1, sum)) return; /* all zeros */
-    if (exponent >= GRID_LOWEST && exponent <= GRID_HIGHEST) {
-        *guess = exponent + 2 <= GRID_HIGHEST ? exponent + 2 : exponent;
-        if (deposit_on_grids(c, n, exponent, 2, sum)) return;
+    return largest;
+}
+
+/* Adds x, which leaves a rest on the lower grid or is outside the grids. */
+NO_INLINE void tally_misfit(tally_t *tally, const V *x) {
+    grids_t *g = &tally->grids;
+    const int first = tally->exponent == GRID_NONE;
+    if (first) set_grid(tally, grid_for(largest_of(x)));
+    V a = *x + g->upper, left = *x - (a - g->upper), b = left + g->lower;
+    left -= b - g->lower;
+    if (i_any((v_as_i(a) ^ v_as_i(g->upper)) & v_as_i(v_set(-INFINITY)))) {
+        const double largest = largest_of(x);
+        if (largest > tally->largest) tally->largest = largest;
+        a = g->upper, b = g->lower, left = *x; /* no step on the grids */
     }
-    for (int64_t i = 0; i < n; i++) lossfn__exact_add(sum, (double)c[i]);
+    g->count_upper += (U)a;
+    g->count_lower += (U)b;
+    uint32_t lanes = m_bits(left != v_set(0));
+    tally->misfits += !first || lanes;
+    for (; lanes; lanes &= lanes - 1) lossfn__exact_add(tally->wide, (double)left[__builtin_ctz(lanes)]);
+}
+
+/* Adds x to a sum whose grids a loop keeps in *g; at most GRID_VECTORS times between tally_begin and tally_end. */
+INLINE void tally_add(tally_t *tally, grids_t *g, V x) {
+    V a = x + g->upper, rest = x - (a - g->upper);
+    V b = rest + g->lower, lost = rest - (b - g->lower);
+    /* any bit of what is lost, any change of sign or exponent */
+    I misfit = v_as_i(lost) | ((v_as_i(a) ^ v_as_i(g->upper)) & v_as_i(v_set(-INFINITY)));
+    if (__builtin_expect(i_any(misfit), 0)) {
+        V copy = x;
+        tally->grids = *g;
+        tally_misfit(tally, &copy);
+        *g = tally->grids;
+    } else {
+        g->count_upper += (U)a;
+        g->count_lower += (U)b;
+    }
+}
+
+NO_INLINE int tally_close(tally_t *tally, int64_t vectors) {
+    const grids_t *g = &tally->grids;
+    if (tally->exponent == GRID_NONE) return GRID_NONE;
+    const U none = (U)i_set((int)vectors), counts[2] = {g->count_upper, g->count_lower};
+    const V magic[2] = {g->upper, g->lower};
+    for (int i = 0; i < 2; i++) {
+        I steps = (I)(counts[i] - none * (U)magic[i]);
+        int64_t sum = 0;
+        for (int l = 0; l < LANES; l++) sum += steps[l];
+        if (sum) lossfn__exact_add_scaled(tally->wide, sum, tally->exponent - (i + 1) * MANTISSA_BITS);
+    }
+    if (tally->largest > 0) return grid_for(tally->largest);
+    return tally->misfits * 8 > vectors ? GRID_NONE : tally->exponent;
+}
+
+/* Moves what was added, `vectors` times, to the wide sum. Returns the grid for what follows. */
+INLINE int tally_end(tally_t *tally, const grids_t *g, int64_t vectors) {
+    tally->grids = *g;
+    return tally_close(tally, vectors);
+}
+
+/* Adds c[0..n) to sum. *grid is the one that served before, or GRID_NONE. */
+NO_INLINE void deposit(const REAL *c, int64_t n, lossfn__exact_t *sum, int *grid) {
+    while (n > 0) {
+        const int64_t some = n < GRID_VECTORS * LANES ? n : GRID_VECTORS * LANES;
+        tally_t tally;
+        tally_begin(&tally, sum, *grid);
+        grids_t g = tally.grids;
+        for (int64_t i = 0; i < some; i += LANES) tally_add(&tally, &g, load_some(c, i, some, 0));
+        *grid = tally_end(&tally, &g, (some + LANES - 1) / LANES);
+        c += some;
+        n -= some;
+    }
 }
 
 #endif

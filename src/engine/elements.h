@@ -49,7 +49,9 @@ static void run_span(const lossfn__plan_t *plan, int64_t begin, int64_t end, dou
     REAL *buffers[LOSSFN_MAX_INPUTS], *weight = NULL, *factor = NULL, *upstreams = NULL, *spare;
     REAL *values, *grads[LOSSFN_MAX_INPUTS] = {0}, *hess = NULL;
     REAL *total_values = NULL, *total_grads[LOSSFN_MAX_INPUTS] = {0}, *total_hess = NULL;
-    int guesses[LOSSFN__MAX_TERMS], user = 0, outputs = 1 + (plan->has_hess || plan->has_hvp);
+    lossfn__exact_t discarded;
+    int guesses[LOSSFN__MAX_TERMS], collected = GRID_NONE, user = 0, outputs = 1 + (plan->has_hess || plan->has_hvp);
+    lossfn__exact_clear(&discarded);
     for (int j = 0; j < plan->n_inputs; j++) outputs += plan->has_grad[j];
     for (int k = 0; k < plan->n_parts; k++) {
         guesses[k] = GRID_NONE;
@@ -100,7 +102,12 @@ static void run_span(const lossfn__plan_t *plan, int64_t begin, int64_t end, dou
                     factor[e] =
                         plan->has_upstream && !per_row ? weight[e] * b.scale * upstreams[e] : weight[e] * b.scale;
             REAL *direct = sum || plan->dry || per_row || !plan->has_values ? NULL : in_place(&plan->values, i);
-            b.values = direct ? direct : values;
+            b.values = direct                                                                    ? direct
+                       : sum || definition->user || (plan->has_values && !plan->dry && !per_row) ? values
+                                                                                                 : NULL;
+            b.sum = &discarded;
+            b.grid = guesses[k];
+            if (plan->need_sum && plan->collect < 0) b.sum = &sums[k];
             for (int j = 0; j < plan->n_inputs; j++) {
                 direct = sum || !plan->has_grad[j] || plan->collect >= 0 ? NULL : in_place(&plan->grads[j], i);
                 b.grads[j] = j >= part->n_inputs ? NULL : direct ? direct : grads[j];
@@ -122,10 +129,10 @@ static void run_span(const lossfn__plan_t *plan, int64_t begin, int64_t end, dou
                 partial->fault_part = k;
             }
             if (plan->collect >= 0) { /* only the exact sum of one gradient is wanted */
-                if (plan->collect < part->n_inputs) deposit(b.grads[plan->collect], n, &sums[0], &guesses[0]);
+                if (plan->collect < part->n_inputs) deposit(b.grads[plan->collect], n, &sums[0], &collected);
                 continue;
             }
-            if (plan->need_sum) deposit(b.values, n, &sums[k], &guesses[k]);
+            guesses[k] = b.grid;
             if (sum) {
                 REAL coefficient = (REAL)part->term->coefficient;
                 for (int64_t e = 0; e < n; e++)

@@ -3,10 +3,8 @@
 #ifndef LOSSFN_ENGINE_KERNEL_H
 #define LOSSFN_ENGINE_KERNEL_H
 
-#include "engine/stage.h"
+#include "engine/deposit.h"
 #include "losses/formula.h"
-
-#define NO_INLINE static __attribute__((noinline))
 
 /* ---- Elements ---------------------------------------------------------------------------------------------------- */
 
@@ -18,10 +16,12 @@ typedef struct {
     const REAL *factor; /* of each derivative, or NULL: scale for all */
     REAL scale;
     REAL constants[MAX_CONSTANTS];
-    REAL *values; /* weighted */
+    REAL *values; /* weighted, or NULL */
     REAL *grads[LOSSFN_MAX_INPUTS];
     REAL *hess;
-    int64_t fault; /* first element of the block outside the domain, or -1 */
+    lossfn__exact_t *sum; /* of the weighted values */
+    int grid;             /* where the block before left its values */
+    int64_t fault;        /* first element of the block outside the domain, or -1 */
 } block_t;
 
 typedef void (*element_fn)(block_t *b);
@@ -36,7 +36,10 @@ ALWAYS_INLINE void element_loop(block_t *b, void (*kernel)(const V *, const V *,
     REAL tail_in[MAX_GRADS][LANES], tail_weight[LANES], tail_factor[LANES];
     REAL tail_value[LANES], tail_grads[MAX_GRADS][LANES], tail_hess[LANES];
     block_t at = *b;
+    tally_t tally;
     V p[MAX_CONSTANTS];
+    tally_begin(&tally, b->sum, b->grid);
+    grids_t grids = tally.grids;
     for (int j = 0; j < MAX_CONSTANTS; j++) p[j] = v_set(b->constants[j]);
     at.n = whole;
     for (int run = 0; run < 2; run++) {
@@ -51,7 +54,7 @@ ALWAYS_INLINE void element_loop(block_t *b, void (*kernel)(const V *, const V *,
             for (int j = 0; j < n_inputs; j++) at.in[j] = tail_in[j];
             at.weight = tail_weight;
             at.factor = tail_factor;
-            at.values = tail_value;
+            at.values = b->values ? tail_value : NULL;
             for (int j = 0; j < n_grads; j++) at.grads[j] = b->grads[j] ? tail_grads[j] : NULL;
             at.hess = b->hess ? tail_hess : NULL;
             at.n = LANES;
@@ -78,16 +81,18 @@ ALWAYS_INLINE void element_loop(block_t *b, void (*kernel)(const V *, const V *,
                 if (n_hess) u.hess = v_select(fault, nan, u.hess);
                 if (b->fault < 0) b->fault = (run ? whole : i) + __builtin_ctz(m_bits(fault));
             }
-            v_store(at.values + i, u.value);
+            tally_add(&tally, &grids, u.value);
+            if (at.values) v_store(at.values + i, u.value);
             for (int j = 0; j < n_grads; j++)
                 if (want != LOSSFN__WANT_ALL || at.grads[j])
                     v_store(at.grads[j] + i, v_where(kept, u.grad[j] * factor));
             if (n_hess && (want != LOSSFN__WANT_ALL || at.hess)) v_store(at.hess + i, v_where(kept, u.hess * factor));
         }
     }
+    b->grid = tally_end(&tally, &grids, whole / LANES + (rest > 0));
     if (rest) {
         size_t bytes = (size_t)rest * sizeof(REAL);
-        memcpy(b->values + whole, tail_value, bytes);
+        if (b->values) memcpy(b->values + whole, tail_value, bytes);
         for (int j = 0; j < n_grads; j++)
             if (b->grads[j]) memcpy(b->grads[j] + whole, tail_grads[j], bytes);
         if (n_hess && b->hess) memcpy(b->hess + whole, tail_hess, bytes);
@@ -128,24 +133,6 @@ typedef struct {
     void (*together)(struct group *g); /* all of it, for LANES rows at once */
     int wants_top, keeps;
 } row_kernel_t;
-
-/* Loads up to LANES classes from at[i]; lanes at or past n read as fill. */
-ALWAYS_INLINE V load_some(const REAL *at, int64_t i, int64_t n, REAL fill) {
-    if (__builtin_expect(i + LANES <= n, 1)) return v_load(at + i);
-    REAL some[LANES];
-    for (int64_t l = 0; l < LANES; l++) some[l] = i + l < n ? at[i + l] : fill;
-    return v_load(some);
-}
-
-ALWAYS_INLINE void store_some(REAL *at, int64_t i, int64_t n, V x) {
-    if (__builtin_expect(i + LANES <= n, 1)) {
-        v_store(at + i, x);
-        return;
-    }
-    REAL some[LANES];
-    v_store(some, x);
-    for (int64_t l = 0; i + l < n; l++) at[i + l] = some[l];
-}
 
 /* The classes of one vector, and which lanes hold one. */
 ALWAYS_INLINE M load_classes(const chunk_t *c, int64_t i, class_t *cl) {

@@ -158,6 +158,8 @@ static lossfn_status_t map_chunk(rows_t *w, int64_t row, int64_t first, REAL wei
                          .values = w->element_values,
                          .grads = {c->grads[0], c->grads[1]},
                          .hess = c->hess,
+                         .sum = &w->partial->sums[k],
+                         .grid = w->guesses[k],
                          .fault = -1};
             fill(w->element_weight, weight, n);
             fill(w->element_factor, c->factor, n);
@@ -168,7 +170,7 @@ static lossfn_status_t map_chunk(rows_t *w, int64_t row, int64_t first, REAL wei
             else
                 kernels[part->term->definition->kernel].elements[LOSSFN__WANT_ALL](&b);
             if (b.fault >= 0) c->fault = first + b.fault;
-            if (plan->need_sum) deposit(w->element_values, n, &w->partial->sums[k], &w->guesses[k]);
+            w->guesses[k] = b.grid;
         }
         for (int j = 0; j < 2; j++) {
             out_grads[j] = sum ? w->total_grads[j] : c->grads[j];

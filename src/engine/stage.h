@@ -15,6 +15,26 @@
 #define REAL_DTYPE LOSSFN_F64
 #endif
 
+#define NO_INLINE static __attribute__((noinline))
+
+/* Loads a vector from at[i]; lanes at or past n read as fill. */
+INLINE V load_some(const REAL *at, int64_t i, int64_t n, REAL fill) {
+    if (__builtin_expect(i + LANES <= n, 1)) return v_load(at + i);
+    REAL some[LANES];
+    for (int64_t l = 0; l < LANES; l++) some[l] = i + l < n ? at[i + l] : fill;
+    return v_load(some);
+}
+
+INLINE void store_some(REAL *at, int64_t i, int64_t n, V x) {
+    if (__builtin_expect(i + LANES <= n, 1)) {
+        v_store(at + i, x);
+        return;
+    }
+    REAL some[LANES];
+    v_store(some, x);
+    for (int64_t l = 0; i + l < n; l++) at[i + l] = some[l];
+}
+
 /* n elements from `from`, `step` apart, to REAL. */
 static void load_run(REAL *restrict to, const char *from, int32_t dtype, int64_t step, int64_t n) {
     switch (dtype) {

@@ -36,6 +36,7 @@ static lossfn_status_t user_elements(const lossfn__plan_t *plan, const lossfn__p
         if (b->hess) b->hess[i] = keep ? outputs[LOSSFN_MAX_INPUTS][from] * factor : 0;
         from += keep;
     }
+    deposit(b->values, b->n, b->sum, &b->grid);
     return LOSSFN_OK;
 }
 

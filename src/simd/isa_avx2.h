@@ -16,6 +16,8 @@ INLINE f32v f32_greater(f32v a, f32v b) { return _mm256_max_ps(a, b); }
 INLINE f64v f64_greater(f64v a, f64v b) { return _mm256_max_pd(a, b); }
 INLINE uint32_t f32_bits(i32v m) { return (uint32_t)_mm256_movemask_ps((__m256)m); }
 INLINE uint32_t f64_bits(i64v m) { return (uint32_t)_mm256_movemask_pd((__m256d)m); }
+INLINE int f32_any(i32v i) { return !_mm256_testz_si256((__m256i)i, (__m256i)i); }
+INLINE int f64_any(i64v i) { return !_mm256_testz_si256((__m256i)i, (__m256i)i); }
 INLINE i32v f32_to_int(f32v x) { return (i32v)_mm256_cvtps_epi32(x); }
 INLINE f32v f32_from_int(i32v i) { return _mm256_cvtepi32_ps((__m256i)i); }
 INLINE f64v f32_widen_low(f32v x) { return _mm256_cvtps_pd(_mm256_castps256_ps128(x)); }

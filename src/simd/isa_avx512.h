@@ -15,6 +15,8 @@ INLINE f32v f32_greater(f32v a, f32v b) { return _mm512_max_ps(a, b); }
 INLINE f64v f64_greater(f64v a, f64v b) { return _mm512_max_pd(a, b); }
 INLINE uint32_t f32_bits(i32v m) { return _mm512_movepi32_mask((__m512i)m); }
 INLINE uint32_t f64_bits(i64v m) { return _mm512_movepi64_mask((__m512i)m); }
+INLINE int f32_any(i32v i) { return _mm512_test_epi32_mask((__m512i)i, (__m512i)i) != 0; }
+INLINE int f64_any(i64v i) { return _mm512_test_epi64_mask((__m512i)i, (__m512i)i) != 0; }
 INLINE i32v f32_to_int(f32v x) { return (i32v)_mm512_cvtps_epi32(x); }
 INLINE i64v f64_to_int(f64v x) { return (i64v)_mm512_cvtpd_epi64(x); }
 INLINE f32v f32_from_int(i32v i) { return _mm512_cvtepi32_ps((__m512i)i); }

@@ -9,6 +9,8 @@ INLINE f32v f32_round(f32v x) { return (f32v)vrndnq_f32((float32x4_t)x); }
 INLINE f64v f64_round(f64v x) { return (f64v)vrndnq_f64((float64x2_t)x); }
 INLINE uint32_t f32_bits(i32v m) { return vaddvq_u32((uint32x4_t)(m & (i32v){1, 2, 4, 8})); }
 INLINE uint32_t f64_bits(i64v m) { return (uint32_t)vaddvq_u64((uint64x2_t)(m & (i64v){1, 2})); }
+INLINE int f32_any(i32v i) { return vmaxvq_u32((uint32x4_t)i) != 0; }
+INLINE int f64_any(i64v i) { return vmaxvq_u32((uint32x4_t)i) != 0; }
 INLINE i32v f32_to_int(f32v x) { return (i32v)vcvtnq_s32_f32((float32x4_t)x); }
 INLINE i64v f64_to_int(f64v x) { return (i64v)vcvtnq_s64_f64((float64x2_t)x); }
 INLINE f32v f32_from_int(i32v i) { return (f32v)vcvtq_f32_s32((int32x4_t)i); }

@@ -107,6 +107,7 @@ INLINE M m_andnot(M a, M b) { return a & ~b; } /* a and not b */
 INLINE M m_none(void) { return (M){0}; }
 INLINE uint32_t m_bits(M m) { return ISA_OP(bits)(m); } /* bit i is lane i */
 INLINE int m_any(M m) { return m_bits(m) != 0; }
+INLINE int i_any(I i) { return ISA_OP(any)(i); } /* whether any bit of any lane is set */
 INLINE int m_all(M m) { return m_bits(m) == (1u << LANES) - 1; }
 
 INLINE I i_set(int s) { return (I){0} + s; }
