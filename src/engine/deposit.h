@@ -12,7 +12,6 @@ enum {
     GRID_NONE = -4096,
     GRID_LOWEST = 3 + 2 * MANTISSA_BITS - EXPONENT_BIAS - MANTISSA_BITS, /* the lower steps are no less than REAL has */
     GRID_HIGHEST = EXPONENT_BIAS - 1,
-    GRID_HEADROOM = 1, /* bits that numbers leave to larger ones that follow */
     GRID_VECTORS = 256 /* on a grid, before a lane's count could overflow */
 };
 
@@ -28,8 +27,8 @@ typedef struct {
     lossfn__exact_t *wide;
     int exponent;    /* of the upper grid: numbers below 2^(exponent - 1) in magnitude fit */
     grids_t grids;   /* as a misfit found them, or at the end */
-    int64_t misfits; /* vectors that did not fit */
-    double largest;  /* number outside the upper grid, or 0 */
+    int64_t begun;   /* vectors that had been added when these grids were set */
+    int64_t misfits; /* vectors that left a rest */
 } tally_t;
 
 /* 2^exponent, a normal number. */
@@ -40,81 +39,40 @@ static inline double power(int exponent) {
     return x;
 }
 
-/* The least grid that holds numbers of this magnitude, and some more. */
-static inline int grid_for(double largest) {
+/* The grid for numbers of this magnitude, `headroom` bits above. */
+static inline int grid_for(double largest, int headroom) {
     int64_t bits;
     memcpy(&bits, &largest, 8);
-    int exponent = (int)(bits >> 52 & 0x7ff) - 1023 + 2 + GRID_HEADROOM;
+    int exponent = (int)(bits >> 52 & 0x7ff) - 1023 + 2 + headroom;
     return exponent < GRID_LOWEST ? GRID_LOWEST : exponent > GRID_HIGHEST ? GRID_HIGHEST : exponent;
 }
 
-static inline void set_grid(tally_t *tally, int exponent) {
+static inline void set_grid(tally_t *tally, int exponent, int64_t vectors) {
     tally->exponent = exponent;
+    tally->begun = vectors;
     tally->grids.upper = v_set(1.5 * power(exponent));
     tally->grids.lower = v_set(1.5 * power(exponent - MANTISSA_BITS));
+    tally->grids.count_upper = tally->grids.count_lower = (U)i_set(0);
 }
 
 /* `exponent`: of the grid that served before, or GRID_NONE; then the first vector chooses it. */
 static inline void tally_begin(tally_t *tally, lossfn__exact_t *wide, int exponent) {
     tally->wide = wide;
-    tally->exponent = exponent;
-    tally->grids.upper = tally->grids.lower = v_set(NAN); /* fits nothing */
-    if (exponent != GRID_NONE) set_grid(tally, exponent);
-    tally->grids.count_upper = tally->grids.count_lower = (U)i_set(0);
     tally->misfits = 0;
-    tally->largest = 0;
-}
-
-/* The largest finite magnitude among the lanes. */
-static double largest_of(const V *x) {
-    double largest = 0;
-    for (int l = 0; l < LANES; l++) {
-        double magnitude = fabs((double)(*x)[l]);
-        if (magnitude > largest && magnitude < INFINITY) largest = magnitude;
+    if (exponent != GRID_NONE) {
+        set_grid(tally, exponent, 0);
+        return;
     }
-    return largest;
+    tally->exponent = GRID_NONE;
+    tally->grids.upper = tally->grids.lower = v_set(NAN); /* nothing fits */
+    tally->grids.count_upper = tally->grids.count_lower = (U)i_set(0);
 }
 
-/* Adds x, which leaves a rest on the lower grid or is outside the grids. */
-NO_INLINE void tally_misfit(tally_t *tally, const V *x) {
-    grids_t *g = &tally->grids;
-    const int first = tally->exponent == GRID_NONE;
-    if (first) set_grid(tally, grid_for(largest_of(x)));
-    V a = *x + g->upper, left = *x - (a - g->upper), b = left + g->lower;
-    left -= b - g->lower;
-    if (i_any((v_as_i(a) ^ v_as_i(g->upper)) & v_as_i(v_set(-INFINITY)))) {
-        const double largest = largest_of(x);
-        if (largest > tally->largest) tally->largest = largest;
-        a = g->upper, b = g->lower, left = *x; /* no step on the grids */
-    }
-    g->count_upper += (U)a;
-    g->count_lower += (U)b;
-    uint32_t lanes = m_bits(left != v_set(0));
-    tally->misfits += !first || lanes;
-    for (; lanes; lanes &= lanes - 1) lossfn__exact_add(tally->wide, (double)left[__builtin_ctz(lanes)]);
-}
-
-/* Adds x to a sum whose grids a loop keeps in *g; at most GRID_VECTORS times between tally_begin and tally_end. */
-INLINE void tally_add(tally_t *tally, grids_t *g, V x) {
-    V a = x + g->upper, rest = x - (a - g->upper);
-    V b = rest + g->lower, lost = rest - (b - g->lower);
-    /* any bit of what is lost, any change of sign or exponent */
-    I misfit = v_as_i(lost) | ((v_as_i(a) ^ v_as_i(g->upper)) & v_as_i(v_set(-INFINITY)));
-    if (__builtin_expect(i_any(misfit), 0)) {
-        V copy = x;
-        tally->grids = *g;
-        tally_misfit(tally, &copy);
-        *g = tally->grids;
-    } else {
-        g->count_upper += (U)a;
-        g->count_lower += (U)b;
-    }
-}
-
-NO_INLINE int tally_close(tally_t *tally, int64_t vectors) {
+/* Moves what is on the grids to the wide sum; `vectors` have been added. */
+NO_INLINE void tally_flush(tally_t *tally, int64_t vectors) {
     const grids_t *g = &tally->grids;
-    if (tally->exponent == GRID_NONE) return GRID_NONE;
-    const U none = (U)i_set((int)vectors), counts[2] = {g->count_upper, g->count_lower};
+    if (tally->exponent == GRID_NONE) return;
+    const U none = (U)i_set((int)(vectors - tally->begun)), counts[2] = {g->count_upper, g->count_lower};
     const V magic[2] = {g->upper, g->lower};
     for (int i = 0; i < 2; i++) {
         I steps = (I)(counts[i] - none * (U)magic[i]);
@@ -122,14 +80,58 @@ NO_INLINE int tally_close(tally_t *tally, int64_t vectors) {
         for (int l = 0; l < LANES; l++) sum += steps[l];
         if (sum) lossfn__exact_add_scaled(tally->wide, sum, tally->exponent - (i + 1) * MANTISSA_BITS);
     }
-    if (tally->largest > 0) return grid_for(tally->largest);
-    return tally->misfits * 8 > vectors ? GRID_NONE : tally->exponent;
 }
 
-/* Moves what was added, `vectors` times, to the wide sum. Returns the grid for what follows. */
+/* Any bit if a, where a number landed, is outside the upper grid. */
+INLINE I outside_grid(const grids_t *g, V a) { return (v_as_i(a) ^ v_as_i(g->upper)) & v_as_i(v_set(-INFINITY)); }
+
+/* Adds x, which leaves a rest on the lower grid or is outside the grids. */
+NO_INLINE void tally_misfit(tally_t *tally, const V *x, int64_t vectors) {
+    grids_t *g = &tally->grids;
+    V a = *x + g->upper;
+    if (tally->exponent == GRID_NONE || i_any(outside_grid(g, a))) { /* to grids that hold it, if there are any */
+        double largest = 0;
+        for (int l = 0; l < LANES; l++) {
+            double magnitude = fabs((double)(*x)[l]);
+            if (magnitude > largest && magnitude < INFINITY) largest = magnitude;
+        }
+        const int exponent = tally->exponent == GRID_NONE ? grid_for(largest, 2) : grid_for(largest, 1);
+        if (exponent > tally->exponent) {
+            tally_flush(tally, vectors);
+            set_grid(tally, exponent, vectors);
+        }
+        a = *x + g->upper;
+    }
+    V rest = *x - (a - g->upper), b = rest + g->lower;
+    rest -= b - g->lower;
+    if (i_any(outside_grid(g, a))) a = g->upper, b = g->lower, rest = *x; /* no step */
+    g->count_upper += (U)a;
+    g->count_lower += (U)b;
+    uint32_t lanes = m_bits(rest != v_set(0));
+    tally->misfits += lanes != 0;
+    for (; lanes; lanes &= lanes - 1) lossfn__exact_add(tally->wide, (double)rest[__builtin_ctz(lanes)]);
+}
+
+/* Adds x, after `vectors` others, to a sum whose grids a loop keeps in *g. */
+INLINE void tally_add(tally_t *tally, grids_t *g, V x, int64_t vectors) {
+    V a = x + g->upper, rest = x - (a - g->upper);
+    V b = rest + g->lower, lost = rest - (b - g->lower);
+    if (__builtin_expect(i_any(v_as_i(lost) | outside_grid(g, a)), 0)) { /* any bit is lost */
+        V copy = x;
+        tally->grids = *g;
+        tally_misfit(tally, &copy, vectors);
+        *g = tally->grids;
+    } else {
+        g->count_upper += (U)a;
+        g->count_lower += (U)b;
+    }
+}
+
+/* Ends the sum of at most GRID_VECTORS vectors. Returns the grid for what follows. */
 INLINE int tally_end(tally_t *tally, const grids_t *g, int64_t vectors) {
     tally->grids = *g;
-    return tally_close(tally, vectors);
+    tally_flush(tally, vectors);
+    return tally->misfits * 8 > vectors ? GRID_NONE : tally->exponent;
 }
 
 /* Adds c[0..n) to sum. *grid is the one that served before, or GRID_NONE. */
@@ -139,7 +141,7 @@ NO_INLINE void deposit(const REAL *c, int64_t n, lossfn__exact_t *sum, int *grid
         tally_t tally;
         tally_begin(&tally, sum, *grid);
         grids_t g = tally.grids;
-        for (int64_t i = 0; i < some; i += LANES) tally_add(&tally, &g, load_some(c, i, some, 0));
+        for (int64_t i = 0; i < some; i += LANES) tally_add(&tally, &g, load_some(c, i, some, 0), i / LANES);
         *grid = tally_end(&tally, &g, (some + LANES - 1) / LANES);
         c += some;
         n -= some;

@@ -81,7 +81,7 @@ ALWAYS_INLINE void element_loop(block_t *b, void (*kernel)(const V *, const V *,
                 if (n_hess) u.hess = v_select(fault, nan, u.hess);
                 if (b->fault < 0) b->fault = (run ? whole : i) + __builtin_ctz(m_bits(fault));
             }
-            tally_add(&tally, &grids, u.value);
+            tally_add(&tally, &grids, u.value, (run ? whole : i) / LANES);
             if (at.values) v_store(at.values + i, u.value);
             for (int j = 0; j < n_grads; j++)
                 if (want != LOSSFN__WANT_ALL || at.grads[j])
