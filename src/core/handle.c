@@ -70,6 +70,27 @@ static void read_commons(const lossfn_t *loss, lossfn__commons_t *c) {
     memcpy(c->set, loss->common_set, LOSSFN__COMMONS);
 }
 
+static void fill_constant_inputs(lossfn_t *loss) {
+    for (int32_t j = 0; j < loss->n_inputs; j++) {
+        loss->constant_inputs[j] = 0;
+        for (int32_t t = 0; loss->inputs[j].learnable && t < loss->n_terms; t++) {
+            const lossfn__definition_t *d = loss->terms[t].definition;
+            for (int32_t i = 0; i < d->n_params; i++)
+                if (d->params[i].learnable && strcmp(d->params[i].name, loss->inputs[j].name) == 0)
+                    loss->constant_inputs[j] = loss->terms[t].values[i].number;
+        }
+    }
+}
+
+/* One built-in loss of elements, reduced to one number, that looks at no data beforehand. */
+static int is_direct(const lossfn_t *loss) {
+    const lossfn__term_t *term = &loss->terms[0];
+    return loss->n_terms == 1 && term->coefficient == 1 && !term->definition->user &&
+           loss->unit == LOSSFN_UNIT_ELEMENT && loss->reduction != LOSSFN__NONE && loss->reduction != LOSSFN__PER_ROW &&
+           loss->reduction != LOSSFN__MEAN_ROWS && loss->nan_policy == LOSSFN__NAN_PROPAGATE && !loss->domain_error &&
+           !(loss->n_inputs > 1 && loss->inputs[1].scale == LOSSFN_SCALE_MARGIN_LABEL);
+}
+
 /* Turns a draft into a loss, which takes over its references. */
 static lossfn_status_t build(lossfn_t **out, const lossfn__draft_t *draft) {
     uint64_t size = handle_size(draft);
@@ -79,6 +100,8 @@ static lossfn_status_t build(lossfn_t **out, const lossfn__draft_t *draft) {
     loss->size = size;
     fill_terms(loss, draft);
     fill_commons(loss, &draft->commons);
+    fill_constant_inputs(loss);
+    loss->is_direct = is_direct(loss);
     atomic_init(&loss->references, 1);
     *out = loss;
     return LOSSFN_OK;

@@ -55,9 +55,11 @@ struct lossfn_loss {
     int32_t nan_policy;
     int32_t domain_error;
     int32_t empty_zero;
-    uint8_t common_set[8];  /* which common options the caller gave, in the order of the table */
-    uint64_t size;          /* bytes of the allocation, lists included */
-    lossfn__term_t terms[]; /* n_terms */
+    int32_t is_direct;                         /* its plain calls go without a plan: engine/direct.h */
+    double constant_inputs[LOSSFN_MAX_INPUTS]; /* what stands for a learnable input that a call leaves out */
+    uint8_t common_set[8];                     /* which common options the caller gave, in the order of the table */
+    uint64_t size;                             /* bytes of the allocation, lists included */
+    lossfn__term_t terms[];                    /* n_terms */
 };
 
 #endif

@@ -39,11 +39,13 @@ static inline double power(int exponent) {
     return x;
 }
 
-/* The grid for numbers of this magnitude, `headroom` bits above. */
-static inline int grid_for(double largest, int headroom) {
-    int64_t bits;
-    memcpy(&bits, &largest, 8);
-    int exponent = (int)(bits >> 52 & 0x7ff) - 1023 + 2 + headroom;
+/* The grid for the finite numbers among x, with `headroom` bits above. */
+static inline int grid_for(const V *x, int headroom) {
+    I bits = v_as_i(v_abs(*x));
+    bits &= (I)(bits < v_as_i(v_set(INFINITY)));
+    int64_t largest = 0;
+    for (int l = 0; l < LANES; l++) largest = bits[l] > largest ? bits[l] : largest;
+    int exponent = (int)(largest >> MANTISSA_BITS) - EXPONENT_BIAS + 2 + headroom;
     return exponent < GRID_LOWEST ? GRID_LOWEST : exponent > GRID_HIGHEST ? GRID_HIGHEST : exponent;
 }
 
@@ -90,12 +92,7 @@ NO_INLINE void tally_misfit(tally_t *tally, const V *x, int64_t vectors) {
     grids_t *g = &tally->grids;
     V a = *x + g->upper;
     if (tally->exponent == GRID_NONE || i_any(outside_grid(g, a))) { /* to grids that hold it, if there are any */
-        double largest = 0;
-        for (int l = 0; l < LANES; l++) {
-            double magnitude = fabs((double)(*x)[l]);
-            if (magnitude > largest && magnitude < INFINITY) largest = magnitude;
-        }
-        const int exponent = tally->exponent == GRID_NONE ? grid_for(largest, 2) : grid_for(largest, 1);
+        const int exponent = grid_for(x, tally->exponent == GRID_NONE ? 2 : 1);
         if (exponent > tally->exponent) {
             tally_flush(tally, vectors);
             set_grid(tally, exponent, vectors);

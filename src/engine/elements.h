@@ -186,4 +186,26 @@ static void run_elements(const lossfn__plan_t *plan, int64_t begin, int64_t end,
     }
 }
 
+/* A plain call: every block where it lies. */
+static void run_direct(lossfn__direct_t *call) {
+    REAL constants[LOSSFN_MAX_INPUTS][BLOCK];
+    const REAL *in[LOSSFN_MAX_INPUTS];
+    const element_fn kernel = kernels[call->term->definition->kernel].elements[call->want];
+    block_t b = {.scale = (REAL)call->scale, .sum = &call->sum, .grid = GRID_NONE, .fault = -1};
+    for (int j = 0; j < MAX_CONSTANTS; j++) b.constants[j] = (REAL)call->term->constants[j];
+    for (int j = 0; j < call->n_inputs; j++) {
+        in[j] = call->inputs[j];
+        if (!in[j]) fill(constants[j], (REAL)call->constants[j], call->n < BLOCK ? call->n : BLOCK);
+    }
+    for (int64_t i = 0; i < call->n; i += BLOCK) {
+        b.n = call->n - i < BLOCK ? call->n - i : BLOCK;
+        for (int j = 0; j < call->n_inputs; j++) b.in[j] = in[j] ? in[j] + i : constants[j];
+        if (call->grad) b.grads[PRED] = (REAL *)call->grad + i;
+        if (call->hess) b.hess = (REAL *)call->hess + i;
+        kernel(&b);
+        if (b.fault >= 0 && call->fault < 0) call->fault = i + b.fault;
+        b.fault = -1;
+    }
+}
+
 #endif

@@ -166,6 +166,30 @@ static void magnitude_of(magnitude_t *m, const lossfn__exact_t *sum) {
     m->exponent = LOSSFN__EXACT_BASE + 32 * (sum->lo + low);
 }
 
+#ifdef __SIZEOF_INT128__
+/* The whole sum as a double times 2^*exponent, if it is one that is cheap to get, both are far from double's limits,
+ * and it has no more than 53 bits: many small sums. */
+static int is_small(const lossfn__exact_t *sum, double *m, int *exponent) {
+    __extension__ typedef __int128 int128_t;
+    const int n = sum->hi - sum->lo;
+    int128_t whole = 0;
+    if (sum->infinite || n < 1 || n > 4) return 0;
+    for (int i = n - 1; i >= 0; i--) {
+        if (whole >> 90 != 0 && whole >> 90 != -1) return 0;
+        whole = whole * ((int128_t)1 << 32) + sum->limb[sum->lo + i];
+    }
+    if (whole == 0) return 0;
+    int zeros = (uint64_t)whole ? __builtin_ctzll((uint64_t)whole) : 64;
+    whole >>= zeros;
+    *exponent = LOSSFN__EXACT_BASE + 32 * sum->lo + zeros;
+    if (whole >= (int128_t)1 << 53 || whole <= -((int128_t)1 << 53) || *exponent < -800 || *exponent > 800) return 0;
+    *m = (double)(int64_t)whole;
+    return 1;
+}
+
+static double times_power_of_two(double x, int exponent) { return x * double_of((uint64_t)(exponent + 1023) << 52); }
+#endif
+
 /* How far the magnitude is shifted to the left so that the highest bit of its highest digit is set. */
 static int normal_shift(const magnitude_t *m) { return __builtin_clz(m->digit[m->count - 1]); }
 
@@ -327,6 +351,12 @@ double lossfn__exact_quotient(const lossfn__exact_t *num, const lossfn__exact_t 
 double lossfn__exact_quotient_count(const lossfn__exact_t *num, uint64_t n) {
     if (n == 0) return not_a_number();
     if (num->infinite) return round_infinite(num->infinite);
+#ifdef __SIZEOF_INT128__
+    double small;
+    int exponent;
+    if (n < UINT64_C(1) << 53 && is_small(num, &small, &exponent))
+        return times_power_of_two(small / (double)(int64_t)n, exponent);
+#endif
     magnitude_t m, count;
     magnitude_of(&m, num);
     count.negative = 0;

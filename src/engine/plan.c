@@ -302,12 +302,7 @@ static lossfn_status_t check_inputs(maker_t *m) {
         if (!t) {
             LOSSFN__REQUIRE(input->learnable, LOSSFN_ERROR_ARGUMENT, "input %s is NULL", input->name);
             plan->is_constant[j] = 1;
-            for (int32_t k = 0; k < plan->n_parts; k++) {
-                const lossfn__definition_t *definition = plan->parts[k].term->definition;
-                for (int32_t i = 0; i < definition->n_params; i++)
-                    if (definition->params[i].learnable && strcmp(definition->params[i].name, input->name) == 0)
-                        plan->constant[j] = plan->parts[k].term->values[i].number;
-            }
+            plan->constant[j] = m->loss->constant_inputs[j];
             continue;
         }
         if (j == 0) {

@@ -4,6 +4,7 @@
 #define LOSSFN_ENGINE_PLAN_H
 
 #include "core/handle.h"
+#include "engine/direct.h"
 #include "engine/exact.h"
 #include "engine/want.h"
 
@@ -104,6 +105,7 @@ typedef struct {
 /* The engine compiled for one instruction set and compute dtype. Units are half-open ranges. */
 typedef struct lossfn__engine {
     void (*run)(const lossfn__plan_t *plan, int64_t begin, int64_t end, lossfn__partial_t *partial);
+    void (*direct)(lossfn__direct_t *call);
     void (*survey)(const lossfn__plan_t *plan, int64_t begin, int64_t end, lossfn__survey_t *survey);
 } lossfn__engine_t;
 

@@ -423,6 +423,21 @@ static __attribute__((noinline)) lossfn_status_t compute(const lossfn_t *loss, l
     return LOSSFN_OK;
 }
 
+/* Not inlined either. */
+static __attribute__((noinline)) void compute_direct(const lossfn_t *loss, lossfn__direct_t *call,
+                                                     lossfn_args_t *args) {
+    const int mean = lossfn__is_mean(loss->reduction);
+    call->scale = mean ? 1 / (double)call->n : 1;
+    lossfn__engine(call->is_double)->direct(call);
+    if (args->value)
+        *args->value =
+            mean ? lossfn__exact_quotient_count(&call->sum, (uint64_t)call->n) : lossfn__exact_round(&call->sum);
+    if (args->sum) *args->sum = lossfn__exact_round(&call->sum);
+    if (args->denom) *args->denom = mean ? (double)call->n : 1;
+    args->notes = call->fault >= 0 ? LOSSFN_NOTE_DOMAIN : 0;
+    args->note_index = call->fault;
+}
+
 static lossfn_status_t check_frame(const lossfn_t *loss, const lossfn_args_t *args) {
     LOSSFN__REQUIRE(loss != NULL, LOSSFN_ERROR_ARGUMENT, "loss is NULL");
     const lossfn_exec_t *exec = args->exec;
@@ -446,10 +461,15 @@ lossfn_status_t lossfn__run(const lossfn_t *loss, lossfn_args_t *args, lossfn__t
         memcpy(&own, args, args->struct_size);
         used = &own;
     }
+    lossfn__direct_t direct;
     lossfn_status_t status = check_frame(loss, used);
     if (status == LOSSFN_OK) {
+        const int is_direct = !totals && lossfn__direct_make(&direct, loss, used);
         lossfn__fpenv_enter(&saved);
-        status = compute(loss, used, totals);
+        if (is_direct)
+            compute_direct(loss, &direct, used);
+        else
+            status = compute(loss, used, totals);
         lossfn__fpenv_leave(&saved);
     }
     if (status == LOSSFN_OK && used == &own) {

@@ -38,4 +38,4 @@ static const kernel_t kernels[] = {
 #define ENGINE_NAME__(isa, dtype) lossfn__engine_##isa##_##dtype
 
 extern const lossfn__engine_t ENGINE_NAME(ENGINE_ISA);
-const lossfn__engine_t ENGINE_NAME(ENGINE_ISA) = {run, survey};
+const lossfn__engine_t ENGINE_NAME(ENGINE_ISA) = {run, run_direct, survey};
