@@ -22,6 +22,9 @@ function(lossfn_compile_for target isa real)
     string(TOUPPER "${real}" real_upper)
     target_compile_definitions(${target} PRIVATE LOSSFN_ISA_${isa_upper} LOSSFN_REAL_${real_upper})
     target_compile_options(${target} PRIVATE ${LOSSFN_ISA_FLAGS_${isa}})
+    if(CMAKE_C_COMPILER_ID STREQUAL GNU) # conversions between dtypes are plain loops; other compilers vectorise at -O2
+        target_compile_options(${target} PRIVATE -ftree-vectorize -fvect-cost-model=dynamic)
+    endif()
     # Link-time optimisation would merge the flags of different instruction sets.
     set_target_properties(${target} PROPERTIES INTERPROCEDURAL_OPTIMIZATION OFF)
 endfunction()

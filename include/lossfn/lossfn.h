@@ -234,11 +234,15 @@ LOSSFN_API lossfn_status_t lossfn_options_set_doubles(lossfn_options_t *options,
 typedef void (*lossfn_task_t)(void *context, int32_t index);
 typedef void (*lossfn_parallel_for_t)(void *user, int32_t n, lossfn_task_t task, void *context);
 
+enum lossfn_exec_flag {
+    LOSSFN_EXEC_CACHED = 1 /* outputs go through the caches however large they are: for a caller that reads them next */
+};
+
 /* How to run a call. A NULL exec means: on the calling thread. Fill with lossfn_exec_init. */
 typedef struct lossfn_exec {
     uint64_t struct_size;
     int32_t threads; /* 1: the calling thread; 0: the library's choice (lossfn_num_threads); n: at most n */
-    uint32_t flags;  /* 0 */
+    uint32_t flags;  /* of lossfn_exec_flag */
     void *scratch;   /* lossfn_scratch_size bytes, or NULL */
     int64_t scratch_size;
     lossfn_parallel_for_t parallel_for; /* the caller's own threads instead of the library's; may be NULL */

@@ -21,8 +21,10 @@ static REAL *take(arena_t *arena) {
     return buffer;
 }
 
-static void fill(REAL *to, REAL x, int64_t n) {
-    for (int64_t i = 0; i < n; i++) to[i] = x;
+NO_INLINE void fill(REAL *to, REAL x, int64_t n) {
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES) v_store(to + i, v_set((double)x));
+    for (; i < n; i++) to[i] = x;
 }
 
 /* Whether the parts' outputs must be added up in buffers before they are written. */

@@ -6,15 +6,17 @@
 
 #include "engine/users.h"
 
-/* Weight of the units [begin, begin + n): what is not kept gets 0. */
+/* Weight of the units [begin, begin + n): what is not kept gets 0. Both buffers have room for whole vectors. */
 static void stage_weights(const lossfn__plan_t *plan, int64_t begin, int64_t n, const REAL *const *in, REAL *weight,
                           REAL *buffer) {
-    fill(weight, 1, n);
-    if (plan->has_weight) gather(weight, &plan->weight, begin, n);
+    if (plan->has_weight)
+        gather(weight, &plan->weight, begin, n);
+    else
+        fill(weight, 1, n);
     if (plan->has_mask) {
         gather(buffer, &plan->mask, begin, n);
-        for (int64_t i = 0; i < n; i++)
-            if (buffer[i] == 0) weight[i] = 0;
+        for (int64_t i = 0; i < n; i += LANES)
+            v_store(weight + i, v_where(v_load(buffer + i) != v_zero(), v_load(weight + i)));
     }
     if (plan->loss->nan_policy == LOSSFN__NAN_IGNORE)
         for (int j = 0; j < plan->n_inputs; j++)
@@ -24,6 +26,16 @@ static void stage_weights(const lossfn__plan_t *plan, int64_t begin, int64_t n, 
 
 static int stages_weights(const lossfn__plan_t *plan) {
     return plan->has_weight || plan->has_mask || plan->loss->nan_policy == LOSSFN__NAN_IGNORE;
+}
+
+/* The same, where they lie if they are all there is to it. */
+static const REAL *weights_of(const lossfn__plan_t *plan, int64_t begin, int64_t n, const REAL *const *in, REAL *weight,
+                              REAL *buffer) {
+    const REAL *direct = NULL;
+    if (plan->has_weight && !plan->has_mask && plan->loss->nan_policy != LOSSFN__NAN_IGNORE)
+        direct = in_place(&plan->weight, begin);
+    if (!direct) stage_weights(plan, begin, n, in, weight, buffer);
+    return direct ? direct : weight;
 }
 
 /* Inputs of the elements [begin, begin + n), where they lie or in their buffers. */
@@ -46,7 +58,8 @@ static void run_span(const lossfn__plan_t *plan, int64_t begin, int64_t end, dou
     _Alignas(64) REAL memory[ARENA];
     const int sum = is_sum(plan), weights = stages_weights(plan) || plan->has_upstream;
     const int per_row = plan->reduction == LOSSFN__PER_ROW;
-    REAL *buffers[LOSSFN_MAX_INPUTS], *weight = NULL, *factor = NULL, *upstreams = NULL, *spare;
+    REAL *buffers[LOSSFN_MAX_INPUTS], *weight = NULL, *factor = NULL, *spare;
+    const REAL *weighing = NULL;
     REAL *values, *grads[LOSSFN_MAX_INPUTS] = {0}, *hess = NULL;
     REAL *total_values = NULL, *total_grads[LOSSFN_MAX_INPUTS] = {0}, *total_hess = NULL;
     lossfn__exact_t discarded;
@@ -67,7 +80,8 @@ static void run_span(const lossfn__plan_t *plan, int64_t begin, int64_t end, dou
         if (plan->is_constant[j]) fill(buffers[j], (REAL)plan->constant[j], block);
     }
     spare = take(&arena);
-    if (weights) weight = take(&arena), factor = take(&arena), upstreams = take(&arena);
+    if (weights) weight = take(&arena);
+    if (plan->has_upstream && !per_row) factor = take(&arena);
     values = take(&arena);
     for (int j = 0; j < plan->n_inputs; j++)
         if (plan->has_grad[j]) grads[j] = take(&arena);
@@ -80,12 +94,9 @@ static void run_span(const lossfn__plan_t *plan, int64_t begin, int64_t end, dou
     }
     for (int64_t i = begin; i < end; i += block) {
         const int64_t n = end - i < block ? end - i : block;
-        block_t b = {.n = n, .weight = weight, .factor = factor};
+        block_t b = {.n = n, .factor = factor};
         stage_inputs(plan, i, n, buffers, b.in, sum);
-        if (weights) {
-            stage_weights(plan, i, n, b.in, weight, spare);
-            if (plan->has_upstream && !per_row) gather(upstreams, &plan->upstream, i, n);
-        }
+        if (weights) b.weight = weighing = weights_of(plan, i, n, b.in, weight, spare);
         if (sum) {
             fill(total_values, 0, n);
             for (int j = 0; j < plan->n_inputs; j++)
@@ -97,11 +108,12 @@ static void run_span(const lossfn__plan_t *plan, int64_t begin, int64_t end, dou
             const lossfn__definition_t *definition = part->term->definition;
             b.fault = -1;
             b.scale = (REAL)(part->scale * upstream);
-            if (weights)
-                for (int64_t e = 0; e < n; e++)
-                    factor[e] =
-                        plan->has_upstream && !per_row ? weight[e] * b.scale * upstreams[e] : weight[e] * b.scale;
-            REAL *direct = sum || plan->dry || per_row || !plan->has_values ? NULL : in_place(&plan->values, i);
+            if (factor) {
+                gather(factor, &plan->upstream, i, n);
+                for (int64_t e = 0; e < n; e += LANES)
+                    v_store(factor + e, load_some(weighing, e, n, 0) * v_set(b.scale) * v_load(factor + e));
+            }
+            REAL *direct = sum || plan->dry || per_row || !plan->has_values ? NULL : out_place(&plan->values, i);
             b.values = direct                                                                    ? direct
                        : sum || definition->user || (plan->has_values && !plan->dry && !per_row) ? values
                                                                                                  : NULL;
@@ -109,10 +121,10 @@ static void run_span(const lossfn__plan_t *plan, int64_t begin, int64_t end, dou
             b.grid = guesses[k];
             if (plan->need_sum && plan->collect < 0) b.sum = &sums[k];
             for (int j = 0; j < plan->n_inputs; j++) {
-                direct = sum || !plan->has_grad[j] || plan->collect >= 0 ? NULL : in_place(&plan->grads[j], i);
+                direct = sum || !plan->has_grad[j] || plan->collect >= 0 ? NULL : out_place(&plan->grads[j], i);
                 b.grads[j] = j >= part->n_inputs ? NULL : direct ? direct : grads[j];
             }
-            direct = sum || !plan->has_hess || plan->has_hvp ? NULL : in_place(&plan->hess, i);
+            direct = sum || !plan->has_hess || plan->has_hvp ? NULL : out_place(&plan->hess, i);
             b.hess = direct ? direct : hess;
             set_constants(b.constants, part);
             if (definition->user) {
@@ -136,7 +148,7 @@ static void run_span(const lossfn__plan_t *plan, int64_t begin, int64_t end, dou
             if (sum) {
                 REAL coefficient = (REAL)part->term->coefficient;
                 for (int64_t e = 0; e < n; e++)
-                    if (!weights || weight[e] != 0) total_values[e] += coefficient * b.values[e];
+                    if (!weights || weighing[e] != 0) total_values[e] += coefficient * b.values[e];
                 for (int j = 0; j < part->n_inputs; j++)
                     if (total_grads[j])
                         for (int64_t e = 0; e < n; e++) total_grads[j][e] += b.grads[j][e];
@@ -149,18 +161,17 @@ static void run_span(const lossfn__plan_t *plan, int64_t begin, int64_t end, dou
             }
         }
         if (plan->dry || plan->collect >= 0) continue;
-        if (plan->has_values && !per_row && total_values != in_place(&plan->values, i))
-            scatter(&plan->values, i, total_values, n);
+        if (plan->has_values && !per_row) put_out(&plan->values, i, total_values, n);
         for (int j = 0; j < plan->n_inputs; j++)
-            if (plan->has_grad[j] && total_grads[j] != in_place(&plan->grads[j], i))
-                scatter(&plan->grads[j], i, total_grads[j], n);
+            if (plan->has_grad[j]) put_out(&plan->grads[j], i, total_grads[j], n);
         if (plan->has_hvp) {
             gather(spare, &plan->hvp_vector, i, n);
             for (int64_t e = 0; e < n; e++) spare[e] = total_hess[e] == 0 ? 0 : spare[e] * total_hess[e];
             scatter(&plan->hvp, i, spare, n);
         }
-        if (plan->has_hess && total_hess != in_place(&plan->hess, i)) scatter(&plan->hess, i, total_hess, n);
+        if (plan->has_hess) put_out(&plan->hess, i, total_hess, n);
     }
+    stream_fence();
 }
 
 static void run_elements(const lossfn__plan_t *plan, int64_t begin, int64_t end, lossfn__partial_t *partial) {

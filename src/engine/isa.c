@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/isa.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define DECLARE(isa) extern const lossfn__engine_t lossfn__engine_##isa##_f32, lossfn__engine_##isa##_f64;
 DECLARE(baseline)
@@ -68,6 +70,22 @@ static const isa_t *current(void) {
 }
 
 const lossfn__engine_t *lossfn__engine(int is_double) { return is_double ? current()->f64 : current()->f32; }
+
+int64_t lossfn__cache_size(void) {
+    static _Atomic int64_t size; /* threads that race find the same */
+    int64_t known = atomic_load_explicit(&size, memory_order_relaxed);
+    if (known == 0) {
+        known = 32 << 20;
+#ifdef _SC_LEVEL3_CACHE_SIZE
+        int saved = errno;
+        long found = sysconf(_SC_LEVEL3_CACHE_SIZE);
+        if (found > 0) known = found;
+        errno = saved;
+#endif
+        atomic_store_explicit(&size, known, memory_order_relaxed);
+    }
+    return known;
+}
 
 const char *lossfn__isa_problem(void) {
     static _Thread_local char text[160];

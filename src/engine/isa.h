@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Which instruction set's engine runs. */
+ * The machine: which instruction set's engine runs, and how much its caches hold. */
 #ifndef LOSSFN_ENGINE_ISA_H
 #define LOSSFN_ENGINE_ISA_H
 
@@ -9,5 +9,7 @@
 const lossfn__engine_t *lossfn__engine(int is_double);
 /* Why there is no engine, or NULL. */
 const char *lossfn__isa_problem(void);
+/* Bytes of the last cache. */
+int64_t lossfn__cache_size(void);
 
 #endif

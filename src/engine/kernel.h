@@ -13,7 +13,7 @@ typedef struct {
     int64_t n;
     const REAL *in[LOSSFN_MAX_INPUTS];
     const REAL *weight; /* NULL: all 1; 0 = not kept */
-    const REAL *factor; /* of each derivative, or NULL: scale for all */
+    const REAL *factor; /* of each derivative, or NULL: scale, times the weight if there is one */
     REAL scale;
     REAL constants[MAX_CONSTANTS];
     REAL *values; /* weighted, or NULL */
@@ -49,7 +49,7 @@ ALWAYS_INLINE void element_loop(block_t *b, void (*kernel)(const V *, const V *,
                 int64_t from = whole + (l < rest ? l : rest - 1);
                 for (int j = 0; j < n_inputs; j++) tail_in[j][l] = b->in[j][from];
                 tail_weight[l] = l >= rest ? 0 : b->weight ? b->weight[from] : 1;
-                tail_factor[l] = l >= rest ? 0 : b->factor ? b->factor[from] : b->scale;
+                tail_factor[l] = l >= rest ? 0 : b->factor ? b->factor[from] : tail_weight[l] * b->scale;
             }
             for (int j = 0; j < n_inputs; j++) at.in[j] = tail_in[j];
             at.weight = tail_weight;
@@ -71,7 +71,7 @@ ALWAYS_INLINE void element_loop(block_t *b, void (*kernel)(const V *, const V *,
                 V w = v_load(at.weight + i);
                 kept = w != v_zero();
                 u.value = v_where(kept, u.value * w);
-                factor = v_load(at.factor + i);
+                factor = at.factor ? v_load(at.factor + i) : w * v_set(at.scale);
             }
             M fault = m_and(u.outside, kept);
             if (__builtin_expect(m_any(fault), 0)) {

@@ -17,6 +17,7 @@ typedef struct {
     int32_t ndim; /* merged leading axes; 0: one element for all */
     int64_t shape[8];
     int64_t strides[8];
+    int32_t stream;       /* outputs: contiguous, and too large for the caches: written around them */
     int64_t class_stride; /* rows: step along the class axis; 0 when it has none */
 } lossfn__view_t;
 

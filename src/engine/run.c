@@ -131,6 +131,26 @@ static void share(const lossfn__plan_t *plan, int threads, void (*task)(void *, 
         lossfn__pool_run(threads, task, &work);
 }
 
+/* Outputs that would throw everything out of the caches and be thrown out themselves are written around them; not one
+ * that lies on an input, whose lines are there already. */
+static void choose_streams(lossfn__plan_t *plan) {
+    lossfn__view_t *outputs[LOSSFN_MAX_INPUTS + 2];
+    int64_t bytes = 0;
+    int n = 0;
+    if (plan->unit != LOSSFN_UNIT_ELEMENT || (plan->exec && plan->exec->flags & LOSSFN_EXEC_CACHED)) return;
+    for (int32_t j = 0; j < plan->n_inputs; j++)
+        if (plan->has_grad[j]) outputs[n++] = &plan->grads[j];
+    if (plan->has_hess) outputs[n++] = &plan->hess;
+    if (plan->has_values && plan->reduction == LOSSFN__NONE) outputs[n++] = &plan->values;
+    for (int i = 0; i < n; i++) bytes += plan->units * plan->span * outputs[i]->item;
+    if (bytes < lossfn__cache_size() / 2) return;
+    for (int i = 0; i < n; i++) {
+        int apart = outputs[i]->ndim == 1 && outputs[i]->strides[0] == 1;
+        for (int32_t j = 0; j < plan->n_inputs; j++) apart &= plan->inputs[j].data != outputs[i]->data;
+        outputs[i]->stream = apart;
+    }
+}
+
 /* Runs a pass over all units. The result must have been cleared. */
 static void run_pass(const lossfn__plan_t *plan, lossfn__partial_t *partial) {
     int threads = threads_for(plan);
@@ -381,6 +401,7 @@ static __attribute__((noinline)) lossfn_status_t compute(const lossfn_t *loss, l
     plan.need_sum =
         plan.need_total || (plan.reduction == LOSSFN__PER_ROW && plan.unit == LOSSFN_UNIT_ELEMENT && plan.has_values);
     clear_partial(&found.partial, plan.n_parts);
+    choose_streams(&plan);
     run_pass(&plan, &found.partial);
     if (found.partial.status != LOSSFN_OK) return fail_callback(found.partial.status, &call);
     lossfn_status_t status = collect(&plan);
@@ -446,6 +467,8 @@ static lossfn_status_t check_frame(const lossfn_t *loss, const lossfn_args_t *ar
                     "exec.struct_size is %llu; lossfn_exec_init sets it", (unsigned long long)exec->struct_size);
     LOSSFN__REQUIRE(exec->threads >= 0 && exec->threads <= LOSSFN__POOL_MAX_THREADS, LOSSFN_ERROR_ARGUMENT,
                     "exec.threads is %d, it is 0 to %d", (int)exec->threads, LOSSFN__POOL_MAX_THREADS);
+    LOSSFN__REQUIRE(!(exec->flags & ~(uint32_t)LOSSFN_EXEC_CACHED), LOSSFN_ERROR_ARGUMENT,
+                    "exec.flags is %u, the only flag is LOSSFN_EXEC_CACHED (1)", (unsigned)exec->flags);
     return LOSSFN_OK;
 }
 

@@ -35,8 +35,57 @@ INLINE void store_some(REAL *at, int64_t i, int64_t n, V x) {
     for (int64_t l = 0; i + l < n; l++) at[i + l] = some[l];
 }
 
+/* ---- Halves, a vector at a time: half.h has the same for single numbers ---- */
+
+#ifdef LOSSFN_REAL_F32
+typedef uint16_t u16v __attribute__((vector_size(VECTOR_BYTES / 2)));
+
+INLINE V bfloat_load(const uint16_t *from) {
+    u16v h;
+    memcpy(&h, from, sizeof h);
+    return (V)(__builtin_convertvector(h, U) << 16);
+}
+
+INLINE V half_load(const uint16_t *from) {
+    u16v h;
+    memcpy(&h, from, sizeof h);
+    const U bits = __builtin_convertvector(h, U), magnitude = (bits & 0x7fff) << 13;
+    const M special = (M)(magnitude >= (U)i_set(0x7c00 << 13));
+    V x = v_select(special, (V)(magnitude | 0x7f800000), (V)magnitude * v_set(0x1p112)); /* subnormals as well */
+    return (V)((U)x | (bits & 0x8000) << 16);
+}
+
+INLINE void bfloat_store(uint16_t *to, V x) {
+    const U bits = (U)x, rounded = bits + 0x7fff + (bits >> 16 & 1), nan = (bits & 0x80000000u) | 0x7fc00000;
+    const u16v h = __builtin_convertvector((U)i_select(v_isnan(x), (I)nan, (I)rounded) >> 16, u16v);
+    memcpy(to, &h, sizeof h);
+}
+
+INLINE void half_store(uint16_t *to, V x) {
+    const V a = v_abs(x), half = v_set(0.5);
+    const U bits = (U)a, normal = ((bits + 0xfff + (bits >> 13 & 1)) >> 13) - (112 << 10);
+    const U subnormal = (U)(a + half) - (U)half; /* rounded to the steps of the smallest number */
+    I h = i_select(a < v_set(0x1p-14), (I)subnormal, (I)normal);
+    h = i_select(a >= v_set(65520), i_set(0x7c00), h);
+    h = i_select(v_isnan(x), i_set(0x7e00), h);
+    const u16v packed = __builtin_convertvector((U)h | ((U)x >> 16 & 0x8000), u16v);
+    memcpy(to, &packed, sizeof packed);
+}
+#endif
+
 /* n elements from `from`, `step` apart, to REAL. */
 static void load_run(REAL *restrict to, const char *from, int32_t dtype, int64_t step, int64_t n) {
+    int64_t done = 0; /* by vectors */
+#ifdef LOSSFN_REAL_F32
+    if (step == 1 && dtype == LOSSFN_BF16)
+        for (; done + LANES <= n; done += LANES) v_store(to + done, bfloat_load((const uint16_t *)from + done));
+    if (step == 1 && dtype == LOSSFN_F16)
+        for (; done + LANES <= n; done += LANES) v_store(to + done, half_load((const uint16_t *)from + done));
+#endif
+    if (step == 1 && dtype == REAL_DTYPE) {
+        memcpy(to, from, (size_t)n * sizeof(REAL));
+        return;
+    }
     switch (dtype) {
     case LOSSFN_F64:
         for (int64_t i = 0; i < n; i++) to[i] = (REAL)((const double *)from)[i * step];
@@ -45,17 +94,23 @@ static void load_run(REAL *restrict to, const char *from, int32_t dtype, int64_t
         for (int64_t i = 0; i < n; i++) to[i] = (REAL)((const float *)from)[i * step];
         break;
     case LOSSFN_F16:
-        for (int64_t i = 0; i < n; i++) to[i] = (REAL)half_to_float(((const uint16_t *)from)[i * step]);
+        for (int64_t i = done; i < n; i++) to[i] = (REAL)half_to_float(((const uint16_t *)from)[i * step]);
         break;
     case LOSSFN_BF16:
-        for (int64_t i = 0; i < n; i++) to[i] = (REAL)bfloat_to_float(((const uint16_t *)from)[i * step]);
+        for (int64_t i = done; i < n; i++) to[i] = (REAL)bfloat_to_float(((const uint16_t *)from)[i * step]);
         break;
     case LOSSFN_BOOL:
-        for (int64_t i = 0; i < n; i++) to[i] = ((const uint8_t *)from)[i * step] ? 1 : 0;
+        if (step == 1)
+            for (int64_t i = 0; i < n; i++) to[i] = (REAL)(((const uint8_t *)from)[i] != 0);
+        else
+            for (int64_t i = 0; i < n; i++) to[i] = (REAL)(((const uint8_t *)from)[i * step] != 0);
         break;
 #define STAGE_LOAD(code, type)                                                                                         \
     case code:                                                                                                         \
-        for (int64_t i = 0; i < n; i++) to[i] = (REAL)((const type *)from)[i * step];                                  \
+        if (step == 1)                                                                                                 \
+            for (int64_t i = 0; i < n; i++) to[i] = (REAL)((const type *)from)[i];                                     \
+        else                                                                                                           \
+            for (int64_t i = 0; i < n; i++) to[i] = (REAL)((const type *)from)[i * step];                              \
         break;
         LOSSFN__INTEGER_TYPES(STAGE_LOAD)
 #undef STAGE_LOAD
@@ -63,6 +118,17 @@ static void load_run(REAL *restrict to, const char *from, int32_t dtype, int64_t
 }
 
 static void store_run(char *to, int32_t dtype, int64_t step, const REAL *restrict from, int64_t n) {
+    int64_t done = 0; /* by vectors */
+#ifdef LOSSFN_REAL_F32
+    if (step == 1 && dtype == LOSSFN_BF16)
+        for (; done + LANES <= n; done += LANES) bfloat_store((uint16_t *)to + done, v_load(from + done));
+    if (step == 1 && dtype == LOSSFN_F16)
+        for (; done + LANES <= n; done += LANES) half_store((uint16_t *)to + done, v_load(from + done));
+#endif
+    if (step == 1 && dtype == REAL_DTYPE) {
+        memcpy(to, from, (size_t)n * sizeof(REAL));
+        return;
+    }
     switch (dtype) {
     case LOSSFN_F64:
         for (int64_t i = 0; i < n; i++) ((double *)to)[i * step] = (double)from[i];
@@ -71,10 +137,10 @@ static void store_run(char *to, int32_t dtype, int64_t step, const REAL *restric
         for (int64_t i = 0; i < n; i++) ((float *)to)[i * step] = (float)from[i];
         break;
     case LOSSFN_F16:
-        for (int64_t i = 0; i < n; i++) ((uint16_t *)to)[i * step] = double_to_16((double)from[i], 10, 5);
+        for (int64_t i = done; i < n; i++) ((uint16_t *)to)[i * step] = double_to_16((double)from[i], 10, 5);
         break;
     case LOSSFN_BF16:
-        for (int64_t i = 0; i < n; i++) ((uint16_t *)to)[i * step] = double_to_16((double)from[i], 7, 8);
+        for (int64_t i = done; i < n; i++) ((uint16_t *)to)[i * step] = double_to_16((double)from[i], 7, 8);
         break;
     }
 }
@@ -109,10 +175,49 @@ static void scatter(const lossfn__view_t *view, int64_t begin, const REAL *from,
     store_run(view->data + offset * view->item, view->dtype, step, from + done, count);
 }
 
+/* Bytes around the caches, whole lines of them. */
+static void stream_bytes(char *to, const char *from, size_t n) {
+    enum { LINE = 64 };
+    size_t at = -(uintptr_t)to % LINE;
+    if (at > n) at = n;
+    memcpy(to, from, at);
+    for (; at + LINE <= n; at += LINE)
+        for (size_t k = 0; k < LINE; k += VECTOR_BYTES) {
+            f32v x;
+            memcpy(&x, from + at + k, sizeof x);
+            stream_vector(to + at + k, x);
+        }
+    memcpy(to + at, from + at, n - at);
+}
+
+/* The elements of a view that is to be streamed; n <= 4096 / sizeof(REAL). */
+static void stream_out(const lossfn__view_t *view, int64_t begin, const REAL *from, int64_t n) {
+    char converted[4096 / sizeof(REAL) * sizeof(double)], *to = view->data + begin * view->item;
+    const char *bytes = (const char *)from;
+    if (view->dtype != REAL_DTYPE) {
+        store_run(converted, view->dtype, 1, from, n);
+        bytes = converted;
+    }
+    stream_bytes(to, bytes, (size_t)(n * view->item));
+}
+
 /* The elements [begin, begin + n) where they lie, if they lie as REAL in a straight line, else NULL. */
 static inline REAL *in_place(const lossfn__view_t *view, int64_t begin) {
     if (view->dtype == REAL_DTYPE && view->ndim == 1 && view->strides[0] == 1) return (REAL *)view->data + begin;
     return NULL;
+}
+
+/* The same for outputs: what is streamed is made in a buffer. */
+static inline REAL *out_place(const lossfn__view_t *view, int64_t begin) {
+    return view->stream ? NULL : in_place(view, begin);
+}
+
+/* Writes what was made elsewhere. */
+static void put_out(const lossfn__view_t *view, int64_t begin, const REAL *from, int64_t n) {
+    if (view->stream)
+        stream_out(view, begin, from, n);
+    else if (from != in_place(view, begin))
+        scatter(view, begin, from, n);
 }
 
 /* The same for the classes [first, first + n) of a row. */

@@ -7,48 +7,76 @@
 #include "engine/rows.h"
 
 static void note_nan(lossfn__survey_t *survey, int64_t at, int input) {
-    if (survey->nan_index >= 0) return;
+    if (survey->nan_index >= 0 && survey->nan_index <= at) return;
     survey->nan_index = at;
     survey->nan_input = input;
 }
 
+/* Whether any of n targets with a weight is neither low nor 1. */
+static int has_bad_label(const REAL *target, const REAL *weight, int64_t n, REAL low) {
+    M bad = m_none();
+    for (int64_t i = 0; i < n; i += LANES) {
+        V t = load_some(target, i, n, 1);
+        bad = m_or(bad, m_and((t != v_one()) & (t != v_set((double)low)), load_some(weight, i, n, 0) != v_zero()));
+    }
+    return m_any(bad);
+}
+
+static int64_t count_kept(const REAL *weight, int64_t n) {
+    int64_t kept = 0;
+    for (int64_t i = 0; i < n; i += LANES) kept += __builtin_popcount(m_bits(load_some(weight, i, n, 0) != v_zero()));
+    return kept;
+}
+
+static int has_nan(const REAL *x, const REAL *weight, int64_t n) {
+    M nan = m_none();
+    for (int64_t i = 0; i < n; i += LANES)
+        nan = m_or(nan, m_and(v_isnan(load_some(x, i, n, 0)), load_some(weight, i, n, 0) != v_zero()));
+    return m_any(nan);
+}
+
 static void survey_elements(const lossfn__plan_t *plan, int64_t begin, int64_t end, lossfn__survey_t *survey) {
-    REAL memory[LOSSFN_MAX_INPUTS + 2][256], *buffers[LOSSFN_MAX_INPUTS], *weight = memory[8], *spare = memory[9];
-    const REAL *in[LOSSFN_MAX_INPUTS];
-    int reads = plan->loss->nan_policy != LOSSFN__NAN_PROPAGATE, labels = 0, guess = GRID_NONE;
+    enum { STEP = 4096 / sizeof(REAL) };
+    REAL memory[LOSSFN_MAX_INPUTS + 2][STEP], *buffers[LOSSFN_MAX_INPUTS], *weight = memory[8], *spare = memory[9];
+    const REAL *in[LOSSFN_MAX_INPUTS] = {0}, *weights = weight;
+    const int weighs = stages_weights(plan), nans = plan->loss->nan_policy == LOSSFN__NAN_ERROR;
+    const int reads = plan->loss->nan_policy != LOSSFN__NAN_PROPAGATE;
+    int labels = 0, guess = GRID_NONE;
     for (int k = 0; k < plan->n_parts; k++) labels |= plan->parts[k].margin_labels;
     for (int j = 0; j < LOSSFN_MAX_INPUTS; j++) buffers[j] = memory[j];
     for (int j = 0; j < plan->n_inputs; j++)
-        if (plan->is_constant[j]) fill(buffers[j], (REAL)plan->constant[j], 256);
-    for (int64_t unit = begin; unit < end; unit += plan->span == 1 ? 256 : 1) {
+        if (plan->is_constant[j]) fill(buffers[j], (REAL)plan->constant[j], STEP);
+    if (!weighs) fill(weight, 1, STEP);
+    for (int64_t unit = begin; unit < end; unit += plan->span == 1 ? STEP : 1) {
         /* a unit is an element, or a row of span elements where rows are counted */
-        int64_t first = unit * plan->span, last = plan->span != 1    ? first + plan->span
-                                                  : unit + 256 < end ? unit + 256
-                                                                     : end;
+        int64_t first = unit * plan->span, last = plan->span != 1     ? first + plan->span
+                                                  : unit + STEP < end ? unit + STEP
+                                                                      : end;
         int64_t kept_before = survey->kept;
-        for (int64_t i = first; i < last; i += 256) {
-            int64_t n = last - i < 256 ? last - i : 256;
-            if (reads)
+        for (int64_t i = first; i < last; i += STEP) {
+            int64_t n = last - i < STEP ? last - i : STEP;
+            if (reads) {
                 stage_inputs(plan, i, n, buffers, in, 0);
-            else if (labels)
-                gather(buffers[TARGET], &plan->inputs[TARGET], i, n);
-            stage_weights(plan, i, n, in, weight, spare);
-            for (int64_t e = 0; e < n; e++) {
-                if (weight[e] == 0) continue;
-                survey->kept++;
-                for (int j = 0; reads && j < plan->n_inputs; j++)
-                    if (in[j][e] != in[j][e]) note_nan(survey, i + e, j);
+            } else if (labels) {
+                in[TARGET] = in_place(&plan->inputs[TARGET], i);
+                if (!in[TARGET]) gather(buffers[TARGET], &plan->inputs[TARGET], i, n), in[TARGET] = buffers[TARGET];
             }
-            deposit(weight, n, &survey->weights[0], &guess);
+            if (weighs) weights = weights_of(plan, i, n, in, weight, spare);
+            survey->kept += weighs ? count_kept(weights, n) : n;
+            if (plan->has_weight) deposit(weights, n, &survey->weights[0], &guess);
+            for (int j = 0; nans && j < plan->n_inputs; j++)
+                if (has_nan(in[j], weights, n))
+                    for (int64_t e = 0; e < n; e++)
+                        if (weights[e] != 0 && in[j][e] != in[j][e]) note_nan(survey, i + e, j);
             for (int k = 0; k < plan->n_parts; k++) {
-                if (!plan->parts[k].margin_labels) continue;
-                const REAL *target = reads ? in[TARGET] : buffers[TARGET], low = plan->parts[k].labels_01 ? 0 : -1;
-                for (int64_t e = 0; e < n; e++)
-                    if (weight[e] != 0 && target[e] != 1 && target[e] != low && survey->bad_label < 0) {
-                        survey->bad_label = i + e;
-                        survey->label = (double)target[e];
-                        survey->label_part = k;
-                    }
+                const REAL low = plan->parts[k].labels_01 ? 0 : -1, *target = in[TARGET];
+                if (!plan->parts[k].margin_labels || survey->bad_label >= 0) continue;
+                if (!has_bad_label(target, weights, n, low)) continue;
+                int64_t e = 0;
+                while (weights[e] == 0 || target[e] == 1 || target[e] == low) e++;
+                survey->bad_label = i + e;
+                survey->label = (double)target[e];
+                survey->label_part = k;
             }
         }
         survey->kept_rows += plan->span == 1 ? survey->kept - kept_before : survey->kept > kept_before;

@@ -28,7 +28,7 @@ static lossfn_status_t user_elements(const lossfn__plan_t *plan, const lossfn__p
     if (b->hess) call.hess = outputs[LOSSFN_MAX_INPUTS] = take(&arena);
     if (kept > 0) LOSSFN__TRY(lossfn__call_user(table->elementwise, &call));
     for (int64_t i = 0, from = 0; i < b->n; i++) {
-        REAL w = b->weight ? b->weight[i] : 1, factor = b->factor ? b->factor[i] : b->scale;
+        REAL w = b->weight ? b->weight[i] : 1, factor = b->factor ? b->factor[i] : b->weight ? w * b->scale : b->scale;
         int keep = w != 0;
         b->values[i] = keep ? values[from] * w : 0;
         for (int j = 0; j < part->n_inputs; j++)

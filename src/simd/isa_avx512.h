@@ -29,4 +29,7 @@ INLINE f32v f32_narrow(f64v low, f64v high) {
     return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(low)), _mm512_cvtpd_ps(high), 1);
 }
 
+INLINE void stream_vector(void *to, f32v x) { _mm512_stream_ps(to, x); }
+INLINE void stream_fence(void) { _mm_sfence(); }
+
 #undef NEAREST

@@ -20,3 +20,6 @@ INLINE f64v f32_widen_high(f32v x) { return (f64v)vcvt_high_f64_f32((float32x4_t
 INLINE f32v f32_narrow(f64v low, f64v high) {
     return (f32v)vcvt_high_f32_f64(vcvt_f32_f64((float64x2_t)low), (float64x2_t)high);
 }
+
+INLINE void stream_vector(void *to, f32v x) { memcpy(to, &x, sizeof x); } /* an ordinary store */
+INLINE void stream_fence(void) {}
