@@ -52,6 +52,25 @@ static void stage_inputs(const lossfn__plan_t *plan, int64_t begin, int64_t n, R
     }
 }
 
+/* How many elements from `begin` lie before the first vector boundary of all outputs, or -1 if these have none in
+ * common. */
+static int64_t before_boundary(const lossfn__plan_t *plan, int64_t begin) {
+    const lossfn__view_t *outputs[LOSSFN_MAX_INPUTS + 2];
+    int64_t before = -1;
+    int n = 0;
+    for (int32_t j = 0; j < plan->n_inputs; j++)
+        if (plan->has_grad[j]) outputs[n++] = &plan->grads[j];
+    if (plan->has_hess) outputs[n++] = &plan->hess;
+    if (plan->has_values) outputs[n++] = &plan->values;
+    for (int i = 0; i < n; i++) {
+        uintptr_t at = (uintptr_t)in_place(outputs[i], begin);
+        int64_t own = (int64_t)(-at % VECTOR_BYTES / sizeof(REAL));
+        if (at == 0 || (i > 0 && own != before)) return -1;
+        before = own;
+    }
+    return before;
+}
+
 /* Elements [begin, end), all derivatives times `upstream`. */
 static void run_span(const lossfn__plan_t *plan, int64_t begin, int64_t end, double upstream,
                      lossfn__partial_t *partial, lossfn__exact_t *sums) {
@@ -92,9 +111,11 @@ static void run_span(const lossfn__plan_t *plan, int64_t begin, int64_t end, dou
             if (plan->has_grad[j]) total_grads[j] = take(&arena);
         if (hess) total_hess = take(&arena);
     }
-    for (int64_t i = begin; i < end; i += block) {
-        const int64_t n = end - i < block ? end - i : block;
-        block_t b = {.n = n, .factor = factor};
+    const int64_t before = plan->streams && !sum && !plan->has_hvp && !per_row ? before_boundary(plan, begin) : -1;
+    for (int64_t i = begin, n; i < end; i += n) {
+        n = i == begin && before > 0 ? before : block;
+        if (n > end - i) n = end - i;
+        block_t b = {.n = n, .factor = factor, .stream = before >= 0};
         stage_inputs(plan, i, n, buffers, b.in, sum);
         if (weights) b.weight = weighing = weights_of(plan, i, n, b.in, weight, spare);
         if (sum) {
@@ -113,7 +134,7 @@ static void run_span(const lossfn__plan_t *plan, int64_t begin, int64_t end, dou
                 for (int64_t e = 0; e < n; e += LANES)
                     v_store(factor + e, load_some(weighing, e, n, 0) * v_set(b.scale) * v_load(factor + e));
             }
-            REAL *direct = sum || plan->dry || per_row || !plan->has_values ? NULL : out_place(&plan->values, i);
+            REAL *direct = sum || plan->dry || per_row || !plan->has_values ? NULL : in_place(&plan->values, i);
             b.values = direct                                                                    ? direct
                        : sum || definition->user || (plan->has_values && !plan->dry && !per_row) ? values
                                                                                                  : NULL;
@@ -121,10 +142,10 @@ static void run_span(const lossfn__plan_t *plan, int64_t begin, int64_t end, dou
             b.grid = guesses[k];
             if (plan->need_sum && plan->collect < 0) b.sum = &sums[k];
             for (int j = 0; j < plan->n_inputs; j++) {
-                direct = sum || !plan->has_grad[j] || plan->collect >= 0 ? NULL : out_place(&plan->grads[j], i);
+                direct = sum || !plan->has_grad[j] || plan->collect >= 0 ? NULL : in_place(&plan->grads[j], i);
                 b.grads[j] = j >= part->n_inputs ? NULL : direct ? direct : grads[j];
             }
-            direct = sum || !plan->has_hess || plan->has_hvp ? NULL : out_place(&plan->hess, i);
+            direct = sum || !plan->has_hess || plan->has_hvp ? NULL : in_place(&plan->hess, i);
             b.hess = direct ? direct : hess;
             set_constants(b.constants, part);
             if (definition->user) {
@@ -161,17 +182,19 @@ static void run_span(const lossfn__plan_t *plan, int64_t begin, int64_t end, dou
             }
         }
         if (plan->dry || plan->collect >= 0) continue;
-        if (plan->has_values && !per_row) put_out(&plan->values, i, total_values, n);
+        if (plan->has_values && !per_row && total_values != in_place(&plan->values, i))
+            scatter(&plan->values, i, total_values, n);
         for (int j = 0; j < plan->n_inputs; j++)
-            if (plan->has_grad[j]) put_out(&plan->grads[j], i, total_grads[j], n);
+            if (plan->has_grad[j] && total_grads[j] != in_place(&plan->grads[j], i))
+                scatter(&plan->grads[j], i, total_grads[j], n);
         if (plan->has_hvp) {
             gather(spare, &plan->hvp_vector, i, n);
             for (int64_t e = 0; e < n; e++) spare[e] = total_hess[e] == 0 ? 0 : spare[e] * total_hess[e];
             scatter(&plan->hvp, i, spare, n);
         }
-        if (plan->has_hess) put_out(&plan->hess, i, total_hess, n);
+        if (plan->has_hess && total_hess != in_place(&plan->hess, i)) scatter(&plan->hess, i, total_hess, n);
     }
-    stream_fence();
+    if (before >= 0) stream_fence();
 }
 
 static void run_elements(const lossfn__plan_t *plan, int64_t begin, int64_t end, lossfn__partial_t *partial) {

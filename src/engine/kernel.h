@@ -19,12 +19,20 @@ typedef struct {
     REAL *values; /* weighted, or NULL */
     REAL *grads[LOSSFN_MAX_INPUTS];
     REAL *hess;
+    int stream;           /* outputs lie on vector boundaries and are written around the caches */
     lossfn__exact_t *sum; /* of the weighted values */
     int grid;             /* where the block before left its values */
     int64_t fault;        /* first element of the block outside the domain, or -1 */
 } block_t;
 
 typedef void (*element_fn)(block_t *b);
+
+ALWAYS_INLINE void put_vector(REAL *to, V x, int stream) {
+    if (stream)
+        stream_vector(to, (f32v)x);
+    else
+        v_store(to, x);
+}
 
 /* The one loop over elements. `kernel` and `want` are constants of each caller, so the kernel is inlined and what is
  * not wanted vanishes. It runs twice: over whole vectors where they lie, then over the last n % LANES elements in
@@ -58,6 +66,7 @@ ALWAYS_INLINE void element_loop(block_t *b, void (*kernel)(const V *, const V *,
             for (int j = 0; j < n_grads; j++) at.grads[j] = b->grads[j] ? tail_grads[j] : NULL;
             at.hess = b->hess ? tail_hess : NULL;
             at.n = LANES;
+            at.stream = 0;
         }
         for (int64_t i = 0; i < at.n; i += LANES) {
             V x[MAX_GRADS], factor = v_set(at.scale);
@@ -82,11 +91,12 @@ ALWAYS_INLINE void element_loop(block_t *b, void (*kernel)(const V *, const V *,
                 if (b->fault < 0) b->fault = (run ? whole : i) + __builtin_ctz(m_bits(fault));
             }
             tally_add(&tally, &grids, u.value, (run ? whole : i) / LANES);
-            if (at.values) v_store(at.values + i, u.value);
+            if (at.values) put_vector(at.values + i, u.value, at.stream);
             for (int j = 0; j < n_grads; j++)
                 if (want != LOSSFN__WANT_ALL || at.grads[j])
-                    v_store(at.grads[j] + i, v_where(kept, u.grad[j] * factor));
-            if (n_hess && (want != LOSSFN__WANT_ALL || at.hess)) v_store(at.hess + i, v_where(kept, u.hess * factor));
+                    put_vector(at.grads[j] + i, v_where(kept, u.grad[j] * factor), at.stream);
+            if (n_hess && (want != LOSSFN__WANT_ALL || at.hess))
+                put_vector(at.hess + i, v_where(kept, u.hess * factor), at.stream);
         }
     }
     b->grid = tally_end(&tally, &grids, whole / LANES + (rest > 0));

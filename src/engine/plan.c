@@ -163,7 +163,6 @@ static void make_view(lossfn__view_t *view, const lossfn__layout_t *layout, int3
     view->item = (int32_t)lossfn_dtype_size(layout->dtype);
     view->ndim = 0;
     view->class_stride = 0;
-    view->stream = 0;
     for (int32_t d = 0; d < ndim; d++) {
         int32_t last = view->ndim - 1;
         if (d == apart) {

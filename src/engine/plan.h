@@ -17,7 +17,6 @@ typedef struct {
     int32_t ndim; /* merged leading axes; 0: one element for all */
     int64_t shape[8];
     int64_t strides[8];
-    int32_t stream;       /* outputs: contiguous, and too large for the caches: written around them */
     int64_t class_stride; /* rows: step along the class axis; 0 when it has none */
 } lossfn__view_t;
 
@@ -72,7 +71,7 @@ typedef struct lossfn__plan {
     int32_t need_total; /* and of everything, with per_row */
     int32_t dry;        /* only look for values outside the domain */
     int32_t collect;    /* or only the exact sum of this input's gradient; -1 normally */
-    int32_t threads;
+    int32_t streams;    /* outputs are too large for the caches: they may be written around them */
     const lossfn_exec_t *exec;
     /* Kept for passes over slices of the data: pred's shape and how everything lies along it. */
     int32_t ndim;

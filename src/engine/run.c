@@ -131,24 +131,21 @@ static void share(const lossfn__plan_t *plan, int threads, void (*task)(void *, 
         lossfn__pool_run(threads, task, &work);
 }
 
-/* Outputs that would throw everything out of the caches and be thrown out themselves are written around them; not one
- * that lies on an input, whose lines are there already. */
-static void choose_streams(lossfn__plan_t *plan) {
-    lossfn__view_t *outputs[LOSSFN_MAX_INPUTS + 2];
-    int64_t bytes = 0;
-    int n = 0;
-    if (plan->unit != LOSSFN_UNIT_ELEMENT || (plan->exec && plan->exec->flags & LOSSFN_EXEC_CACHED)) return;
-    for (int32_t j = 0; j < plan->n_inputs; j++)
-        if (plan->has_grad[j]) outputs[n++] = &plan->grads[j];
-    if (plan->has_hess) outputs[n++] = &plan->hess;
-    if (plan->has_values && plan->reduction == LOSSFN__NONE) outputs[n++] = &plan->values;
-    for (int i = 0; i < n; i++) bytes += plan->units * plan->span * outputs[i]->item;
-    if (bytes < lossfn__cache_size() / 2) return;
-    for (int i = 0; i < n; i++) {
-        int apart = outputs[i]->ndim == 1 && outputs[i]->strides[0] == 1;
-        for (int32_t j = 0; j < plan->n_inputs; j++) apart &= plan->inputs[j].data != outputs[i]->data;
-        outputs[i]->stream = apart;
+/* Whether the outputs would throw everything out of the caches and be thrown out themselves. An output that lies on an
+ * input is there already. */
+static int overflows_caches(const lossfn__plan_t *plan) {
+    int64_t bytes = 0, elements = plan->units * plan->span;
+    if (plan->unit != LOSSFN_UNIT_ELEMENT || (plan->exec && plan->exec->flags & LOSSFN_EXEC_CACHED)) return 0;
+    for (int32_t j = 0; j < plan->n_inputs; j++) {
+        if (plan->has_grad[j]) bytes += elements * plan->grads[j].item;
+        for (int32_t i = 0; i < plan->n_inputs; i++)
+            if ((plan->has_grad[i] && plan->grads[i].data == plan->inputs[j].data) ||
+                (plan->has_hess && plan->hess.data == plan->inputs[j].data))
+                return 0;
     }
+    if (plan->has_hess) bytes += elements * plan->hess.item;
+    if (plan->has_values && plan->reduction == LOSSFN__NONE) bytes += elements * plan->values.item;
+    return bytes >= lossfn__cache_size() / 2;
 }
 
 /* Runs a pass over all units. The result must have been cleared. */
@@ -401,7 +398,7 @@ static __attribute__((noinline)) lossfn_status_t compute(const lossfn_t *loss, l
     plan.need_sum =
         plan.need_total || (plan.reduction == LOSSFN__PER_ROW && plan.unit == LOSSFN_UNIT_ELEMENT && plan.has_values);
     clear_partial(&found.partial, plan.n_parts);
-    choose_streams(&plan);
+    plan.streams = overflows_caches(&plan);
     run_pass(&plan, &found.partial);
     if (found.partial.status != LOSSFN_OK) return fail_callback(found.partial.status, &call);
     lossfn_status_t status = collect(&plan);

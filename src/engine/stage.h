@@ -175,49 +175,10 @@ static void scatter(const lossfn__view_t *view, int64_t begin, const REAL *from,
     store_run(view->data + offset * view->item, view->dtype, step, from + done, count);
 }
 
-/* Bytes around the caches, whole lines of them. */
-static void stream_bytes(char *to, const char *from, size_t n) {
-    enum { LINE = 64 };
-    size_t at = -(uintptr_t)to % LINE;
-    if (at > n) at = n;
-    memcpy(to, from, at);
-    for (; at + LINE <= n; at += LINE)
-        for (size_t k = 0; k < LINE; k += VECTOR_BYTES) {
-            f32v x;
-            memcpy(&x, from + at + k, sizeof x);
-            stream_vector(to + at + k, x);
-        }
-    memcpy(to + at, from + at, n - at);
-}
-
-/* The elements of a view that is to be streamed; n <= 4096 / sizeof(REAL). */
-static void stream_out(const lossfn__view_t *view, int64_t begin, const REAL *from, int64_t n) {
-    char converted[4096 / sizeof(REAL) * sizeof(double)], *to = view->data + begin * view->item;
-    const char *bytes = (const char *)from;
-    if (view->dtype != REAL_DTYPE) {
-        store_run(converted, view->dtype, 1, from, n);
-        bytes = converted;
-    }
-    stream_bytes(to, bytes, (size_t)(n * view->item));
-}
-
 /* The elements [begin, begin + n) where they lie, if they lie as REAL in a straight line, else NULL. */
 static inline REAL *in_place(const lossfn__view_t *view, int64_t begin) {
     if (view->dtype == REAL_DTYPE && view->ndim == 1 && view->strides[0] == 1) return (REAL *)view->data + begin;
     return NULL;
-}
-
-/* The same for outputs: what is streamed is made in a buffer. */
-static inline REAL *out_place(const lossfn__view_t *view, int64_t begin) {
-    return view->stream ? NULL : in_place(view, begin);
-}
-
-/* Writes what was made elsewhere. */
-static void put_out(const lossfn__view_t *view, int64_t begin, const REAL *from, int64_t n) {
-    if (view->stream)
-        stream_out(view, begin, from, n);
-    else if (from != in_place(view, begin))
-        scatter(view, begin, from, n);
 }
 
 /* The same for the classes [first, first + n) of a row. */
