@@ -27,6 +27,11 @@ NO_INLINE void fill(REAL *to, REAL x, int64_t n) {
     for (; i < n; i++) to[i] = x;
 }
 
+/* A built-in loss of elements on a block. */
+static inline void run_kernel(int32_t kernel, int32_t want, block_t *b) {
+    element_block(&kernels[kernel].elements[want], kernels[kernel].n_inputs, b);
+}
+
 /* Whether the parts' outputs must be added up in buffers before they are written. */
 static int is_sum(const lossfn__plan_t *plan) { return plan->n_parts > 1 || plan->parts[0].term->coefficient != 1; }
 

@@ -155,7 +155,7 @@ static void run_span(const lossfn__plan_t *plan, int64_t begin, int64_t end, dou
                     return;
                 }
             } else {
-                kernels[definition->kernel].elements[plan->want](&b);
+                run_kernel(definition->kernel, plan->want, &b);
             }
             if (b.fault >= 0 && (partial->fault < 0 || i + b.fault < partial->fault)) {
                 partial->fault = i + b.fault;
@@ -224,7 +224,6 @@ static void run_elements(const lossfn__plan_t *plan, int64_t begin, int64_t end,
 static void run_direct(lossfn__direct_t *call) {
     REAL constants[LOSSFN_MAX_INPUTS][BLOCK];
     const REAL *in[LOSSFN_MAX_INPUTS];
-    const element_fn kernel = kernels[call->term->definition->kernel].elements[call->want];
     block_t b = {.scale = (REAL)call->scale, .sum = &call->sum, .grid = GRID_NONE, .fault = -1};
     for (int j = 0; j < MAX_CONSTANTS; j++) b.constants[j] = (REAL)call->term->constants[j];
     for (int j = 0; j < call->n_inputs; j++) {
@@ -236,7 +235,7 @@ static void run_direct(lossfn__direct_t *call) {
         for (int j = 0; j < call->n_inputs; j++) b.in[j] = in[j] ? in[j] + i : constants[j];
         if (call->grad) b.grads[PRED] = (REAL *)call->grad + i;
         if (call->hess) b.hess = (REAL *)call->hess + i;
-        kernel(&b);
+        run_kernel(call->term->definition->kernel, call->want, &b);
         if (b.fault >= 0 && call->fault < 0) call->fault = i + b.fault;
         b.fault = -1;
     }

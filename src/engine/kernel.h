@@ -34,79 +34,97 @@ ALWAYS_INLINE void put_vector(REAL *to, V x, int stream) {
         v_store(to, x);
 }
 
-/* The one loop over elements. `kernel` and `want` are constants of each caller, so the kernel is inlined and what is
- * not wanted vanishes. It runs twice: over whole vectors where they lie, then over the last n % LANES elements in
- * padded copies, where lanes past the end have weight 0; so both go through the same text. */
-ALWAYS_INLINE void element_loop(block_t *b, void (*kernel)(const V *, const V *, unit_t *), int n_inputs, int want) {
+/* The one loop over elements, whole vectors of them. All but the block are constants of each caller, so the kernel is
+ * inlined and what is not wanted vanishes; `plain`: no weights, values or streaming. */
+ALWAYS_INLINE void element_loop(block_t *b, void (*kernel)(const V *, const V *, unit_t *), const int n_inputs,
+                                const int want, const int plain) {
     const int n_grads = want == LOSSFN__WANT_ALL ? n_inputs : want >= LOSSFN__WANT_GRAD ? 1 : 0;
     const int n_hess = want == LOSSFN__WANT_HESS || want == LOSSFN__WANT_ALL;
-    const int64_t whole = b->n / LANES * LANES, rest = b->n - whole;
-    REAL tail_in[MAX_GRADS][LANES], tail_weight[LANES], tail_factor[LANES];
-    REAL tail_value[LANES], tail_grads[MAX_GRADS][LANES], tail_hess[LANES];
-    block_t at = *b;
+    const REAL *const weight = plain ? NULL : b->weight, *const factors = plain ? NULL : b->factor;
+    REAL *const values = plain ? NULL : b->values;
+    const int stream = !plain && b->stream;
+    const V scale = v_set(b->scale);
+    const int64_t n = b->n;
     tally_t tally;
     V p[MAX_CONSTANTS];
     tally_begin(&tally, b->sum, b->grid);
     grids_t grids = tally.grids;
     for (int j = 0; j < MAX_CONSTANTS; j++) p[j] = v_set(b->constants[j]);
-    at.n = whole;
-    for (int run = 0; run < 2; run++) {
-        if (run == 1) {
-            if (rest == 0) break;
-            for (int64_t l = 0; l < LANES; l++) {
-                int64_t from = whole + (l < rest ? l : rest - 1);
-                for (int j = 0; j < n_inputs; j++) tail_in[j][l] = b->in[j][from];
-                tail_weight[l] = l >= rest ? 0 : b->weight ? b->weight[from] : 1;
-                tail_factor[l] = l >= rest ? 0 : b->factor ? b->factor[from] : tail_weight[l] * b->scale;
-            }
-            for (int j = 0; j < n_inputs; j++) at.in[j] = tail_in[j];
-            at.weight = tail_weight;
-            at.factor = tail_factor;
-            at.values = b->values ? tail_value : NULL;
-            for (int j = 0; j < n_grads; j++) at.grads[j] = b->grads[j] ? tail_grads[j] : NULL;
-            at.hess = b->hess ? tail_hess : NULL;
-            at.n = LANES;
-            at.stream = 0;
+    for (int64_t i = 0; i < n; i += LANES) {
+        V x[MAX_GRADS], factor = scale;
+        M kept = m_not(m_none());
+        unit_t u;
+        u.outside = m_none();
+        u.want = want;
+        for (int j = 0; j < n_inputs; j++) x[j] = v_load(b->in[j] + i);
+        kernel(x, p, &u);
+        if (weight) {
+            V w = v_load(weight + i);
+            kept = w != v_zero();
+            u.value = v_where(kept, u.value * w);
+            factor = factors ? v_load(factors + i) : w * scale;
         }
-        for (int64_t i = 0; i < at.n; i += LANES) {
-            V x[MAX_GRADS], factor = v_set(at.scale);
-            M kept = m_not(m_none());
-            unit_t u;
-            u.outside = m_none();
-            u.want = want;
-            for (int j = 0; j < n_inputs; j++) x[j] = v_load(at.in[j] + i);
-            kernel(x, p, &u);
-            if (at.weight) {
-                V w = v_load(at.weight + i);
-                kept = w != v_zero();
-                u.value = v_where(kept, u.value * w);
-                factor = at.factor ? v_load(at.factor + i) : w * v_set(at.scale);
-            }
-            M fault = m_and(u.outside, kept);
-            if (__builtin_expect(m_any(fault), 0)) {
-                V nan = v_set(NAN);
-                u.value = v_select(fault, nan, u.value);
-                for (int j = 0; j < n_grads; j++) u.grad[j] = v_select(fault, nan, u.grad[j]);
-                if (n_hess) u.hess = v_select(fault, nan, u.hess);
-                if (b->fault < 0) b->fault = (run ? whole : i) + __builtin_ctz(m_bits(fault));
-            }
-            tally_add(&tally, &grids, u.value, (run ? whole : i) / LANES);
-            if (at.values) put_vector(at.values + i, u.value, at.stream);
-            for (int j = 0; j < n_grads; j++)
-                if (want != LOSSFN__WANT_ALL || at.grads[j])
-                    put_vector(at.grads[j] + i, v_where(kept, u.grad[j] * factor), at.stream);
-            if (n_hess && (want != LOSSFN__WANT_ALL || at.hess))
-                put_vector(at.hess + i, v_where(kept, u.hess * factor), at.stream);
+        M fault = m_and(u.outside, kept);
+        if (__builtin_expect(m_any(fault), 0)) {
+            V nan = v_set(NAN);
+            u.value = v_select(fault, nan, u.value);
+            for (int j = 0; j < n_grads; j++) u.grad[j] = v_select(fault, nan, u.grad[j]);
+            if (n_hess) u.hess = v_select(fault, nan, u.hess);
+            if (b->fault < 0) b->fault = i + __builtin_ctz(m_bits(fault));
         }
-    }
-    b->grid = tally_end(&tally, &grids, whole / LANES + (rest > 0));
-    if (rest) {
-        size_t bytes = (size_t)rest * sizeof(REAL);
-        if (b->values) memcpy(b->values + whole, tail_value, bytes);
+        tally_add(&tally, &grids, u.value, i / LANES);
+        if (values) put_vector(values + i, u.value, stream);
         for (int j = 0; j < n_grads; j++)
-            if (b->grads[j]) memcpy(b->grads[j] + whole, tail_grads[j], bytes);
-        if (n_hess && b->hess) memcpy(b->hess + whole, tail_hess, bytes);
+            if (want != LOSSFN__WANT_ALL || b->grads[j])
+                put_vector(b->grads[j] + i, v_where(kept, u.grad[j] * factor), stream);
+        if (n_hess && (want != LOSSFN__WANT_ALL || b->hess))
+            put_vector(b->hess + i, v_where(kept, u.hess * factor), stream);
     }
+    b->grid = tally_end(&tally, &grids, n / LANES);
+}
+
+/* A loss's loops for one `want`; plain is the general one where no other was made. */
+typedef struct {
+    element_fn plain, general;
+} element_kernel_t;
+
+/* Runs a block: whole vectors where they lie, the last n % LANES elements in padded copies, where lanes past the end
+ * have weight 0. */
+NO_INLINE void element_block(const element_kernel_t *kernel, int n_inputs, block_t *b) {
+    const int64_t n = b->n, whole = n / LANES * LANES, rest = n - whole;
+    const size_t bytes = (size_t)rest * sizeof(REAL);
+    if (whole) {
+        b->n = whole;
+        (b->weight || b->values || b->stream ? kernel->general : kernel->plain)(b);
+        b->n = n;
+    }
+    if (rest == 0) return;
+    REAL in[MAX_GRADS][LANES], weight[LANES], factor[LANES], values[LANES], grads[MAX_GRADS][LANES], hess[LANES];
+    block_t tail = *b;
+    tail.n = LANES;
+    tail.stream = 0;
+    tail.fault = -1;
+    for (int j = 0; j < n_inputs; j++) {
+        memcpy(in[j], b->in[j] + whole, bytes);
+        for (int64_t l = rest; l < LANES; l++) in[j][l] = in[j][rest - 1];
+        tail.in[j] = in[j];
+        if (b->grads[j]) tail.grads[j] = grads[j];
+    }
+    for (int64_t l = 0; l < LANES; l++) {
+        weight[l] = l >= rest ? 0 : b->weight ? b->weight[whole + l] : 1;
+        factor[l] = l >= rest ? 0 : b->factor ? b->factor[whole + l] : weight[l] * b->scale;
+    }
+    tail.weight = weight;
+    tail.factor = factor;
+    if (b->values) tail.values = values;
+    if (b->hess) tail.hess = hess;
+    kernel->general(&tail);
+    b->grid = tail.grid;
+    if (b->fault < 0 && tail.fault >= 0) b->fault = whole + tail.fault;
+    if (b->values) memcpy(b->values + whole, values, bytes);
+    for (int j = 0; j < n_inputs; j++)
+        if (b->grads[j]) memcpy(b->grads[j] + whole, grads[j], bytes);
+    if (b->hess) memcpy(b->hess + whole, hess, bytes);
 }
 
 /* ---- Rows -------------------------------------------------------------------------------------------------------- */
@@ -430,11 +448,17 @@ ALWAYS_INLINE void rows_together(group_t *g, void (*sums)(const row_t *, const c
 
 /* ---- The functions of a loss ------------------------------------------------------------------------------------- */
 
+#define ELEMENTWISE_FUNCTION(name, n_inputs, suffix, want, plain)                                                      \
+    NO_INLINE void name##_##suffix(block_t *b) {                                                                       \
+        element_loop(b, name##_element, n_inputs, LOSSFN__WANT_##want, plain);                                         \
+    }
 #define ELEMENTWISE_FUNCTIONS(name, n_inputs)                                                                          \
-    NO_INLINE void name##_value(block_t *b) { element_loop(b, name##_element, n_inputs, LOSSFN__WANT_VALUE); }         \
-    NO_INLINE void name##_grad(block_t *b) { element_loop(b, name##_element, n_inputs, LOSSFN__WANT_GRAD); }           \
-    NO_INLINE void name##_hess(block_t *b) { element_loop(b, name##_element, n_inputs, LOSSFN__WANT_HESS); }           \
-    NO_INLINE void name##_all(block_t *b) { element_loop(b, name##_element, n_inputs, LOSSFN__WANT_ALL); }
+    ELEMENTWISE_FUNCTION(name, n_inputs, value, VALUE, 0)                                                              \
+    ELEMENTWISE_FUNCTION(name, n_inputs, plain_value, VALUE, 1)                                                        \
+    ELEMENTWISE_FUNCTION(name, n_inputs, grad, GRAD, 0)                                                                \
+    ELEMENTWISE_FUNCTION(name, n_inputs, plain_grad, GRAD, 1)                                                          \
+    ELEMENTWISE_FUNCTION(name, n_inputs, hess, HESS, 0)                                                                \
+    ELEMENTWISE_FUNCTION(name, n_inputs, all, ALL, 0)
 
 #define ROWWISE_FUNCTIONS(name)                                                                                        \
     NO_INLINE void name##_row_sums(chunk_t *c) { row_sums_loop(c, name##_sums, name##_n_sums, name##_keeps); }         \
@@ -453,7 +477,8 @@ ALWAYS_INLINE void rows_together(group_t *g, void (*sums)(const row_t *, const c
     }
 
 typedef struct {
-    element_fn elements[LOSSFN__WANTS]; /* by what is wanted; NULL for a loss over rows */
+    int n_inputs;
+    element_kernel_t elements[LOSSFN__WANTS]; /* by what is wanted; NULL for a loss over rows */
     row_kernel_t rows;
 } kernel_t;
 

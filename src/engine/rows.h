@@ -168,7 +168,7 @@ static lossfn_status_t map_chunk(rows_t *w, int64_t row, int64_t first, REAL wei
             if (part->term->definition->user)
                 LOSSFN__TRY(user_elements(plan, part, &b, w->arena));
             else
-                kernels[part->term->definition->kernel].elements[LOSSFN__WANT_ALL](&b);
+                run_kernel(part->term->definition->kernel, LOSSFN__WANT_ALL, &b);
             if (b.fault >= 0) c->fault = first + b.fault;
             w->guesses[k] = b.grid;
         }
