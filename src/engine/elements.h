@@ -71,6 +71,22 @@ static int64_t before_boundary(const lossfn__plan_t *plan, int64_t begin) {
     return before;
 }
 
+/* Whether nothing needs a buffer: then blocks need not be short. */
+static int is_all_in_place(const lossfn__plan_t *plan) {
+    if (is_sum(plan) || plan->parts[0].term->definition->user || plan->has_upstream || plan->has_mask ||
+        plan->has_hvp || plan->dry || plan->collect >= 0 || plan->loss->nan_policy == LOSSFN__NAN_IGNORE ||
+        plan->reduction == LOSSFN__PER_ROW)
+        return 0;
+    if ((plan->has_weight && !in_place(&plan->weight, 0)) || (plan->has_values && !in_place(&plan->values, 0)) ||
+        (plan->has_hess && !in_place(&plan->hess, 0)))
+        return 0;
+    for (int j = 0; j < plan->n_inputs; j++)
+        if ((!plan->is_constant[j] && !in_place(&plan->inputs[j], 0)) ||
+            (plan->has_grad[j] && !in_place(&plan->grads[j], 0)))
+            return 0;
+    return 1;
+}
+
 /* Elements [begin, end), all derivatives times `upstream`. */
 static void run_span(const lossfn__plan_t *plan, int64_t begin, int64_t end, double upstream,
                      lossfn__partial_t *partial, lossfn__exact_t *sums) {
@@ -93,10 +109,10 @@ static void run_span(const lossfn__plan_t *plan, int64_t begin, int64_t end, dou
     arena_t arena = {memory, ARENA, ARENA / needed / LANES * LANES};
     if (arena.length > BLOCK) arena.length = BLOCK;
     if (arena.length > end - begin) arena.length = (end - begin + LANES - 1) / LANES * LANES;
-    const int64_t block = arena.length;
+    const int64_t block = is_all_in_place(plan) ? GRID_VECTORS * LANES : arena.length;
     for (int j = 0; j < plan->n_inputs; j++) {
         buffers[j] = take(&arena);
-        if (plan->is_constant[j]) fill(buffers[j], (REAL)plan->constant[j], block);
+        if (plan->is_constant[j]) fill(buffers[j], (REAL)plan->constant[j], arena.length);
     }
     spare = take(&arena);
     if (weights) weight = take(&arena);
@@ -117,6 +133,7 @@ static void run_span(const lossfn__plan_t *plan, int64_t begin, int64_t end, dou
         if (n > end - i) n = end - i;
         block_t b = {.n = n, .factor = factor, .stream = before >= 0};
         stage_inputs(plan, i, n, buffers, b.in, sum);
+        for (int j = 0; j < plan->n_inputs; j++) b.is_constant[j] = plan->is_constant[j];
         if (weights) b.weight = weighing = weights_of(plan, i, n, b.in, weight, spare);
         if (sum) {
             fill(total_values, 0, n);
@@ -222,16 +239,18 @@ static void run_elements(const lossfn__plan_t *plan, int64_t begin, int64_t end,
 
 /* A plain call: every block where it lies. */
 static void run_direct(lossfn__direct_t *call) {
-    REAL constants[LOSSFN_MAX_INPUTS][BLOCK];
+    enum { LONGEST = GRID_VECTORS * LANES };
+    REAL constants[LOSSFN_MAX_INPUTS][LANES];
     const REAL *in[LOSSFN_MAX_INPUTS];
     block_t b = {.scale = (REAL)call->scale, .sum = &call->sum, .grid = GRID_NONE, .fault = -1};
     for (int j = 0; j < MAX_CONSTANTS; j++) b.constants[j] = (REAL)call->term->constants[j];
     for (int j = 0; j < call->n_inputs; j++) {
         in[j] = call->inputs[j];
-        if (!in[j]) fill(constants[j], (REAL)call->constants[j], call->n < BLOCK ? call->n : BLOCK);
+        b.is_constant[j] = !in[j];
+        if (!in[j]) v_store(constants[j], v_set(call->constants[j]));
     }
-    for (int64_t i = 0; i < call->n; i += BLOCK) {
-        b.n = call->n - i < BLOCK ? call->n - i : BLOCK;
+    for (int64_t i = 0; i < call->n; i += LONGEST) {
+        b.n = call->n - i < LONGEST ? call->n - i : LONGEST;
         for (int j = 0; j < call->n_inputs; j++) b.in[j] = in[j] ? in[j] + i : constants[j];
         if (call->grad) b.grads[PRED] = (REAL *)call->grad + i;
         if (call->hess) b.hess = (REAL *)call->hess + i;

@@ -12,8 +12,9 @@
 typedef struct {
     int64_t n;
     const REAL *in[LOSSFN_MAX_INPUTS];
-    const REAL *weight; /* NULL: all 1; 0 = not kept */
-    const REAL *factor; /* of each derivative, or NULL: scale, times the weight if there is one */
+    uint8_t is_constant[LOSSFN_MAX_INPUTS]; /* in[j], a learnable parameter, is one vector for all */
+    const REAL *weight;                     /* NULL: all 1; 0 = not kept */
+    const REAL *factor;                     /* of each derivative, or NULL: scale, times the weight if there is one */
     REAL scale;
     REAL constants[MAX_CONSTANTS];
     REAL *values; /* weighted, or NULL */
@@ -45,6 +46,8 @@ ALWAYS_INLINE void element_loop(block_t *b, void (*kernel)(const V *, const V *,
     const int stream = !plain && b->stream;
     const V scale = v_set(b->scale);
     const int64_t n = b->n;
+    int64_t moving[MAX_GRADS]; /* pred and target always do */
+    for (int j = 2; j < n_inputs; j++) moving[j] = b->is_constant[j] ? 0 : -1;
     tally_t tally;
     V p[MAX_CONSTANTS];
     tally_begin(&tally, b->sum, b->grid);
@@ -56,7 +59,7 @@ ALWAYS_INLINE void element_loop(block_t *b, void (*kernel)(const V *, const V *,
         unit_t u;
         u.outside = m_none();
         u.want = want;
-        for (int j = 0; j < n_inputs; j++) x[j] = v_load(b->in[j] + i);
+        for (int j = 0; j < n_inputs; j++) x[j] = v_load(b->in[j] + (j < 2 ? i : i & moving[j]));
         kernel(x, p, &u);
         if (weight) {
             V w = v_load(weight + i);
@@ -105,9 +108,11 @@ NO_INLINE void element_block(const element_kernel_t *kernel, int n_inputs, block
     tail.stream = 0;
     tail.fault = -1;
     for (int j = 0; j < n_inputs; j++) {
-        memcpy(in[j], b->in[j] + whole, bytes);
-        for (int64_t l = rest; l < LANES; l++) in[j][l] = in[j][rest - 1];
-        tail.in[j] = in[j];
+        if (!b->is_constant[j]) {
+            memcpy(in[j], b->in[j] + whole, bytes);
+            for (int64_t l = rest; l < LANES; l++) in[j][l] = in[j][rest - 1];
+            tail.in[j] = in[j];
+        }
         if (b->grads[j]) tail.grads[j] = grads[j];
     }
     for (int64_t l = 0; l < LANES; l++) {
