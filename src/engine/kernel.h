@@ -180,17 +180,19 @@ ALWAYS_INLINE M load_classes(const chunk_t *c, int64_t i, class_t *cl) {
     return valid;
 }
 
-/* Whether the n classes from i hold neither the label nor the largest x, nor the end: in a long row nearly all do. They
- * are computed as load_absent loads them, with less work and the same result. */
-ALWAYS_INLINE int are_absent(const chunk_t *c, int64_t i, int64_t n) {
-    const int64_t first = c->first + i;
-    return c->plain && i + n <= c->n && (uint64_t)(c->label - first) >= (uint64_t)n &&
-           (uint64_t)(c->top_class - first) >= (uint64_t)n;
+/* The end of the run of classes from i, by `step` and at most to `end`, that are neither the label nor the largest x:
+ * in a long row nearly all are. They are computed as load_absent loads them, with less work and the same result. */
+ALWAYS_INLINE int64_t absent_until(const chunk_t *c, int64_t i, int64_t end, int64_t step) {
+    if (!c->plain) return i;
+    const int64_t special[] = {c->label - c->first, c->top_class - c->first};
+    end = i + (end - i) / step * step;
+    for (int k = 0; k < 2; k++)
+        if (special[k] >= i && special[k] < end) end = i + (special[k] - i) / step * step;
+    return end;
 }
 
-ALWAYS_INLINE M load_absent(const chunk_t *c, int64_t i, class_t *cl) {
-    *cl = (class_t){.x = v_load(c->x + i), .t = v_zero(), .w = v_one(), .top = m_none(), .absent = 1};
-    return m_not(m_none());
+ALWAYS_INLINE class_t load_absent(const REAL *x) {
+    return (class_t){.x = v_load(x), .t = v_zero(), .w = v_one(), .top = m_none(), .absent = 1};
 }
 
 ALWAYS_INLINE row_t load_row(const chunk_t *c) {
@@ -200,57 +202,49 @@ ALWAYS_INLINE row_t load_row(const chunk_t *c) {
     return r;
 }
 
+/* x of the classes at i; -inf for those taken out and past the end. */
+ALWAYS_INLINE V load_contenders(const chunk_t *c, int64_t i) {
+    V x = load_some(c->x, i, c->n, -INFINITY);
+    return c->out ? v_select(load_some(c->out, i, c->n, 1) == v_zero(), x, v_set(-INFINITY)) : x;
+}
+
 /* The largest x of the chunk and its first place, into top and top_class. NaN is never the largest. */
 NO_INLINE void chunk_top(chunk_t *c) {
     enum { STREAMS = 4 }; /* independent of each other, so that none waits */
     V best[STREAMS];
-    I place[STREAMS];
     int64_t i = 0;
-    for (int s = 0; s < STREAMS; s++) best[s] = v_set(-INFINITY), place[s] = i_set(-1);
+    for (int s = 0; s < STREAMS; s++) best[s] = v_set(-INFINITY);
     for (; !c->out && i + STREAMS * LANES <= c->n; i += STREAMS * LANES)
-        for (int s = 0; s < STREAMS; s++) {
-            V x = v_load(c->x + i + s * LANES);
-            M larger = x > best[s];
-            best[s] = v_select(larger, x, best[s]);
-            place[s] = i_select(larger, i_set(c->first + i + s * LANES) + i_iota(), place[s]);
-        }
-    for (; i < c->n; i += LANES) {
-        V x = load_some(c->x, i, c->n, -INFINITY);
-        if (c->out) x = v_select(load_some(c->out, i, c->n, 1) == v_zero(), x, v_set(-INFINITY));
-        M larger = x > best[0];
-        best[0] = v_select(larger, x, best[0]);
-        place[0] = i_select(larger, i_set(c->first + i) + i_iota(), place[0]);
-    }
-    for (int s = 1; s < STREAMS; s++) { /* of two that are equal the first */
-        M other = m_or(best[s] > best[0], m_and(best[s] == best[0], (M)(place[s] < place[0])));
-        best[0] = v_select(other, best[s], best[0]);
-        place[0] = i_select(other, place[s], place[0]);
-    }
-    REAL lanes[LANES];
+        for (int s = 0; s < STREAMS; s++) best[s] = v_greater(v_load(c->x + i + s * LANES), best[s]);
+    for (; i < c->n; i += LANES) best[0] = v_greater(load_contenders(c, i), best[0]);
+    for (int s = 1; s < STREAMS; s++) best[0] = v_greater(best[s], best[0]);
+    REAL top = c->top, lanes[LANES];
     v_store(lanes, best[0]);
-    for (int l = 0; l < LANES; l++) {
-        int64_t at = (int64_t)place[0][l];
-        if (lanes[l] > c->top || (lanes[l] == c->top && at >= 0 && c->top_class >= 0 && at < c->top_class)) {
-            c->top = lanes[l];
-            c->top_class = at;
-        }
+    for (int l = 0; l < LANES; l++)
+        if (lanes[l] > top) top = lanes[l];
+    if (top == c->top) return;
+    for (i = 0; i < c->n; i += LANES) {
+        uint32_t bits = m_bits(load_contenders(c, i) == v_set((double)top));
+        if (bits == 0) continue;
+        c->top = c->x[i + __builtin_ctz(bits)]; /* of two zeros the first, too */
+        c->top_class = c->first + i + __builtin_ctz(bits);
+        return;
     }
 }
 
 /* One vector of classes: what it adds to the sums goes to add[]. */
 ALWAYS_INLINE void row_sums_step(chunk_t *c, int64_t i, const row_t *r, const V *p,
                                  void (*kernel)(const row_t *, const class_t *, const V *, V *, unit_t *),
-                                 const int n_sums, const int keeps, const int absent, V *add) {
+                                 const int n_sums, const int keeps, V *add) {
     class_t cl;
     unit_t u;
-    M valid = absent ? load_absent(c, i, &cl) : load_classes(c, i, &cl);
+    M valid = load_classes(c, i, &cl);
     u.outside = m_none();
     kernel(r, &cl, p, add, &u);
     M fault = m_and(u.outside, valid);
     if (__builtin_expect(m_any(fault), 0) && c->fault < 0) c->fault = c->first + i + __builtin_ctz(m_bits(fault));
-    if (keeps && c->kept && absent) v_store(c->kept + i, u.kept);
-    if (keeps && c->kept && !absent) store_some(c->kept, i, c->n, u.kept);
-    for (int k = 0; !absent && k < n_sums; k++) add[k] = v_where(valid, add[k]);
+    if (keeps && c->kept) store_some(c->kept, i, c->n, u.kept);
+    for (int k = 0; k < n_sums; k++) add[k] = v_where(valid, add[k]);
 }
 
 ALWAYS_INLINE void row_sums_loop(chunk_t *c, void (*kernel)(const row_t *, const class_t *, const V *, V *, unit_t *),
@@ -266,18 +260,28 @@ ALWAYS_INLINE void row_sums_loop(chunk_t *c, void (*kernel)(const row_t *, const
         for (int k = 0; k < n_sums; k++)
             for (int g = 0; g < GROUPS; g++) sums[k][g] = d_set(0);
         while (i < end) {
+            const int64_t stop = absent_until(c, i, end, ROW_LANES);
+            const REAL *const x = c->x;
+            REAL *const kept = keeps ? c->kept : NULL;
             D run[GROUPS]; /* sums[0], in registers along a run of absent classes */
             for (int g = 0; g < GROUPS; g++) run[g] = sums[0][g];
-            for (; i < end && are_absent(c, i, ROW_LANES); i += ROW_LANES)
+            for (; i < stop; i += ROW_LANES)
                 for (int step = 0; step < STEPS; step++) {
-                    row_sums_step(c, i + step * LANES, &r, p, kernel, n_sums, keeps, 1, add);
-                    v_widen(add[0], wide);
+                    unit_t u;
+                    V s[MAX_SUMS];
+                    const class_t cl = load_absent(x + i + step * LANES);
+                    u.outside = m_none();
+                    kernel(&r, &cl, p, s, &u);
+                    if (__builtin_expect(m_any(u.outside), 0) && c->fault < 0)
+                        c->fault = c->first + i + step * LANES + __builtin_ctz(m_bits(u.outside));
+                    if (kept) v_store(kept + i + step * LANES, u.kept);
+                    v_widen(s[0], wide);
                     for (int d = 0; d < DPARTS; d++) run[step * DPARTS + d] += wide[d];
                 }
             for (int g = 0; g < GROUPS; g++) sums[0][g] = run[g];
             if (i >= end) break;
             for (int step = 0; step < STEPS; step++) {
-                row_sums_step(c, i + step * LANES, &r, p, kernel, n_sums, keeps, 0, add);
+                row_sums_step(c, i + step * LANES, &r, p, kernel, n_sums, keeps, add);
                 for (int k = 0; k < n_sums; k++) {
                     v_widen(add[k], wide);
                     for (int d = 0; d < DPARTS; d++) sums[k][step * DPARTS + d] += wide[d];
@@ -315,12 +319,12 @@ ALWAYS_INLINE void row_finish_once(chunk_t *c, void (*kernel)(const row_t *, con
 /* One vector of classes. `alone`: only the gradient of pred is wanted. */
 ALWAYS_INLINE void row_map_step(const chunk_t *c, int64_t i, const row_t *r, const V *k, const V *p, V factor,
                                 void (*kernel)(const row_t *, const class_t *, const V *, const V *, unit_t *),
-                                const int has_kept, const int alone, const int absent) {
+                                const int has_kept, const int alone) {
     class_t cl;
     unit_t u;
-    M valid = absent ? load_absent(c, i, &cl) : load_classes(c, i, &cl);
+    M valid = load_classes(c, i, &cl);
     cl.has_kept = has_kept;
-    if (has_kept) cl.kept = absent ? v_load(c->kept + i) : load_some(c->kept, i, c->n, 0);
+    if (has_kept) cl.kept = load_some(c->kept, i, c->n, 0);
     u.outside = m_none();
     kernel(r, &cl, k, p, &u);
     M fault = m_and(u.outside, valid);
@@ -328,11 +332,7 @@ ALWAYS_INLINE void row_map_step(const chunk_t *c, int64_t i, const row_t *r, con
     REAL *const to[3] = {c->grads[PRED], alone ? NULL : c->grads[TARGET], alone ? NULL : c->hess};
     for (int j = 0; j < (alone ? 1 : 3); j++) {
         if (!alone && !to[j]) continue;
-        V x = v_select(fault, nan, out[j]) * factor;
-        if (absent)
-            v_store(to[j] + i, x);
-        else
-            store_some(to[j], i, c->n, v_where(valid, x));
+        store_some(to[j], i, c->n, v_where(valid, v_select(fault, nan, out[j]) * factor));
     }
 }
 
@@ -342,11 +342,21 @@ ALWAYS_INLINE void row_map_loop(chunk_t *c,
     const row_t r = load_row(c);
     V p[MAX_CONSTANTS], k[MAX_CONSTANTS], factor = v_set(c->factor);
     for (int j = 0; j < MAX_CONSTANTS; j++) p[j] = v_set(c->constants[j]), k[j] = v_set(c->finished[j]);
-    for (int64_t i = 0; i < c->n; i += LANES)
-        if (are_absent(c, i, LANES))
-            row_map_step(c, i, &r, k, p, factor, kernel, has_kept, alone, 1);
-        else
-            row_map_step(c, i, &r, k, p, factor, kernel, has_kept, alone, 0);
+    for (int64_t i = 0; i < c->n; i += LANES) {
+        const int64_t stop = alone ? absent_until(c, i, c->n, LANES) : i;
+        const REAL *const x = c->x, *const kept = c->kept;
+        REAL *const grad = c->grads[PRED];
+        for (; i < stop; i += LANES) {
+            unit_t u;
+            class_t cl = load_absent(x + i);
+            cl.has_kept = has_kept;
+            if (has_kept) cl.kept = v_load(kept + i);
+            u.outside = m_none();
+            kernel(&r, &cl, k, p, &u);
+            v_store(grad + i, v_select(u.outside, v_set(NAN), u.grad[PRED]) * factor);
+        }
+        if (i < c->n) row_map_step(c, i, &r, k, p, factor, kernel, has_kept, alone);
+    }
 }
 
 /* ---- Rows together ----------------------------------------------------------------------------------------------- */

@@ -64,7 +64,7 @@ DEFINE(cross_entropy) = {
 /* exp(x - top) <= 1, from the exact difference: rounded, it would be off by as many ulps as it is large. */
 ALWAYS_INLINE V exp_below(V top, V x) {
     V rest, difference = two_sum(x, -top, &rest);
-    return v_exp_sum(difference, v_where(v_isfinite(difference), rest));
+    return v_exp_below(difference, rest);
 }
 ROWWISE(cross_entropy, 4, 1, 1);
 ROW_SUMS(cross_entropy) {

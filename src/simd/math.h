@@ -117,11 +117,14 @@ INLINE V v_exp(V x) {
     return v_ldexp(v_set(1) + (r + tail), n);
 }
 
-/* e^(x + rest), |rest| <= ulp(x): for a difference whose rounding an exponential would amplify. */
-INLINE V v_exp_sum(V x, V rest) {
-    V held = at_most(at_least(x, EXP_UNDERFLOW), EXP_OVERFLOW);
-    V r, tail, n = exp_parts(held, v_select(held == x, rest, v_set(0)), &r, &tail);
-    return v_ldexp(v_set(1) + (r + tail), n);
+/* e^(x + rest), x <= 0 and |rest| <= ulp(x): for a difference whose rounding an exponential would amplify. What rest
+ * is does not matter where x is infinite. */
+INLINE V v_exp_below(V x, V rest) {
+    const V held = at_least(x, EXP_UNDERFLOW), n = v_round(held * v_set(LOG2_E));
+    const V r = v_fma(n, v_set(-LN2), held), square = r * r; /* exact */
+    const V left = v_fma(n, v_set(-LN2_REST), v_select(x > v_set(EXP_UNDERFLOW), rest, v_set(0)));
+    const V curve = v_fma(exp_polynomial(r), r, v_set(0.5));
+    return v_ldexp(v_set(1) + (r + v_fma(square, curve, v_fma(left, r, left))), n);
 }
 
 /* (e^x - 1) / 2 as the return value and *rest, for x >= EXPM1_SATURATED; halved so that 2^n is finite. */
