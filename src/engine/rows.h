@@ -32,6 +32,41 @@ static REAL row_weight(const lossfn__plan_t *plan, int64_t row, int64_t *label) 
     return w;
 }
 
+/* Whether rows differ only in their labels, if they have any, and these are integers: then many are looked at at once.
+ */
+static int has_plain_rows(const lossfn__plan_t *plan) {
+    const int32_t dtype = plan->inputs[TARGET].dtype;
+    return !plan->has_weight && !plan->has_mask && plan->loss->nan_policy == LOSSFN__NAN_PROPAGATE &&
+           (!plan->has_labels || (dtype >= LOSSFN_I8 && dtype <= LOSSFN_U64 && dtype != LOSSFN_U64));
+}
+
+/* Labels, from 0, and weights of the rows [row, row + n) of such a plan. Returns whether all labels are in range. */
+static int plain_rows(const lossfn__plan_t *plan, int64_t row, int64_t n, int64_t *labels, REAL *weights) {
+    const lossfn__view_t *view = &plan->inputs[TARGET];
+    const int ignores = plan->loss->has_ignore_index;
+    int in_range = 1;
+    for (int64_t i = 0; i < n; i++) weights[i] = 1;
+    if (!plan->has_labels) return 1;
+    FOR_RUNS(view, row, n, offset, step, done, count) {
+        const char *from = view->data + offset * view->item;
+        switch (view->dtype) {
+#define STAGE_LABELS(code, type)                                                                                       \
+    case code:                                                                                                         \
+        for (int64_t i = 0; i < count; i++) labels[done + i] = (int64_t)((const type *)from)[i * step];                \
+        break;
+            LOSSFN__INTEGER_TYPES(STAGE_LABELS)
+#undef STAGE_LABELS
+        }
+    }
+    for (int64_t i = 0; i < n; i++) {
+        const int ignored = ignores && labels[i] == plan->loss->ignore_index;
+        labels[i] = ignored ? -1 : (int64_t)((uint64_t)labels[i] - (uint64_t)plan->loss->label_base);
+        in_range &= ignored || (uint64_t)labels[i] < (uint64_t)plan->cols;
+        if (ignored) weights[i] = 0;
+    }
+    return in_range;
+}
+
 static void list_to_real(REAL *to, const double *list, int64_t first, int64_t n) {
     for (int64_t i = 0; i < n; i++) to[i] = (REAL)list[first + i];
 }

@@ -85,7 +85,20 @@ static void survey_elements(const lossfn__plan_t *plan, int64_t begin, int64_t e
 }
 
 static void survey_rows(const lossfn__plan_t *plan, int64_t begin, int64_t end, lossfn__survey_t *survey) {
-    REAL buffer[64];
+    REAL buffer[64], weights[64];
+    int64_t labels[64];
+    int plain = has_plain_rows(plan);
+    for (int k = 0; k < plan->n_parts; k++) {
+        const lossfn__term_t *term = plan->parts[k].term;
+        const int32_t lists[] = {term->class_weight, term->class_mask};
+        for (int i = 0; i < 2; i++) plain &= lists[i] < 0 || !term->values[lists[i]].list;
+    }
+    /* as long as nothing is wrong; the rest is looked at one by one */
+    for (int64_t n; plain && begin < end; begin += n) {
+        n = end - begin < 64 ? end - begin : 64;
+        if (!plain_rows(plan, begin, n, labels, weights)) break;
+        survey->kept += count_kept(weights, n);
+    }
     for (int64_t row = begin; row < end; row++) {
         int64_t label;
         REAL weight = row_weight(plan, row, &label);

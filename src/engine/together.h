@@ -11,21 +11,46 @@ static int runs_together(const lossfn__plan_t *plan) {
     return !is_sum(plan) && plan->cols <= TOGETHER && !definition->user;
 }
 
+/* Where n rows of a view lie if they are REAL and evenly spaced, `step` apart, else NULL. */
+static REAL *evenly(const lossfn__view_t *view, int64_t row, int64_t n, int64_t *step) {
+    int64_t offset, count;
+    run_at(view, row, n, &offset, step, &count);
+    return view->dtype == REAL_DTYPE && count == n ? (REAL *)view->data + offset : NULL;
+}
+
 /* n rows of a view, class by class into [class][lane]; lanes past n repeat the last. */
 static void gather_group(REAL *to, const lossfn__view_t *view, int64_t row, int64_t n, int64_t cols) {
-    lossfn__view_t class = *view;
-    for (int64_t c = 0; c < cols; c++, to += LANES) {
-        gather(to, &class, row, n);
-        for (int64_t l = n; l < LANES; l++) to[l] = to[n - 1];
-        class.data += view->class_stride * view->item;
+    int64_t step;
+    const REAL *from = evenly(view, row, n, &step);
+    if (from && n == LANES && step == 1) {
+        for (int64_t c = 0; c < cols; c++) v_store(to + c * LANES, v_load(from + c * view->class_stride));
+    } else if (from && n == LANES) {
+        for (int64_t c = 0; c < cols; c++, from += view->class_stride, to += LANES)
+            for (int64_t l = 0; l < LANES; l++) to[l] = from[l * step];
+    } else {
+        lossfn__view_t class = *view;
+        for (int64_t c = 0; c < cols; c++, to += LANES) {
+            gather(to, &class, row, n);
+            for (int64_t l = n; l < LANES; l++) to[l] = to[n - 1];
+            class.data += view->class_stride * view->item;
+        }
     }
 }
 
 static void scatter_group(const lossfn__view_t *view, int64_t row, const REAL *from, int64_t n, int64_t cols) {
-    lossfn__view_t class = *view;
-    for (int64_t c = 0; c < cols; c++, from += LANES) {
-        scatter(&class, row, from, n);
-        class.data += view->class_stride * view->item;
+    int64_t step;
+    REAL *to = evenly(view, row, n, &step);
+    if (to && n == LANES && step == 1) {
+        for (int64_t c = 0; c < cols; c++) v_store(to + c * view->class_stride, v_load(from + c * LANES));
+    } else if (to && n == LANES) {
+        for (int64_t l = 0; l < LANES; l++)
+            for (int64_t c = 0; c < cols; c++) to[l * step + c * view->class_stride] = from[c * LANES + l];
+    } else {
+        lossfn__view_t class = *view;
+        for (int64_t c = 0; c < cols; c++, from += LANES) {
+            scatter(&class, row, from, n);
+            class.data += view->class_stride * view->item;
+        }
     }
 }
 
@@ -36,6 +61,7 @@ static void run_rows_together(const lossfn__plan_t *plan, int64_t begin, int64_t
     const double *class_weight = term->class_weight >= 0 ? term->values[term->class_weight].list : NULL;
     const double *class_mask = term->class_mask >= 0 ? term->values[term->class_mask].list : NULL;
     const int has_target = plan->n_inputs > 1 && !plan->has_labels;
+    const int plain = has_plain_rows(plan);
     int guess = GRID_NONE;
     int64_t n_waiting = 0;
     group_t g;
@@ -57,9 +83,13 @@ static void run_rows_together(const lossfn__plan_t *plan, int64_t begin, int64_t
     for (int64_t row = begin; row < end; row += LANES) {
         const int64_t n = end - row < LANES ? end - row : LANES;
         for (int64_t l = 0; l < LANES; l++) {
-            double upstream = 1;
             g.fault[l] = g.labels[l] = -1;
-            g.weight[l] = l < n ? row_weight(plan, row + l, &g.labels[l]) : 0;
+            g.weight[l] = 0;
+        }
+        if (plain) plain_rows(plan, row, n, g.labels, g.weight);
+        for (int64_t l = 0; l < LANES; l++) {
+            double upstream = 1;
+            if (!plain && l < n) g.weight[l] = row_weight(plan, row + l, &g.labels[l]);
             if (l < n && plan->has_upstream) upstream = (double)load_one(&plan->upstream, row + l);
             g.factor[l] = (REAL)(g.weight[l] * part->scale * upstream);
         }
