@@ -123,8 +123,9 @@ INLINE V v_exp_below(V x, V rest) {
     const V held = at_least(x, EXP_UNDERFLOW), n = v_round(held * v_set(LOG2_E));
     const V r = v_fma(n, v_set(-LN2), held), square = r * r; /* exact */
     const V left = v_fma(n, v_set(-LN2_REST), v_select(x > v_set(EXP_UNDERFLOW), rest, v_set(0)));
-    const V curve = v_fma(exp_polynomial(r), r, v_set(0.5));
-    return v_ldexp(v_set(1) + (r + v_fma(square, curve, v_fma(left, r, left))), n);
+    const V curve = v_fma(exp_polynomial(r), r, v_set(0.5)); /* e^r = 1 + r + curve r^2 */
+    const V of_left = v_fma(left, v_fma(square, curve, r), left);
+    return v_ldexp(v_set(1) + (r + v_fma(square, curve, of_left)), n);
 }
 
 /* (e^x - 1) / 2 as the return value and *rest, for x >= EXPM1_SATURATED; halved so that 2^n is finite. */
