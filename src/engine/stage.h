@@ -15,7 +15,7 @@
 #define REAL_DTYPE LOSSFN_F64
 #endif
 
-#define NO_INLINE static __attribute__((noinline))
+#define NO_INLINE static __attribute__((noinline, unused))
 
 /* Loads a vector from at[i]; lanes at or past n read as fill. */
 INLINE V load_some(const REAL *at, int64_t i, int64_t n, REAL fill) {
@@ -165,12 +165,12 @@ static inline int run_at(const lossfn__view_t *view, int64_t i, int64_t left, in
     return 1;
 }
 
-static void gather(REAL *to, const lossfn__view_t *view, int64_t begin, int64_t n) {
+NO_INLINE void gather(REAL *to, const lossfn__view_t *view, int64_t begin, int64_t n) {
     FOR_RUNS(view, begin, n, offset, step, done, count)
     load_run(to + done, view->data + offset * view->item, view->dtype, step, count);
 }
 
-static void scatter(const lossfn__view_t *view, int64_t begin, const REAL *from, int64_t n) {
+NO_INLINE void scatter(const lossfn__view_t *view, int64_t begin, const REAL *from, int64_t n) {
     FOR_RUNS(view, begin, n, offset, step, done, count)
     store_run(view->data + offset * view->item, view->dtype, step, from + done, count);
 }

@@ -4,6 +4,7 @@
 #include "common.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 static const int64_t MANY = (1ll << 31) + 5;
 
@@ -69,6 +70,51 @@ static void test_rows(void **state) {
     lossfn_destroy(loss);
 }
 
+/* Outputs larger than the caches are written around them: the same bits as through them, from any place on, and nothing
+ * beside them. */
+static void test_streams(void **state) {
+    (void)state;
+    enum { OUTSIDE = 40 };
+    const long cache = sysconf(_SC_LEVEL3_CACHE_SIZE);
+    const int64_t n = (cache > 0 && cache < 1l << 28 ? cache : 1l << 25) / 4 + 4099;
+    const size_t bytes = (size_t)(n + OUTSIDE) * sizeof(float);
+    float *pred = malloc(bytes), *target = malloc(bytes), *around = malloc(bytes), *through = malloc(bytes);
+    assert_true(pred && target && around && through);
+    for (int64_t i = 0; i < n + OUTSIDE; i++) {
+        pred[i] = (float)(i % 1013) * 0.37f - 100;
+        target[i] = (float)(i % 511) - 200;
+    }
+    lossfn_t *loss = make("huber(delta=50)");
+    lossfn_exec_t exec;
+    lossfn_exec_init(&exec);
+    for (int64_t start = 0; start < 17; start += 3) {
+        lossfn_tensor_t p, t, g[2];
+        double value[2];
+        for (int k = 0; k < 2; k++) {
+            float *out = k ? through : around;
+            for (int64_t i = 0; i < n + OUTSIDE; i++) out[i] = -77;
+            succeed(lossfn_tensor_init_const(&p, pred + 1, LOSSFN_F32, 1, &n));
+            succeed(lossfn_tensor_init_const(&t, target, LOSSFN_F32, 1, &n));
+            succeed(lossfn_tensor_init(&g[k], out + start, LOSSFN_F32, 1, &n));
+            exec.flags = k ? LOSSFN_EXEC_CACHED : 0;
+            exec.threads = start % 2 ? 2 : 1;
+            succeed(lossfn_forward_backward(loss, &p, &t, NULL, &value[k], &g[k], &exec));
+        }
+        assert_memory_equal(around, through, bytes);
+        assert_true(value[0] == value[1]);
+        for (int64_t i = 0; i < start; i++) assert_true(around[i] == -77);
+        for (int64_t i = start + n; i < n + OUTSIDE; i++) assert_true(around[i] == -77);
+    }
+    exec.flags = 2;
+    lossfn_tensor_t p;
+    double value;
+    const int64_t one = 1;
+    succeed(lossfn_tensor_init_const(&p, pred, LOSSFN_F32, 1, &one));
+    assert_int_equal(lossfn_forward(loss, &p, &p, NULL, &value, &exec), LOSSFN_ERROR_ARGUMENT);
+    free(pred), free(target), free(around), free(through);
+    lossfn_destroy(loss);
+}
+
 /* Sizes that overflow are refused. */
 static void test_overflow(void **state) {
     (void)state;
@@ -91,6 +137,6 @@ static void test_overflow(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_count), cmocka_unit_test(test_rows),
-                                       cmocka_unit_test(test_overflow)};
+                                       cmocka_unit_test(test_streams), cmocka_unit_test(test_overflow)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
