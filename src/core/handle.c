@@ -82,6 +82,27 @@ static void fill_constant_inputs(lossfn_t *loss) {
     }
 }
 
+/* The same bits, so that a minus zero that differs from the default is kept. */
+static int is_default(const lossfn__param_t *param, const lossfn__value_t *value) {
+    lossfn__value_t initial;
+    if (param->type == LOSSFN_PARAM_LIST) return !value->list;
+    lossfn__default_value(param, &initial);
+    /* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison) */
+    return value->integer == initial.integer && memcmp(&value->number, &initial.number, sizeof initial.number) == 0;
+}
+
+/* In a sum, another term's parameter may stand for a learnable input. */
+static int has_defaults(const lossfn_t *loss, const lossfn__term_t *term) {
+    const lossfn__definition_t *d = term->definition;
+    for (int32_t i = 0; i < d->n_params; i++) {
+        if (!is_default(&d->params[i], &term->values[i])) return 0;
+        for (int32_t j = 0; d->params[i].learnable && j < d->n_inputs; j++)
+            if (strcmp(d->params[i].name, d->inputs[j].name) == 0 && loss->constant_inputs[j] != term->values[i].number)
+                return 0;
+    }
+    return 1;
+}
+
 /* One built-in loss of elements, reduced to one number, that looks at no data beforehand. */
 static int is_direct(const lossfn_t *loss) {
     const lossfn__term_t *term = &loss->terms[0];
@@ -101,6 +122,7 @@ static lossfn_status_t build(lossfn_t **out, const lossfn__draft_t *draft) {
     fill_terms(loss, draft);
     fill_commons(loss, &draft->commons);
     fill_constant_inputs(loss);
+    for (int32_t t = 0; t < loss->n_terms; t++) loss->terms[t].is_default = has_defaults(loss, &loss->terms[t]);
     loss->is_direct = is_direct(loss);
     atomic_init(&loss->references, 1);
     *out = loss;
@@ -149,15 +171,6 @@ void lossfn__destroy(lossfn_t *loss) {
 }
 
 /* ---- Canonical text ---------------------------------------------------------------------------------------------- */
-
-/* The same bits, so that a minus zero that differs from the default is kept. */
-static int is_default(const lossfn__param_t *param, const lossfn__value_t *value) {
-    lossfn__value_t initial;
-    if (param->type == LOSSFN_PARAM_LIST) return !value->list;
-    lossfn__default_value(param, &initial);
-    /* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison) */
-    return value->integer == initial.integer && memcmp(&value->number, &initial.number, sizeof initial.number) == 0;
-}
 
 static void put_key(lossfn__writer_t *out, int *first, const char *key) {
     lossfn__put(out, *first ? "(" : ", ");

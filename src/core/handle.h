@@ -34,6 +34,7 @@ typedef struct {
     double params[LOSSFN__MAX_PARAMS];       /* values as plain numbers, lists 0: what user kernels see */
     double constants[LOSSFN__MAX_CONSTANTS]; /* what built-in kernels see */
     int32_t class_weight, class_mask, label_smoothing, labels; /* index in values, or -1 */
+    int32_t is_default; /* every parameter, and what stands for its learnable inputs, is what it is by default */
 } lossfn__term_t;
 
 enum { LOSSFN__MAX_TERMS = 8 };

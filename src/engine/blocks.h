@@ -29,11 +29,20 @@ NO_INLINE void fill(REAL *to, REAL x, int64_t n) {
 
 /* A built-in loss of elements on a block. */
 static inline void run_kernel(int32_t kernel, int32_t want, block_t *b) {
-    element_block(&kernels[kernel].elements[want], kernels[kernel].n_inputs, b);
+    const kernel_t *k = &kernels[kernel];
+    element_block(b->tuned && k->is_tuned ? &k->tuned[want] : &k->elements[want], k->n_inputs, b);
 }
 
 /* Whether the parts' outputs must be added up in buffers before they are written. */
 static int is_sum(const lossfn__plan_t *plan) { return plan->n_parts > 1 || plan->parts[0].term->coefficient != 1; }
+
+/* Whether a part's parameters, and what stands for its learnable inputs, are what they are by default. */
+static int is_tuned_for(const lossfn__plan_t *plan, const lossfn__part_t *part) {
+    const lossfn__definition_t *definition = part->term->definition;
+    int constant = part->term->is_default && !part->labels_01;
+    for (int32_t j = 2; j < part->n_inputs; j++) constant &= !definition->inputs[j].learnable || plan->is_constant[j];
+    return constant;
+}
 
 static void set_constants(REAL *constants, const lossfn__part_t *part) {
     for (int j = 0; j < MAX_CONSTANTS; j++) constants[j] = (REAL)part->term->constants[j];

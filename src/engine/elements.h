@@ -165,6 +165,7 @@ static void run_span(const lossfn__plan_t *plan, int64_t begin, int64_t end, dou
             direct = sum || !plan->has_hess || plan->has_hvp ? NULL : in_place(&plan->hess, i);
             b.hess = direct ? direct : hess;
             set_constants(b.constants, part);
+            b.tuned = is_tuned_for(plan, part);
             if (definition->user) {
                 lossfn_status_t status = user_elements(plan, part, &b, arena);
                 if (status != LOSSFN_OK) {
@@ -243,6 +244,7 @@ static void run_direct(lossfn__direct_t *call) {
     REAL constants[LOSSFN_MAX_INPUTS][LANES];
     const REAL *in[LOSSFN_MAX_INPUTS];
     block_t b = {.scale = (REAL)call->scale, .sum = &call->sum, .grid = GRID_NONE, .fault = -1};
+    b.tuned = call->term->is_default;
     for (int j = 0; j < MAX_CONSTANTS; j++) b.constants[j] = (REAL)call->term->constants[j];
     for (int j = 0; j < call->n_inputs; j++) {
         in[j] = call->inputs[j];

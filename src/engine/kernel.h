@@ -21,6 +21,7 @@ typedef struct {
     REAL *grads[LOSSFN_MAX_INPUTS];
     REAL *hess;
     int stream;           /* outputs lie on vector boundaries and are written around the caches */
+    int tuned;            /* parameters and learnable inputs are what they are by default */
     lossfn__exact_t *sum; /* of the weighted values */
     int grid;             /* where the block before left its values */
     int64_t fault;        /* first element of the block outside the domain, or -1 */
@@ -36,14 +37,13 @@ ALWAYS_INLINE void put_vector(REAL *to, V x, int stream) {
 }
 
 /* The one loop over elements, whole vectors of them. All but the block are constants of each caller, so the kernel is
- * inlined and what is not wanted vanishes; `plain`: no weights, values or streaming. */
+ * inlined and what is not wanted vanishes; `plain`: no weights or values; `tuned`: for the default parameters. */
 ALWAYS_INLINE void element_loop(block_t *b, void (*kernel)(const V *, const V *, unit_t *), const int n_inputs,
-                                const int want, const int plain) {
+                                const int want, const int plain, const int stream, const int tuned) {
     const int n_grads = want == LOSSFN__WANT_ALL ? n_inputs : want >= LOSSFN__WANT_GRAD ? 1 : 0;
     const int n_hess = want == LOSSFN__WANT_HESS || want == LOSSFN__WANT_ALL;
     const REAL *const weight = plain ? NULL : b->weight, *const factors = plain ? NULL : b->factor;
     REAL *const values = plain ? NULL : b->values;
-    const int stream = !plain && b->stream;
     const V scale = v_set(b->scale);
     const int64_t n = b->n;
     int64_t moving[MAX_GRADS]; /* pred and target always do */
@@ -52,7 +52,7 @@ ALWAYS_INLINE void element_loop(block_t *b, void (*kernel)(const V *, const V *,
     V p[MAX_CONSTANTS];
     tally_begin(&tally, b->sum, b->grid);
     grids_t grids = tally.grids;
-    for (int j = 0; j < MAX_CONSTANTS; j++) p[j] = v_set(b->constants[j]);
+    for (int j = 0; !tuned && j < MAX_CONSTANTS; j++) p[j] = v_set(b->constants[j]);
     for (int64_t i = 0; i < n; i += LANES) {
         V x[MAX_GRADS], factor = scale;
         M kept = m_not(m_none());
@@ -60,7 +60,7 @@ ALWAYS_INLINE void element_loop(block_t *b, void (*kernel)(const V *, const V *,
         u.outside = m_none();
         u.want = want;
         for (int j = 0; j < n_inputs; j++) x[j] = v_load(b->in[j] + (j < 2 ? i : i & moving[j]));
-        kernel(x, p, &u);
+        kernel(x, tuned ? NULL : p, &u);
         if (weight) {
             V w = v_load(weight + i);
             kept = w != v_zero();
@@ -98,7 +98,7 @@ NO_INLINE void element_block(const element_kernel_t *kernel, int n_inputs, block
     const size_t bytes = (size_t)rest * sizeof(REAL);
     if (whole) {
         b->n = whole;
-        (b->weight || b->values || b->stream ? kernel->general : kernel->plain)(b);
+        (b->weight || b->values ? kernel->general : kernel->plain)(b);
         b->n = n;
     }
     if (rest == 0) return;
@@ -463,17 +463,44 @@ ALWAYS_INLINE void rows_together(group_t *g, void (*sums)(const row_t *, const c
 
 /* ---- The functions of a loss ------------------------------------------------------------------------------------- */
 
-#define ELEMENTWISE_FUNCTION(name, n_inputs, suffix, want, plain)                                                      \
+/* A loss that is not tuned has nothing in the loops that would be. */
+#define ELEMENTWISE_FUNCTION(name, n_inputs, suffix, want, plain, tuned)                                               \
     NO_INLINE void name##_##suffix(block_t *b) {                                                                       \
-        element_loop(b, name##_element, n_inputs, LOSSFN__WANT_##want, plain);                                         \
+        if (tuned && !name##_is_tuned) return;                                                                         \
+        if (b->stream)                                                                                                 \
+            element_loop(b, name##_element, n_inputs, LOSSFN__WANT_##want, plain, 1, tuned);                           \
+        else                                                                                                           \
+            element_loop(b, name##_element, n_inputs, LOSSFN__WANT_##want, plain, 0, tuned);                           \
     }
 #define ELEMENTWISE_FUNCTIONS(name, n_inputs)                                                                          \
-    ELEMENTWISE_FUNCTION(name, n_inputs, value, VALUE, 0)                                                              \
-    ELEMENTWISE_FUNCTION(name, n_inputs, plain_value, VALUE, 1)                                                        \
-    ELEMENTWISE_FUNCTION(name, n_inputs, grad, GRAD, 0)                                                                \
-    ELEMENTWISE_FUNCTION(name, n_inputs, plain_grad, GRAD, 1)                                                          \
-    ELEMENTWISE_FUNCTION(name, n_inputs, hess, HESS, 0)                                                                \
-    ELEMENTWISE_FUNCTION(name, n_inputs, all, ALL, 0)
+    ELEMENTWISE_FUNCTION(name, n_inputs, plain_value, VALUE, 1, 0)                                                     \
+    ELEMENTWISE_FUNCTION(name, n_inputs, plain_grad, GRAD, 1, 0)                                                       \
+    ELEMENTWISE_FUNCTION(name, n_inputs, plain_hess, HESS, 1, 0)                                                       \
+    ELEMENTWISE_FUNCTION(name, n_inputs, value, VALUE, 0, 0)                                                           \
+    ELEMENTWISE_FUNCTION(name, n_inputs, grad, GRAD, 0, 0)                                                             \
+    ELEMENTWISE_FUNCTION(name, n_inputs, hess, HESS, 0, 0)                                                             \
+    ELEMENTWISE_FUNCTION(name, n_inputs, all, ALL, 0, 0)                                                               \
+    ELEMENTWISE_FUNCTION(name, n_inputs, tuned_plain_value, VALUE, 1, 1)                                               \
+    ELEMENTWISE_FUNCTION(name, n_inputs, tuned_plain_grad, GRAD, 1, 1)                                                 \
+    ELEMENTWISE_FUNCTION(name, n_inputs, tuned_plain_hess, HESS, 1, 1)                                                 \
+    ELEMENTWISE_FUNCTION(name, n_inputs, tuned_value, VALUE, 0, 1)                                                     \
+    ELEMENTWISE_FUNCTION(name, n_inputs, tuned_grad, GRAD, 0, 1)                                                       \
+    ELEMENTWISE_FUNCTION(name, n_inputs, tuned_hess, HESS, 0, 1)
+
+/* The loops of a loss, by what is wanted; for any parameters, and for those that it is tuned for. */
+#define ELEMENTWISE_LOOPS(name)                                                                                        \
+    {                                                                                                                  \
+        {name##_plain_value, name##_value}, {name##_plain_grad, name##_grad}, {name##_plain_hess, name##_hess}, {      \
+            name##_all, name##_all                                                                                     \
+        }                                                                                                              \
+    }
+#define TUNED_ELEMENTWISE_LOOPS(name)                                                                                  \
+    {                                                                                                                  \
+        {name##_tuned_plain_value, name##_tuned_value}, {name##_tuned_plain_grad, name##_tuned_grad},                  \
+            {name##_tuned_plain_hess, name##_tuned_hess}, {                                                            \
+            name##_all, name##_all                                                                                     \
+        }                                                                                                              \
+    }
 
 #define ROWWISE_FUNCTIONS(name)                                                                                        \
     NO_INLINE void name##_row_sums(chunk_t *c) { row_sums_loop(c, name##_sums, name##_n_sums, name##_keeps); }         \
@@ -494,6 +521,8 @@ ALWAYS_INLINE void rows_together(group_t *g, void (*sums)(const row_t *, const c
 typedef struct {
     int n_inputs;
     element_kernel_t elements[LOSSFN__WANTS]; /* by what is wanted; NULL for a loss over rows */
+    element_kernel_t tuned[LOSSFN__WANTS];
+    int is_tuned;
     row_kernel_t rows;
 } kernel_t;
 

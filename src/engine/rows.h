@@ -200,6 +200,7 @@ static lossfn_status_t map_chunk(rows_t *w, int64_t row, int64_t first, REAL wei
             fill(w->element_factor, c->factor, n);
             for (int j = 2; j < plan->n_inputs; j++) b.in[j] = w->inputs[j];
             set_constants(b.constants, part);
+            b.tuned = is_tuned_for(plan, part);
             if (part->term->definition->user)
                 LOSSFN__TRY(user_elements(plan, part, &b, w->arena));
             else

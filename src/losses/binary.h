@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT
  * Losses of a binary event: target y is 0, 1 or a probability between. */
 
-#define SMOOTHED(y, epsilon) ((y) * (v_one() - (epsilon)) + v_set(0.5) * (epsilon))
+/* A target, or one minus it, with label smoothing, whose constant is the given one. */
+ALWAYS_INLINE V smoothed(V y, const V *p, int epsilon) {
+    return p ? y * (v_one() - p[epsilon]) + v_set(0.5) * p[epsilon] : y;
+}
 
-enum { BCE_CLAMP = BASE_CONSTANTS, BCE_LOG_CLAMP, BCE_SMOOTHING, BCE_CLAMPED };
+enum { BCE_CLAMP = BASE_CONSTANTS, BCE_LOG_CLAMP, BCE_SMOOTHING };
 static void binary_cross_entropy_setup(const double *params, double *constants) {
     set_base(params[0], constants);
     constants[BCE_CLAMP] = params[1];
     constants[BCE_LOG_CLAMP] = params[2];
     constants[BCE_SMOOTHING] = params[3];
-    constants[BCE_CLAMPED] = params[1] > 0 || params[2] > -INFINITY;
 }
 
 /* Good (1952), the logarithmic score: -y ln p - (1 - y) ln(1 - p). Exact at p = 0 and 1. */
@@ -38,43 +40,45 @@ DEFINE(binary_cross_entropy) = {
     .traits = LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_DIFFERENTIABLE |
               LOSSFN_TRAIT_TWICE_DIFFERENTIABLE | LOSSFN_TRAIT_PROPER | LOSSFN_TRAIT_CALIBRATED,
     .hess_kinds = EXACT,
-    .ulp_value = 4,
-    .ulp_grad = 4,
-    .ulp_hess = 5,
+    .ulp_value = 2.5,
+    .ulp_grad = 3,
+    .ulp_hess = 3,
     .setup = binary_cross_entropy_setup,
 };
-ELEMENTWISE(binary_cross_entropy) {
+TUNED_ELEMENTWISE(binary_cross_entropy) {
     const V zero = v_zero(), one = v_one();
-    V prob = in[PRED], y = in[TARGET];
-    u->outside = (prob < zero) | (prob > one) | (y < zero) | (y > one);
-    y = SMOOTHED(y, p[BCE_SMOOTHING]);
-    M moved = m_none();
-    if (IS(p[BCE_CLAMP])) {
+    V prob = in[PRED], y = smoothed(in[TARGET], p, BCE_SMOOTHING);
+    M moved = m_none(), low_p = m_none(), low_q = m_none();
+    u->outside = (prob < zero) | (prob > one) | (in[TARGET] < zero) | (in[TARGET] > one);
+    if (p && IS(p[BCE_CLAMP])) {
         V high = one - p[BCE_CLAMP];
         moved = (prob < p[BCE_CLAMP]) | (prob > high);
         prob = v_select(prob < p[BCE_CLAMP], p[BCE_CLAMP], v_select(prob > high, high, prob));
     }
-    V q = one - prob, z = one - y; /* q is exact for p >= 1/2 */
-    V log_p = log_in_base(prob, p);
-    V log_q = v_select(prob >= v_set(0.5), log_in_base(q, p), in_base(v_log1p(-prob), p));
-    M low_p = m_none(), low_q = m_none();
-    if (p[BCE_LOG_CLAMP][0] > -INFINITY) {
+    V q = one - prob, z = smoothed(one - in[TARGET], p, BCE_SMOOTHING); /* q is exact for p >= 1/2 */
+    /* A hard label needs the logarithm of one side only. */
+    const int both = u->want == LOSSFN__WANT_ALL;
+    M yes = y != zero, no = z != zero, soft = m_and(yes, no);
+    V log_p = log_of_either(both ? m_not(m_none()) : yes, prob, p), log_q = log_p;
+    if (both || m_any(soft)) log_q = v_select(both ? m_not(m_none()) : soft, log_of_either(m_none(), prob, p), log_p);
+    if (p && p[BCE_LOG_CLAMP][0] > -INFINITY) {
         V least = in_base(p[BCE_LOG_CLAMP], p);
         low_p = log_p < least;
         low_q = log_q < least;
         log_p = v_select(low_p, least, log_p);
         log_q = v_select(low_q, least, log_q);
     }
-    u->value = zero - (v_select(y == zero, zero, y * log_p) + v_select(z == zero, zero, z * log_q)); /* never -0 */
-    V of_p = v_where(m_not((y == zero) | low_p | moved), y / prob);
-    V of_q = v_where(m_not((z == zero) | low_q | moved), z / q);
-    /* (p - y) / (p q) where both terms count: their difference cancels */
-    M both = m_not((y == zero) | (z == zero) | low_p | low_q | moved);
-    u->grad[PRED] = in_base(v_nan_from(v_select(both, (prob - y) / (prob * q), of_q - of_p), prob + y), p);
-    u->hess = in_base(v_where(of_p != zero, of_p / prob) + v_where(of_q != zero, of_q / q), p);
+    u->value = zero - (v_where(yes, y * log_p) + v_where(no, z * log_q));      /* never -0 */
+    M of_p = m_andnot(yes, low_p | moved), of_q = m_andnot(no, low_q | moved); /* terms with a slope */
+    /* (p - y) / (p q) where both have one: their difference cancels; of a smoothed y, the smaller side is right */
+    V apart = v_select(prob < v_set(0.5), prob - y, z - q);
+    V slope = v_select(m_and(of_p, of_q), apart, v_select(of_p, -y, v_where(of_q, z)));
+    u->grad[PRED] = in_base(slope / (v_select(of_p, prob, one) * v_select(of_q, q, one)), p);
+    u->grad[PRED] = v_nan_from(u->grad[PRED], prob + y);
+    u->hess = in_base(v_where(of_p, y / prob / prob) + v_where(of_q, z / q / q), p);
     V middle = in_base(v_log1p((one - 2 * prob) / prob), p); /* log((1 - p)/p) without cancelling near 1/2 */
     M near = (prob > v_set(0.25)) & (prob < v_set(0.75)) & m_not(low_p | low_q);
-    u->grad[TARGET] = (one - p[BCE_SMOOTHING]) * v_select(near, middle, log_q - log_p);
+    u->grad[TARGET] = (p ? one - p[BCE_SMOOTHING] : one) * v_select(near, middle, log_q - log_p);
 }
 
 enum { LOGIT_BASE = 0, LOGIT_SMOOTHING = BASE_CONSTANTS };
@@ -122,28 +126,38 @@ DEFINE(bce_with_logits) = {
               LOSSFN_TRAIT_PROPER | LOSSFN_TRAIT_CALIBRATED,
     .lipschitz = 1,
     .hess_kinds = EXACT | FISHER,
-    .ulp_value = 4,
-    .ulp_grad = 4,
-    .ulp_hess = 5,
+    .ulp_value = 3,
+    .ulp_grad = 3,
+    .ulp_hess = 6,
     .setup = bce_with_logits_setup,
 };
-ELEMENTWISE(bce_with_logits) {
+TUNED_ELEMENTWISE(bce_with_logits) {
     const V zero = v_zero(), one = v_one();
-    V z = in[PRED], y = in[TARGET], q = in[2], s, not_s, l;
-    u->outside = (y < zero) | (y > one) | (q < zero);
-    y = SMOOTHED(y, p[LOGIT_SMOOTHING]);
-    V no = one - y, yes = q * y, c = no + yes;
-    v_sigmoid_softplus(z, &s, &not_s, &l);
-    V slope = v_select(z < zero, yes, no), far = v_select(slope == zero, zero, slope * v_abs(z));
-    u->value = in_base(far + c * l, p);
-    u->grad[PRED] = in_base(no * s - yes * not_s, p);
-    V soft = l + v_select(z < zero, -z, zero); /* softplus(-z) */
+    V z = in[PRED], y = smoothed(in[TARGET], p, LOGIT_SMOOTHING), q = LEARNED(p, in, 2, 1);
+    u->outside = (in[TARGET] < zero) | (in[TARGET] > one) | (q < zero);
+    M negative = z < zero;
+    V no = smoothed(one - in[TARGET], p, LOGIT_SMOOTHING), yes = q * y, c = no + yes;
+    V a = v_abs(z), e = v_exp_minus(a), l = v_log1p_unit(e), sum = one + e;
+    V far = v_select(negative, yes, no), near = v_select(negative, no, yes); /* weights of what grows and what fades */
+    V rise = v_where(far != zero, p ? v_select(negative, q, one) * (v_select(negative, y, no) * a) : far * a);
+    V fall = c * l, slope = v_fma(-near, e, far), curve = c * (e / (sum * sum));
+    M faint = p ? m_and(e<v_set(NEGLIGIBLE), q> one) : m_none();
+    if (p && m_any(faint)) { /* a subnormal e has lost digits that a large pos_weight would show; sum = 1, l = e */
+        V root = v_exp_minus(v_set(0.5) * a), whole = c * root * root;
+        fall = v_select(faint, whole, fall);
+        slope = v_select(faint, far - near * root * root, slope);
+        curve = v_select(faint, whole, curve);
+    }
+    u->value = in_base(rise + fall, p);
+    slope /= sum;
+    u->grad[PRED] = in_base(v_select(negative, -slope, slope), p);
+    u->hess = in_base(curve, p);
+    V soft = l + v_where(negative, a); /* softplus(-z) */
     /* -z + (q - 1) softplus(-z), without the cancelling of z */
-    V linear = v_select(z < zero, q, one), kept = one - p[LOGIT_SMOOTHING];
+    V linear = v_select(negative, q, one), kept = p ? one - p[LOGIT_SMOOTHING] : one;
     linear = v_select(linear == zero, v_nan_from(zero, z), linear * z);
     u->grad[TARGET] = v_select(kept == zero, v_nan_from(zero, z), in_base(kept * ((q - one) * l - linear), p));
     u->grad[2] = in_base(v_select(y == zero, v_nan_from(zero, z), y * soft), p);
-    u->hess = in_base(c * s * not_s, p);
 }
 
 /* Hartley (1928), Shannon (1948): the information of an event of probability p, -log p. */

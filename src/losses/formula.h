@@ -39,8 +39,14 @@ typedef struct {
     int want; /* LOSSFN__WANT_, a constant: what a costly loss need not compute */
 } unit_t;
 
-/* An elementwise loss: in[] are its inputs, p[] its constants. Outputs that nobody wants vanish when it is inlined. */
-#define ELEMENTWISE(name) ALWAYS_INLINE void name##_element(const V *in, const V *p, unit_t *u)
+/* An elementwise loss: in[] are its inputs, p[] its constants. Outputs that nobody wants vanish when it is inlined. One
+ * that says TUNED is compiled for the default parameters as well: there p is NULL, learnable inputs are not read, and
+ * what the parameters would choose or scale vanishes too, without a change of results. */
+#define ELEMENTWISE_AND(name, is_tuned)                                                                                \
+    enum { name##_is_tuned = is_tuned };                                                                               \
+    ALWAYS_INLINE void name##_element(const V *in, const V *p, unit_t *u)
+#define ELEMENTWISE(name)       ELEMENTWISE_AND(name, 0)
+#define TUNED_ELEMENTWISE(name) ELEMENTWISE_AND(name, 1)
 
 /* A loss over rows. Its value is made of up to MAX_SUMS sums over classes, its derivatives class by class:
  *   ROW_SUMS    s[]: what class c adds to each sum
@@ -79,6 +85,9 @@ ALWAYS_INLINE V v_sign(V x) {
 ALWAYS_INLINE V v_nan_from(V x, V y) { return v_select(v_isnan(y), y, x); }
 /* A parameter that is the same for all units, as a condition. */
 #define IS(parameter) ((parameter)[0] != 0)
+/* Constant i, and learnable input j, of a loss that is TUNED; with what they are by default. */
+#define CONSTANT(p, i, by_default)    ((p) ? (p)[i] : v_set(by_default))
+#define LEARNED(p, in, j, by_default) ((p) ? (in)[j] : v_set(by_default))
 
 /* ---- The base of logarithms -------------------------------------------------------------------------------------- */
 
@@ -104,13 +113,23 @@ static inline void set_base(double base, double *constants) {
     constants[BASE_F32 + 3] = (double)b.scale - constants[BASE_F32 + 2] + (double)b.scale_rest;
 }
 /* x nats in units of the base. Division, so that ln 2 is exactly 1 bit. */
-ALWAYS_INLINE V in_base(V x, const V *p) { return p[BASE_LN][0] == 1 ? x : x / p[BASE_LN]; }
+ALWAYS_INLINE int is_natural(const V *p) { return !p || p[BASE_LN][0] == 1; }
+ALWAYS_INLINE V in_base(V x, const V *p) { return is_natural(p) ? x : x / p[BASE_LN]; }
 /* The logarithm of x to the base; exact at powers of two in base 2. */
-ALWAYS_INLINE V log_in_base(V x, const V *p) {
-    if (p[BASE_LN][0] == 1) return v_log(x);
+ALWAYS_INLINE V log_of_parts(V x, V k, V f, const V *p) {
+    if (is_natural(p)) return log_natural(x, k, f);
     const V *c = p + (sizeof(REAL) == 4 ? BASE_F32 : BASE_F64);
     base_t b = {c[0][0], c[1][0], c[2][0], c[3][0]};
-    return v_log_base(x, &b);
+    return log_based(x, k, f, &b);
+}
+ALWAYS_INLINE V log_in_base(V x, const V *p) {
+    V f, k = log_split(x, &f);
+    return log_of_parts(x, k, f, p);
+}
+/* The same of a probability where `straight`, of its complement 1 - x elsewhere. */
+ALWAYS_INLINE V log_of_either(M straight, V x, const V *p) {
+    V f, side, k = log_split_either(straight, x, &side, &f);
+    return log_of_parts(side, k, f, p);
 }
 
 /* ---- What a loss says of itself ---------------------------------------------------------------------------------- */

@@ -79,8 +79,8 @@ DEFINE(gaussian_nll) = {
     .traits = LOSSFN_TRAIT_DISTANCE | LOSSFN_TRAIT_SYMMETRIC | LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_STRICTLY_CONVEX |
               LOSSFN_TRAIT_STRONGLY_CONVEX | LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
     .hess_kinds = EXACT | FISHER,
-    .ulp_value = 3.5,
-    .ulp_grad = 3,
+    .ulp_value = 3,
+    .ulp_grad = 3.5,
     .ulp_hess = 0.5,
 };
 ELEMENTWISE(gaussian_nll) {
@@ -89,12 +89,15 @@ ELEMENTWISE(gaussian_nll) {
     M raised = var < eps;
     u->outside = (var < zero) | ((var == zero) & (eps == zero));
     V v = v_select(raised, eps, var), q = r / v;
-    u->value = v_fma(half, v_log(v), half * r * q);
+    V fit = half * r * q;
+    M large = v_abs(q) == v_set(INFINITY);
+    if (m_any(large)) fit = v_select(large, half * r * r / v, fit); /* r / v overflows before r^2 / v */
+    u->value = v_fma(half, v_log(v), fit);
     if (IS(p[GAUSSIAN_FULL])) u->value += v_set(0.918938533204672741780);
     u->grad[PRED] = q;
     u->grad[TARGET] = -q;
     /* (1/v - q^2)/2, the form that cannot become inf - inf or overflow before it must */
-    V slope = v_select(v < one, v_fma(-q, r, one) / v, v_fma(-q, q, one / v));
-    u->grad[2] = v_select(raised, v_nan_from(zero, r), half * slope);
+    V slope = v_select(v < one, v_fma(-q, half * r, half) / v, v_fma(-q, half * q, half / v));
+    u->grad[2] = v_select(raised, v_nan_from(zero, r), slope);
     u->hess = one / v;
 }

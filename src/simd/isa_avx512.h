@@ -1,6 +1,9 @@
 /* AVX-512 F, DQ, BW, VL: what vec.h needs from the instruction set. */
 #include <immintrin.h>
 
+/* Four bits for each of NaN, signalling NaN, 0, 1, -inf, inf, negative, positive: 3 is NaN, 4 -inf, 5 inf, 0 stays. */
+#define LOG_LIMITS 0x03530433
+
 #define NEAREST (_MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
 
 INLINE f32v f32_fma(f32v a, f32v b, f32v c) { return _mm512_fmadd_ps(a, b, c); }
@@ -29,7 +32,17 @@ INLINE f32v f32_narrow(f64v low, f64v high) {
     return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(low)), _mm512_cvtpd_ps(high), 1);
 }
 
+/* The mantissa in [3/4, 3/2), and the floor of the binary logarithm, of a positive number. */
+INLINE f32v f32_mantissa(f32v x) { return _mm512_getmant_ps(x, _MM_MANT_NORM_p75_1p5, _MM_MANT_SIGN_src); }
+INLINE f64v f64_mantissa(f64v x) { return _mm512_getmant_pd(x, _MM_MANT_NORM_p75_1p5, _MM_MANT_SIGN_src); }
+INLINE f32v f32_exponent(f32v x) { return _mm512_getexp_ps(x); }
+INLINE f64v f64_exponent(f64v x) { return _mm512_getexp_pd(x); }
+/* y where x is positive and finite; -inf at 0, inf at inf, else NaN. */
+INLINE f32v f32_log_limits(f32v x, f32v y) { return _mm512_fixupimm_ps(y, x, _mm512_set1_epi32(LOG_LIMITS), 0); }
+INLINE f64v f64_log_limits(f64v x, f64v y) { return _mm512_fixupimm_pd(y, x, _mm512_set1_epi64(LOG_LIMITS), 0); }
+
 INLINE void stream_vector(void *to, f32v x) { _mm512_stream_ps(to, x); }
 INLINE void stream_fence(void) { _mm_sfence(); }
 
+#undef LOG_LIMITS
 #undef NEAREST

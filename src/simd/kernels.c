@@ -12,10 +12,9 @@
 
 #define ELEMENTWISE_LOSS(name, inputs)                                                                                 \
     {.n_inputs = inputs,                                                                                               \
-     .elements = {{name##_plain_value, name##_value},                                                                  \
-                  {name##_plain_grad, name##_grad},                                                                    \
-                  {name##_hess, name##_hess},                                                                          \
-                  {name##_all, name##_all}}},
+     .elements = ELEMENTWISE_LOOPS(name),                                                                              \
+     .tuned = TUNED_ELEMENTWISE_LOOPS(name),                                                                           \
+     .is_tuned = name##_is_tuned},
 #define ROWWISE_LOSS(name)                                                                                             \
     {.rows = {name##_row_sums, name##_row_finish, name##_row_map, name##_rows_together, name##_wants_top,              \
               name##_keeps}},

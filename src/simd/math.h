@@ -1,4 +1,4 @@
-/* Elementary functions on V: exp, expm1, log, log1p, tanh, sigmoid, softplus, pow, logarithms to any base.
+/* Elementary functions on V: exp, expm1, log, log1p, tanh, pow, logarithms to any base.
  *
  * Each is one sequence of exactly rounded operations, so its bits are the same on every instruction set. NaN
  * gives NaN; -0, infinities, overflow and subnormals follow C's Annex F. The method throughout: a head and a
@@ -8,9 +8,9 @@
  * measured, with a margin: f32 on every 17th bit pattern, f64 on two million arguments, pow on as many pairs.
  *
  *                       f32    f64                              f32    f64
- *     v_exp            0.83   0.83       v_tanh                0.75   0.75
- *     v_expm1          0.85   0.95       v_sigmoid_softplus    0.80   0.80   both sigmoids
- *     v_log, v_log1p   0.85   0.85                             0.85   0.87   softplus
+ *     v_exp            0.85   0.85       v_tanh                0.75   0.75
+ *     v_exp_minus      0.85   0.85       v_log1p_unit          1.25   1.25
+ *     v_expm1          0.85   0.95       v_log, v_log1p        0.85   0.85
  *     v_log_base       1.20   1.20       v_pow                 0.85   1.75 */
 #ifndef LOSSFN_SIMD_MATH_H
 #define LOSSFN_SIMD_MATH_H
@@ -111,10 +111,41 @@ INLINE V exp_whole(V n, V r, V tail, V *left) {
     return v_ldexp(sum, n);
 }
 
+/* e^(sign r), |r| <= ln(2)/2; sign is 1 or -1. */
+INLINE V exp_reduced(V r, double sign) {
+#ifdef LOSSFN_REAL_F32
+    V y = v_set(0x1.6a58fcp-10);
+    y = v_fma(y, r, v_set(sign * 0x1.123bd8p-7));
+    y = v_fma(y, r, v_set(0x1.5558a6p-5));
+    y = v_fma(y, r, v_set(sign * 0x1.55548ep-3));
+    y = v_fma(y, r, v_set(0x1.fffffcp-2));
+#else
+    V y = v_set(sign * 0x1.adae1f756381cp-26);
+    y = v_fma(y, r, v_set(0x1.28adfad7fb564p-22));
+    y = v_fma(y, r, v_set(sign * 0x1.71df0652b835ap-19));
+    y = v_fma(y, r, v_set(0x1.a01999638958bp-16));
+    y = v_fma(y, r, v_set(sign * 0x1.a01a01391fab4p-13));
+    y = v_fma(y, r, v_set(0x1.6c16c18474a5cp-10));
+    y = v_fma(y, r, v_set(sign * 0x1.1111111124c7dp-7));
+    y = v_fma(y, r, v_set(0x1.55555555506c7p-5));
+    y = v_fma(y, r, v_set(sign * 0x1.5555555555507p-3));
+    y = v_fma(y, r, v_set(0x1.000000000000ap-1));
+#endif
+    return v_fma(v_fma(y, r, v_set(sign)), r, v_set(1));
+}
+
 /* e^x */
 INLINE V v_exp(V x) {
-    V r, tail, n = exp_parts(at_most(at_least(x, EXP_UNDERFLOW), EXP_OVERFLOW), v_set(0), &r, &tail);
-    return v_ldexp(v_set(1) + (r + tail), n);
+    x = at_most(at_least(x, EXP_UNDERFLOW), EXP_OVERFLOW);
+    V n = v_round(x * v_set(LOG2_E));
+    return v_ldexp(exp_reduced(v_fma(n, v_set(-LN2_REST), v_fma(n, v_set(-LN2), x)), 1), n);
+}
+
+/* e^-a, a >= 0 */
+INLINE V v_exp_minus(V a) {
+    a = at_most(a, -EXP_UNDERFLOW);
+    V n = v_round(a * v_set(-LOG2_E));
+    return v_ldexp_down(exp_reduced(v_fma(n, v_set(LN2_REST), v_fma(n, v_set(LN2), a)), -1), n);
 }
 
 /* e^(x + rest), x <= 0 and |rest| <= ulp(x): for a difference whose rounding an exponential would amplify. What rest
@@ -188,6 +219,17 @@ INLINE V log_parts_any(V x, double least, V *f) {
     return log_parts(scaled, least, v_select(subnormal, v_set(-MANTISSA_BITS), v_set(0)), f);
 }
 
+/* x = 2^k (1 + f), 3/4 <= 1 + f < 3/2, for any positive x; returns k. */
+INLINE V log_split(V x, V *f) {
+#ifdef LOSSFN_ISA_AVX512
+    V m = ISA_OP(mantissa)(x);
+    *f = m - v_set(1);
+    return ISA_OP(exponent)(x) - ISA_OP(exponent)(m);
+#else
+    return log_parts_any(x, 0.75, f);
+#endif
+}
+
 /* k (step + step_rest) + f + tail with one rounding that matters; k step is exact and 0 or not less than f. */
 INLINE V log_whole(V k, V step, V step_rest, V f, V tail) {
     V sum = v_fma(k, step, f);
@@ -203,10 +245,30 @@ INLINE V log_limits(V x, V y, V up) {
     return v_select((x > v_set(0)) & (x < v_set(INFINITY)), y, limit);
 }
 
+/* log(2^k (1 + f)), natural, where x = 2^k (1 + f) is positive and finite, else the limit. */
+INLINE V log_natural(V x, V k, V f) {
+    V y = log_whole(k, v_set(LN2_SHORT), v_set(LN2_SHORT_REST), f, log_tail(f));
+#ifdef LOSSFN_ISA_AVX512
+    return ISA_OP(log_limits)(x, y);
+#else
+    return log_limits(x, y, v_set(INFINITY));
+#endif
+}
+
 /* log x, natural */
 INLINE V v_log(V x) {
-    V f, k = log_parts_any(x, 0.75, &f);
-    return log_limits(x, log_whole(k, v_set(LN2_SHORT), v_set(LN2_SHORT_REST), f, log_tail(f)), v_set(INFINITY));
+    V f, k = log_split(x, &f);
+    return log_natural(x, k, f);
+}
+
+/* The split of x where `straight`, of 1 - x elsewhere, 0 <= x <= 1; there x may be so small that 1 - x is 1. */
+INLINE V log_split_either(M straight, V x, V *side, V *f) {
+    V one = v_set(1), k;
+    *side = v_select(straight, x, one - x);
+    k = log_split(*side, f);
+    V scale = power_of_two(v_select(straight, v_set(0), v_neg(k)));
+    *f = v_select(straight, *f, v_fma(v_neg(x), scale, scale - one)); /* exact wherever it matters */
+    return k;
 }
 
 /* log(1 + x). 1 + x = 2^k (1 + f) has f = 2^-k x + (2^-k - 1), exact wherever it matters. */
@@ -215,9 +277,38 @@ INLINE V v_log1p(V x) {
     V k = log_parts(sum, 0.75, v_set(0), &f);
     V scale = power_of_two(v_set(2) - k), quarter = v_set(0.25); /* 2^-k might be subnormal, four times that is not */
     f = v_fma(scale, x * quarter, v_fma(scale, quarter, v_set(-1)));
-    V y = log_whole(k, v_set(LN2_SHORT), v_set(LN2_SHORT_REST), f, log_tail(f));
-    y = log_limits(sum, y, v_set(INFINITY));
-    return v_select(v_abs(x) < v_set(NEGLIGIBLE), x, y);
+    return v_select(v_abs(x) < v_set(NEGLIGIBLE), x, log_natural(sum, k, f));
+}
+
+/* log(1 + e), 0 <= e <= 1: no exponent to split off */
+INLINE V v_log1p_unit(V e) {
+#ifdef LOSSFN_REAL_F32
+    V t = e - v_set(0.5); /* around the middle, where terms do not cancel */
+    V p = v_set(-0x1.a9a734p-9);
+    p = v_fma(p, t, v_set(0x1.c4a75ap-8));
+    p = v_fma(p, t, v_set(-0x1.4e66aep-7));
+    p = v_fma(p, t, v_set(0x1.11058cp-6));
+    p = v_fma(p, t, v_set(-0x1.d984eep-6));
+    p = v_fma(p, t, v_set(0x1.a2847p-5));
+    p = v_fma(p, t, v_set(-0x1.7de0e8p-4));
+    p = v_fma(p, t, v_set(0x1.6f0d76p-3));
+    p = v_fma(p, t, v_set(-0x1.833704p-2));
+    return v_fma(e * p, e, e);
+#else /* as in log_tail: e - e^2/2 + s (e^2/2 + s^2 p(s^2)) */
+    V s = e / (e + v_set(2)), z = s * s, half = e * v_set(0.5);
+    V p = v_set(0x1.4f99ad6bcfd03p-3);
+    p = v_fma(p, z, v_set(0x1.208e6887df56cp-4));
+    p = v_fma(p, z, v_set(0x1.c0e003de08c0ep-4));
+    p = v_fma(p, z, v_set(0x1.dff8bba5c03b4p-4));
+    p = v_fma(p, z, v_set(0x1.11223691b07ecp-3));
+    p = v_fma(p, z, v_set(0x1.3b12e6aa99f36p-3));
+    p = v_fma(p, z, v_set(0x1.745d1d5632d2fp-3));
+    p = v_fma(p, z, v_set(0x1.c71c71aa3d04cp-3));
+    p = v_fma(p, z, v_set(0x1.24924924b97f0p-2));
+    p = v_fma(p, z, v_set(0x1.9999999999665p-2));
+    p = v_fma(p, z, v_set(0x1.5555555555556p-1));
+    return e + v_fma(v_neg(half), e, s * v_fma(half, e, z * p));
+#endif
 }
 
 /* ---- logarithm to any base ---- */
@@ -278,15 +369,21 @@ static __attribute__((noinline, unused)) void base_init(base_t *b, double base) 
     b->scale_rest = (REAL)((scale.high - (double)b->scale) + scale.low);
 }
 
-/* log x to base b: exact at powers of two in base 2, v_log's bits in base e. */
-INLINE V v_log_base(V x, const base_t *b) {
-    V f, k = log_parts_any(x, 0.75, &f), scale = v_set(b->scale), step = v_set(b->step);
+/* log_natural to base b. */
+INLINE V log_based(V x, V k, V f, const base_t *b) {
+    V scale = v_set(b->scale), step = v_set(b->step);
     V part = f * scale, tail = v_fma(f, scale, v_neg(part));
     tail = v_fma(log_tail(f), scale, v_fma(f, v_set(b->scale_rest), tail));
     return log_limits(x, log_whole(k, step, v_set(b->step_rest), part, tail), v_copysign(v_set(INFINITY), step));
 }
 
-/* ---- hyperbolic tangent, sigmoid, softplus ---- */
+/* log x to base b: exact at powers of two in base 2, v_log's bits in base e. */
+INLINE V v_log_base(V x, const base_t *b) {
+    V f, k = log_split(x, &f);
+    return log_based(x, k, f, b);
+}
+
+/* ---- hyperbolic tangent ---- */
 
 /* tanh x, from h = (e^(-2|x|) - 1) / 2: tanh |x| = -h / (1 + h) */
 INLINE V v_tanh(V x) {
@@ -295,29 +392,6 @@ INLINE V v_tanh(V x) {
     V inverse = v_set(1) / below, y = v_neg(h) * inverse;
     V left = v_fma(v_neg(y), below, v_neg(h)) - v_fma(y, below_rest + h_rest, h_rest); /* of -h - y (1 + h) */
     return v_copysign(v_fma(left, inverse, y), x);
-}
-
-/* With e = e^-|x|: sigmoid(x) and 1 - sigmoid(x), which are 1 / (1 + e) and e / (1 + e) or the reverse, and
- * softplus(-|x|) = log(1 + e). Returns e. */
-INLINE V v_sigmoid_softplus(V x, V *sigmoid, V *one_minus_sigmoid, V *softplus_neg_abs) {
-    V r, tail, n = exp_parts(at_least(v_neg(v_abs(x)), EXP_UNDERFLOW), v_set(0), &r, &tail);
-    V e_rest, e = exp_whole(n, r, tail, &e_rest);
-
-    V rest, sum = fast_two_sum(v_set(1), e, &rest);
-    V inverse = v_set(1) / sum, added = e_rest * inverse;
-    V left = inverse * (v_fma(v_neg(inverse), sum, v_set(1)) - v_fma(inverse, rest, added)); /* of 1 / (1 + e) */
-    V large = inverse + left;
-    V product = e * inverse;
-    V small = product + (v_fma(e, left, v_fma(e, inverse, v_neg(product))) + added);
-    M positive = x > v_set(0);
-    *sigmoid = v_select(positive, large, small);
-    *one_minus_sigmoid = v_select(positive, small, large);
-
-    M upper = e >= v_set(0.5); /* 1 + e = 2 (1 + (e - 1) / 2) */
-    V half = v_set(0.5), f = v_select(upper, v_fma(half, e, v_neg(half)), e);
-    V k = v_select(upper, v_set(1), v_set(0));
-    *softplus_neg_abs = log_whole(k, v_set(LN2_SHORT), v_set(LN2_SHORT_REST), f, log_tail(f) + added);
-    return e;
 }
 
 /* ---- power ---- */

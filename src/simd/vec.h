@@ -169,6 +169,17 @@ INLINE V v_ldexp(V x, V n) {
 #endif
 }
 
+/* The same for -EXPONENT_BIAS - MANTISSA_BITS <= n <= 0 and 1/2 <= |x| < 2. */
+INLINE V v_ldexp_down(V x, V n) {
+#ifdef LOSSFN_ISA_AVX512
+    return ISA_OP(ldexp)(x, n);
+#else /* the first product is normal and exact */
+    const int half = EXPONENT_BIAS / 2;
+    return x * (V)((U)(v_to_i(n) + (EXPONENT_BIAS + half)) << MANTISSA_BITS) *
+           v_set(sizeof(REAL) == 4 ? 0x1p-63 : 0x1p-511);
+#endif
+}
+
 /* ---- double ---- */
 
 INLINE D d_set(double s) { return s - (D){0}; }

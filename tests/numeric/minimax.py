@@ -4,7 +4,7 @@ Remez exchange on the weighted error; then, from the lowest degree, each coeffic
 others are fitted again, by least squares. The weight turns the polynomial's error into the function's relative error.
 Needs mpmath. Run: python3 minimax.py"""
 
-from mpmath import atanh, cos, expm1, floor, frexp, ldexp, log, log1p, lu_solve, matrix, mp, mpf, pi
+from mpmath import atanh, cos, exp, expm1, floor, frexp, ldexp, log, log1p, lu_solve, matrix, mp, mpf, pi
 
 mp.prec = 400
 
@@ -68,6 +68,14 @@ def log_tail(f):
     return (log1p(f) - f + f**2 / 2) / f**3
 
 
+def exp_head(r):
+    return (expm1(r) - r) / r**2
+
+
+def log_unit(t):  # around the middle of [0, 1]
+    return (log1p(t + mpf(0.5)) - t - mpf(0.5)) / (t + mpf(0.5)) ** 2
+
+
 def atanh_tail(z):  # z = s^2 > 0
     s = abs(z) ** (mpf(1) / 2)
     return (2 * atanh(s) / s - 2) / z
@@ -83,5 +91,10 @@ if __name__ == "__main__":
         fit("expm1(r) = r + r^2/2 + r^3 p(r)", exp_tail, lambda r: r**3 / expm1(r), -half, half, degree, bits)
     fit("log1p(f) = f - f^2/2 + f^3 p(f)", log_tail, lambda f: f**3 / log1p(f), -0.25, 0.5, 8, 24)
     fit("2 atanh(s) = 2 s + s^3 p(s^2)", atanh_tail, lambda z: z / (2 + 2 * z / 3), 0, 0.04, 7, 53)
+    for bits, degree in (24, 4), (53, 9):
+        fit("exp(r) = 1 + r + r^2 p(r)", exp_head, lambda r: r**2 / exp(r), -half, half, degree, bits)
+    weight = lambda t: (t + mpf(0.5)) ** 2 / log1p(t + mpf(0.5))  # noqa: E731
+    fit("log1p(e) = e + e^2 p(e - 1/2)", log_unit, weight, -0.5, 0.5, 8, 24)
+    fit("2 atanh(s) = 2 s + s^3 p(s^2), s <= 1/3", atanh_tail, lambda z: z / (2 + 2 * z / 3), 0, mpf(1) / 9, 10, 53)
     for bits, degree in (24, 3), (53, 7):
         fit("2 atanh(s) = 2 s + 2/3 s^3 + s^5 p(s^2)", atanh_tail2, lambda z: z**2 / 2, 0, 0.04, degree, bits)
