@@ -61,26 +61,26 @@ DEFINE(barron) = {
     .ulp_hess = 4,
     .rho = barron_rho,
 };
-OUT_OF_LINE void barron_parts(const V *in, V *rho, V *slope, V *dscale, V *curvature) {
-    v_barron_loss(in[PRED], in[TARGET], in[BARRON_SCALE], in[BARRON_ALPHA], rho, slope, dscale, curvature, NULL);
+OUT_OF_LINE void barron_parts(const V *in, V *out) {
+    v_barron_loss(in[PRED], in[TARGET], in[BARRON_SCALE], in[BARRON_ALPHA], out, 0);
 }
-OUT_OF_LINE void barron_parts_and_alpha(const V *in, V *rho, V *slope, V *dscale, V *curvature, V *dalpha) {
-    v_barron_loss(in[PRED], in[TARGET], in[BARRON_SCALE], in[BARRON_ALPHA], rho, slope, dscale, curvature, dalpha);
+OUT_OF_LINE void barron_parts_and_alpha(const V *in, V *out) {
+    v_barron_loss(in[PRED], in[TARGET], in[BARRON_SCALE], in[BARRON_ALPHA], out, 1);
 }
 OUT_OF_LINE void log_partition(const V *alpha, V *value, V *slope) { *value = v_barron_log_partition(*alpha, slope); }
 ALWAYS_INLINE void barron_unit(const V *in, unit_t *u) {
-    V value, slope, dscale, curvature, dalpha = v_zero();
+    V out[BARRON_OUTPUTS] = {v_zero()};
     u->outside = (in[BARRON_SCALE] <= v_zero()) | (in[BARRON_SCALE] == v_set(INFINITY));
     if (u->want == LOSSFN__WANT_ALL)
-        barron_parts_and_alpha(in, &value, &slope, &dscale, &curvature, &dalpha);
+        barron_parts_and_alpha(in, out);
     else
-        barron_parts(in, &value, &slope, &dscale, &curvature);
-    u->value = value;
-    u->grad[PRED] = slope;
-    u->grad[TARGET] = -slope;
-    u->grad[BARRON_ALPHA] = dalpha;
-    u->grad[BARRON_SCALE] = dscale;
-    u->hess = curvature;
+        barron_parts(in, out);
+    u->value = out[BARRON_RHO];
+    u->grad[PRED] = out[BARRON_SLOPE];
+    u->grad[TARGET] = -out[BARRON_SLOPE];
+    u->grad[BARRON_ALPHA] = out[BARRON_DALPHA];
+    u->grad[BARRON_SCALE] = out[BARRON_DSCALE];
+    u->hess = out[BARRON_CURVATURE];
 }
 ELEMENTWISE(barron) {
     (void)p;

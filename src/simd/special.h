@@ -46,12 +46,13 @@ INLINE D d_split(D x, D *mantissa) {
     return d_select(subnormal, k - 64, k);
 }
 
-/* c[0] + c[1] x + ... */
+/* c[0] + c[1] x + ..., even and odd powers apart: two short chains instead of a long one */
 #define D_POLYNOMIAL(x, c) d_polynomial(x, c, (int)(sizeof(c) / sizeof *(c)))
 INLINE D d_polynomial(D x, const double *c, int count) {
-    D y = d_set(c[count - 1]);
-    for (int k = count - 2; k >= 0; k--) y = d_fma(y, x, d_set(c[k]));
-    return y;
+    D square = x * x, y[2] = {d_set(c[(count - 1) / 2 * 2]), d_set(c[(count - 2) / 2 * 2 + 1])};
+    UNROLLED
+    for (int k = count - 3; k >= 0; k--) y[k & 1] = d_fma(y[k & 1], square, d_set(c[k]));
+    return d_fma(y[1], x, y[0]);
 }
 
 /* ---- pairs ---- */
@@ -346,12 +347,8 @@ INLINE void d_barron(D r, D r_low, D shift, D mc, D ec, D alpha, barron_out out)
     }
     pair one_f = pair_sum(pair_of(one, zero), f);
     if (out.curvature) {
-        /* 1 + (alpha - 1) q = (1 +- s) + q, in units of 2^k: s is exact, 1 - s and the last sum may cancel */
-        pair s = pair_times(square, d_power_of_two(d_between(2 * er - k, -1000, 1000)));
-        s = pair_of(d_select(below, -s.hi, s.hi), d_select(below, -s.lo, s.lo));
-        L endless = size > d_set(BARRON_GREATEST);
-        pair last = pair_of(d_select(endless, zero, g.hi), d_select(endless, zero, g.lo));
-        pair x = pair_sum(pair_sum(pair_of(shrink, zero), s), last);
+        /* 1 + (alpha - 1) q in units of 2^k */
+        pair x = pair_sum(pair_of(shrink, zero), pair_product(exact_sum(al, -one), g));
         x = pair_product(pair_quotient(x, one_f), pair_sum(pair_of(one, zero), ew));
         D value = d_scale(d_select(at_two, one, x.hi + x.lo) / (mc * mc), d_select(at_two, zero, nw) - 2 * ec);
         value = d_select(unbounded & ~at_two, far, value);
@@ -396,38 +393,111 @@ INLINE void v_barron(V r, V r_low, V alpha, V *rho, V *w, V *curvature, V *dalph
     if (dalpha) *dalpha = v_narrow(y[3]);
 }
 
-/* The loss of pred and target for scale c > 0 with its derivatives in pred, c and alpha and the second one in pred.
- * Mantissas and exponents go apart, so that neither x = pred - target nor x/c rounds away or overflows what the result
+/* What a loss makes of Barron's: rho, its derivatives in pred, scale and alpha, and the second one in pred. */
+enum { BARRON_RHO, BARRON_SLOPE, BARRON_DSCALE, BARRON_CURVATURE, BARRON_DALPHA, BARRON_OUTPUTS };
+
+/* Mantissas and exponents go apart, so that neither x = pred - target nor x/c rounds away or overflows what the result
  * needs. */
-INLINE void v_barron_loss(V pred, V target, V c, V alpha, V *rho, V *slope, V *dscale, V *curvature, V *dalpha) {
-    D P[DPARTS], T[DPARTS], C[DPARTS], al[DPARTS], y[5][DPARTS];
-    v_widen(pred, P);
-    v_widen(target, T);
-    v_widen(c, C);
-    v_widen(alpha, al);
-    for (int i = 0; i < DPARTS; i++) {
-        const D zero = d_set(0), inf = d_set(INFINITY);
-        pair x = exact_sum(P[i], -T[i]);
-        D size = d_abs(x.hi), mx, mc, sign = d_select(x.hi < zero, d_set(-1), d_set(1));
-        L odd = ~((size > zero) & (size < inf)); /* 0, inf, NaN */
-        D ex = d_split(d_select(odd, d_set(1), size), &mx), ec = d_split(C[i], &mc);
-        D r = d_select(C[i] == C[i], mx / mc, C[i]), left = d_scale(sign * x.lo, -ex),
-          low = (d_fma(-r, mc, mx) + left) / mc;
-        d_barron(d_select(odd & (r == r), size, r), d_select(odd, zero, low), d_select(odd, zero, ex - ec), mc, ec,
-                 al[i],
-                 (barron_out){.rho = &y[0][i],
-                              .slope = &y[1][i],
-                              .scaling = &y[2][i],
-                              .curvature = &y[3][i],
-                              .dalpha = dalpha ? &y[4][i] : 0});
-        y[1][i] *= sign;
-        y[2][i] = -y[2][i];
+INLINE void d_barron_apart(D pred, D target, D c, D alpha, D y[BARRON_OUTPUTS], int with_dalpha) {
+    const D zero = d_set(0), inf = d_set(INFINITY);
+    pair x = exact_sum(pred, -target);
+    D size = d_abs(x.hi), mx, mc, sign = d_select(x.hi < zero, d_set(-1), d_set(1));
+    L odd = ~((size > zero) & (size < inf)); /* 0, inf, NaN */
+    D ex = d_split(d_select(odd, d_set(1), size), &mx), ec = d_split(c, &mc);
+    D r = d_select(c == c, mx / mc, c), left = d_scale(sign * x.lo, -ex), low = (d_fma(-r, mc, mx) + left) / mc;
+    d_barron(d_select(odd & (r == r), size, r), d_select(odd, zero, low), d_select(odd, zero, ex - ec), mc, ec, alpha,
+             (barron_out){.rho = &y[BARRON_RHO],
+                          .slope = &y[BARRON_SLOPE],
+                          .scaling = &y[BARRON_DSCALE],
+                          .curvature = &y[BARRON_CURVATURE],
+                          .dalpha = with_dalpha ? &y[BARRON_DALPHA] : 0});
+    y[BARRON_SLOPE] *= sign;
+    y[BARRON_DSCALE] = -y[BARRON_DSCALE];
+}
+
+/* exp t and exp t - 1 for |t| < 709 (beyond, as at 700), to about 2^-46. */
+INLINE D d_exp_and_expm1(D t, D *expm1) {
+    static const double c[] = {1. / 2,    1. / 6,     1. / 24,     1. / 120,     1. / 720,
+                               1. / 5040, 1. / 40320, 1. / 362880, 1. / 3628800, 1. / 39916800};
+    t = d_between(t, -700, 700);
+    D n = d_round(t * d_set(0x1.71547652b82fep+0)), s = d_power_of_two(n);
+    D r = d_fma(n, d_set(-0x1.abc9e3b39803fp-56), d_fma(n, d_set(-0x1.62e42fefa39efp-1), t));
+    D e = d_fma(r * r, D_POLYNOMIAL(r, c), r);
+    *expm1 = d_fma(s, e, s - 1);
+    return d_fma(s, e, s);
+}
+
+/* ln(1 + q), q >= 0 finite, to about 2^-50, and 1/(1 + q); both from one division. */
+INLINE D d_log1p_and_inverse(D q, D *inverse) {
+    static const double c[] = {2. / 3, 2. / 5, 2. / 7, 2. / 9, 2. / 11, 2. / 13, 2. / 15, 2. / 17};
+    const D one = d_set(1);
+    D whole = q + one, m, k = d_split(whole, &m);
+    k = d_select(m > d_set(0x1.6a09e667f3bcdp+0), k + 1, k);
+    D shrink = d_power_of_two(-k), f = d_fma(q, shrink, shrink - one); /* 1 + q = 2^k (1 + f) */
+    D share = one / (whole * (f + 2)), z = f * (whole * share), w = z * z;
+    *inverse = (f + 2) * share;
+    return d_fma(k, d_set(0x1.62e42fefa39efp-1), d_fma(z * w, D_POLYNOMIAL(w, c), z + z));
+}
+
+/* The same for inputs of single precision, finite and c > 0: double holds all squares and scales of theirs, so nothing
+ * goes apart. Relative errors stay below 2^-40. */
+INLINE void d_barron_whole(D pred, D target, D c, D alpha, D y[BARRON_OUTPUTS], int with_dalpha) {
+    const double greatest = 0x1p200; /* b alpha c^2 is finite; in place of infinity */
+    const D zero = d_set(0), one = d_set(1);
+    D x = pred - target, square = x * x, c2 = c * c, size = d_abs(alpha);
+    D al = d_select(size < d_set(BARRON_LEAST), d_set(BARRON_LEAST), d_between(alpha, -greatest, greatest));
+    D a = al - 2;
+    L at_two = alpha == d_set(2);
+    D b = d_select(at_two, one, d_abs(a)), inverse = one / (b * al * c2), of_c2 = inverse * al * b; /* 1/c^2 */
+    D q = square * (inverse * al), fraction, u = d_log1p_and_inverse(q, &fraction);
+    D t = al * d_set(0.5) * u, expm1, e = d_exp_and_expm1(t, &expm1);
+    D W = d_select(at_two, one, e * fraction) * of_c2;
+    y[BARRON_RHO] = d_select(at_two, square * of_c2 * d_set(0.5), b * b * c2 * inverse * expm1);
+    y[BARRON_SLOPE] = W * x;
+    y[BARRON_DSCALE] = -(W * square) * (c * of_c2);
+    y[BARRON_CURVATURE] = d_select(at_two, W, W * fraction * d_fma(al - 1, q, one));
+    if (!with_dalpha) return;
+    static const double phi_c[] = {1. / 2, -1. / 6, 1. / 24, -1. / 120, 1. / 720, -1. / 5040, 1. / 40320, -1. / 362880};
+    D p = q * fraction, tw = a * d_set(0.5) * u, ew;
+    D phi = d_select(u < d_set(0x1p-6), u * u * D_POLYNOMIAL(u, phi_c), u - p);
+    d_exp_and_expm1(tw, &ew);
+    D dalpha = d_select(at_two, d_set(INFINITY), d_barron_dalpha(al, a, u, t, tw, phi, p, e, ew));
+    y[BARRON_DALPHA] = d_select((x == zero) | (size == d_set(INFINITY)), zero, dalpha);
+}
+
+/* All of it for pred and target, scale c > 0 and shape alpha. */
+static __attribute__((noinline, unused)) void barron_apart(const V in[4], V out[BARRON_OUTPUTS], int with_dalpha) {
+    D x[4][DPARTS], y[DPARTS][BARRON_OUTPUTS] = {{{0}}};
+    for (int j = 0; j < 4; j++) v_widen(in[j], x[j]);
+    for (int i = 0; i < DPARTS; i++) d_barron_apart(x[0][i], x[1][i], x[2][i], x[3][i], y[i], with_dalpha);
+    for (int k = 0; k < BARRON_OUTPUTS; k++) {
+        D of[DPARTS];
+        for (int i = 0; i < DPARTS; i++) of[i] = y[i][k];
+        out[k] = v_narrow(of);
     }
-    *rho = v_narrow(y[0]);
-    *slope = v_narrow(y[1]);
-    *dscale = v_narrow(y[2]);
-    *curvature = v_narrow(y[3]);
-    if (dalpha) *dalpha = v_narrow(y[4]);
+}
+INLINE void v_barron_loss(V pred, V target, V c, V alpha, V out[BARRON_OUTPUTS], int with_dalpha) {
+    const V in[4] = {pred, target, c, alpha};
+#ifdef LOSSFN_REAL_F64
+    barron_apart(in, out, with_dalpha);
+#else
+    D x[4][DPARTS], y[DPARTS][BARRON_OUTPUTS];
+    for (int j = 0; j < 4; j++) v_widen(in[j], x[j]);
+    UNROLLED
+    for (int i = 0; i < DPARTS; i++) d_barron_whole(x[0][i], x[1][i], x[2][i], x[3][i], y[i], with_dalpha);
+    for (int k = 0; k < (with_dalpha ? BARRON_OUTPUTS : BARRON_DALPHA); k++) {
+        D of[DPARTS];
+        for (int i = 0; i < DPARTS; i++) of[i] = y[i][k];
+        out[k] = v_narrow(of);
+    }
+    M odd = m_not(v_isfinite(pred) & v_isfinite(target)) | v_isnan(alpha + c);
+    if (m_any(odd)) {
+        V other[BARRON_OUTPUTS];
+        barron_apart(in, other, with_dalpha);
+        for (int k = 0; k < (with_dalpha ? BARRON_OUTPUTS : BARRON_DALPHA); k++)
+            out[k] = v_select(odd, other[k], out[k]);
+    }
+#endif
 }
 
 /* ---- ln Z(alpha), Z = integral of exp(-rho(x, alpha)) over the real line ----
@@ -453,13 +523,18 @@ INLINE D d_barron_log_partition(D alpha, D *derivative) {
     double index[DLANES];
     d_store(index, f64_from_int(piece));
     D middle = zero, scale = zero, c = zero, p = zero, dp = zero;
+    int first = (int)index[0], shared = 1; /* usually alpha is the same for all */
     for (int lane = 0; lane < DLANES; lane++) {
         middle[lane] = barron_middle[(int)index[lane]];
         scale[lane] = barron_scale[(int)index[lane]];
+        shared &= (int)index[lane] == first;
     }
     D z = (v - middle) * scale;
     for (int k = BARRON_DEGREE; k >= 0; k--) {
-        for (int lane = 0; lane < DLANES; lane++) c[lane] = barron_coefficient[k][(int)index[lane]];
+        if (shared)
+            c = d_set(barron_coefficient[k][first]);
+        else
+            for (int lane = 0; lane < DLANES; lane++) c[lane] = barron_coefficient[k][(int)index[lane]];
         dp = d_fma(dp, z, p);
         p = d_fma(p, z, c);
     }

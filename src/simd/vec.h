@@ -39,6 +39,13 @@
 #define VECTOR_BYTES 16
 #endif
 
+/* Before a loop of a few rounds, known while compiling, that must become straight code. */
+#ifdef __clang__
+#define UNROLLED _Pragma("unroll")
+#else
+#define UNROLLED _Pragma("GCC unroll 32")
+#endif
+
 #define INLINE static inline __attribute__((always_inline, unused))
 
 typedef float f32v __attribute__((vector_size(VECTOR_BYTES)));
