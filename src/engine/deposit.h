@@ -109,19 +109,22 @@ NO_INLINE void tally_misfit(tally_t *tally, const V *x, int64_t vectors) {
     for (; lanes; lanes &= lanes - 1) lossfn__exact_add(tally->wide, (double)rest[__builtin_ctz(lanes)]);
 }
 
+/* Adds x to what is counted on the grids if nothing of it is lost there; else returns 0, and x waits for tally_add. */
+INLINE int grids_take(grids_t *g, V x) {
+    const V a = x + g->upper, rest = x - (a - g->upper);
+    const V b = rest + g->lower, lost = rest - (b - g->lower);
+    if (__builtin_expect(i_any(v_as_i(lost) | outside_grid(g, a)), 0)) return 0; /* any bit is lost */
+    g->count_upper += (U)a;
+    g->count_lower += (U)b;
+    return 1;
+}
+
 /* Adds x, after `vectors` others, to a sum whose grids a loop keeps in *g. */
 INLINE void tally_add(tally_t *tally, grids_t *g, V x, int64_t vectors) {
-    V a = x + g->upper, rest = x - (a - g->upper);
-    V b = rest + g->lower, lost = rest - (b - g->lower);
-    if (__builtin_expect(i_any(v_as_i(lost) | outside_grid(g, a)), 0)) { /* any bit is lost */
-        V copy = x;
-        tally->grids = *g;
-        tally_misfit(tally, &copy, vectors);
-        *g = tally->grids;
-    } else {
-        g->count_upper += (U)a;
-        g->count_lower += (U)b;
-    }
+    if (grids_take(g, x)) return;
+    tally->grids = *g;
+    tally_misfit(tally, &x, vectors);
+    *g = tally->grids;
 }
 
 /* Ends the sum of at most GRID_VECTORS vectors. Returns the grid for what follows. */

@@ -36,54 +36,100 @@ ALWAYS_INLINE void put_vector(REAL *to, V x, int stream) {
         v_store(to, x);
 }
 
-/* The one loop over elements, whole vectors of them. All but the block are constants of each caller, so the kernel is
- * inlined and what is not wanted vanishes; `plain`: no weights or values; `tuned`: for the default parameters. */
-ALWAYS_INLINE void element_loop(block_t *b, void (*kernel)(const V *, const V *, unit_t *), const int n_inputs,
-                                const int want, const int plain, const int stream, const int tuned) {
-    const int n_grads = want == LOSSFN__WANT_ALL ? n_inputs : want >= LOSSFN__WANT_GRAD ? 1 : 0;
-    const int n_hess = want == LOSSFN__WANT_HESS || want == LOSSFN__WANT_ALL;
-    const REAL *const weight = plain ? NULL : b->weight, *const factors = plain ? NULL : b->factor;
-    REAL *const values = plain ? NULL : b->values;
+/* What a loop over elements knows while it is compiled. */
+typedef struct {
+    void (*kernel)(const V *, const V *, unit_t *);
+    int n_inputs, want;
+    int plain;  /* no weights or values */
+    int stream; /* outputs are written around the caches */
+    int tuned;  /* for the default parameters */
+} shape_t;
+
+enum { AHEAD = 2048 / sizeof(REAL) }; /* where the loop's own arithmetic would keep memory from working */
+
+/* One vector on its way through the loop. */
+typedef struct {
+    unit_t unit;
+    V factor; /* of its derivatives */
+    M kept;
+} vector_t;
+
+ALWAYS_INLINE int n_grads(const shape_t s) {
+    return s.want == LOSSFN__WANT_ALL ? s.n_inputs : s.want >= LOSSFN__WANT_GRAD ? 1 : 0;
+}
+ALWAYS_INLINE int has_hess(const shape_t s) { return s.want == LOSSFN__WANT_HESS || s.want == LOSSFN__WANT_ALL; }
+
+ALWAYS_INLINE void compute_vector(const block_t *b, const shape_t s, int64_t i, const int64_t *moving, const V *p,
+                                  vector_t *v) {
+    V x[MAX_GRADS];
     const V scale = v_set(b->scale);
+    v->unit.outside = m_none();
+    v->unit.want = s.want;
+    v->factor = scale;
+    v->kept = m_not(m_none());
+    for (int j = 0; j < s.n_inputs; j++) {
+        const REAL *const at = b->in[j] + (j < 2 ? i : i & moving[j]);
+        if (s.stream && j < 2) __builtin_prefetch(at + AHEAD, 0, 0);
+        x[j] = v_load(at);
+    }
+    s.kernel(x, s.tuned ? NULL : p, &v->unit);
+    if (s.plain || !b->weight) return;
+    V w = v_load(b->weight + i);
+    v->kept = w != v_zero();
+    v->unit.value = v_where(v->kept, v->unit.value * w);
+    v->unit.outside = m_and(v->unit.outside, v->kept);
+    v->factor = b->factor ? v_load(b->factor + i) : w * scale;
+}
+
+/* NaN where an input is outside the loss's domain. */
+ALWAYS_INLINE void spoil_vector(block_t *b, const shape_t s, int64_t i, vector_t *v) {
+    const M fault = v->unit.outside;
+    const V nan = v_set(NAN);
+    if (!m_any(fault)) return;
+    v->unit.value = v_select(fault, nan, v->unit.value);
+    for (int j = 0; j < n_grads(s); j++) v->unit.grad[j] = v_select(fault, nan, v->unit.grad[j]);
+    if (has_hess(s)) v->unit.hess = v_select(fault, nan, v->unit.hess);
+    if (b->fault < 0) b->fault = i + __builtin_ctz(m_bits(fault));
+}
+
+ALWAYS_INLINE void put_unit(const block_t *b, const shape_t s, int64_t i, const vector_t *v) {
+    const int all = s.want == LOSSFN__WANT_ALL;
+    if (!s.plain && b->values) put_vector(b->values + i, v->unit.value, s.stream);
+    for (int j = 0; j < n_grads(s); j++)
+        if (!all || b->grads[j]) put_vector(b->grads[j] + i, v_where(v->kept, v->unit.grad[j] * v->factor), s.stream);
+    if (has_hess(s) && (!all || b->hess)) put_vector(b->hess + i, v_where(v->kept, v->unit.hess * v->factor), s.stream);
+}
+
+/* The one loop over elements, whole vectors of them. All but the block are constants of each caller, so the kernel is
+ * inlined and what is not wanted vanishes. A vector that needs more than arithmetic (outside the domain, a value that
+ * does not fit on the grids) leaves the inner loop, in which nothing is called, so that all stays in registers there. A
+ * value is added up while the next vector is computed: the longest chain of dependences bounds the speed. */
+ALWAYS_INLINE void element_loop(block_t *b, const shape_t s) {
     const int64_t n = b->n;
     int64_t moving[MAX_GRADS]; /* pred and target always do */
-    for (int j = 2; j < n_inputs; j++) moving[j] = b->is_constant[j] ? 0 : -1;
     tally_t tally;
-    V p[MAX_CONSTANTS];
+    V p[MAX_CONSTANTS], pending = v_zero();
+    for (int j = 2; j < s.n_inputs; j++) moving[j] = b->is_constant[j] ? 0 : -1;
+    for (int j = 0; !s.tuned && j < MAX_CONSTANTS; j++) p[j] = v_set(b->constants[j]);
     tally_begin(&tally, b->sum, b->grid);
-    grids_t grids = tally.grids;
-    for (int j = 0; !tuned && j < MAX_CONSTANTS; j++) p[j] = v_set(b->constants[j]);
     for (int64_t i = 0; i < n; i += LANES) {
-        V x[MAX_GRADS], factor = scale;
-        M kept = m_not(m_none());
-        unit_t u;
-        u.outside = m_none();
-        u.want = want;
-        for (int j = 0; j < n_inputs; j++) x[j] = v_load(b->in[j] + (j < 2 ? i : i & moving[j]));
-        kernel(x, tuned ? NULL : p, &u);
-        if (weight) {
-            V w = v_load(weight + i);
-            kept = w != v_zero();
-            u.value = v_where(kept, u.value * w);
-            factor = factors ? v_load(factors + i) : w * scale;
+        grids_t grids = tally.grids;
+        vector_t v;
+        for (; i < n; i += LANES) {
+            compute_vector(b, s, i, moving, p, &v);
+            if (__builtin_expect(m_any(v.unit.outside), 0) || !grids_take(&grids, pending)) break;
+            put_unit(b, s, i, &v);
+            pending = v.unit.value;
         }
-        M fault = m_and(u.outside, kept);
-        if (__builtin_expect(m_any(fault), 0)) {
-            V nan = v_set(NAN);
-            u.value = v_select(fault, nan, u.value);
-            for (int j = 0; j < n_grads; j++) u.grad[j] = v_select(fault, nan, u.grad[j]);
-            if (n_hess) u.hess = v_select(fault, nan, u.hess);
-            if (b->fault < 0) b->fault = i + __builtin_ctz(m_bits(fault));
-        }
-        tally_add(&tally, &grids, u.value, i / LANES);
-        if (values) put_vector(values + i, u.value, stream);
-        for (int j = 0; j < n_grads; j++)
-            if (want != LOSSFN__WANT_ALL || b->grads[j])
-                put_vector(b->grads[j] + i, v_where(kept, u.grad[j] * factor), stream);
-        if (n_hess && (want != LOSSFN__WANT_ALL || b->hess))
-            put_vector(b->hess + i, v_where(kept, u.hess * factor), stream);
+        tally.grids = grids;
+        if (i >= n) break;
+        tally_add(&tally, &tally.grids, pending, i / LANES);
+        spoil_vector(b, s, i, &v);
+        put_unit(b, s, i, &v);
+        pending = v.unit.value;
     }
-    b->grid = tally_end(&tally, &grids, n / LANES);
+    tally_add(&tally, &tally.grids, pending, n / LANES);
+    b->grid = tally_end(&tally, &tally.grids, n / LANES + 1);
 }
 
 /* A loss's loops for one `want`; plain is the general one where no other was made. */
@@ -467,10 +513,12 @@ ALWAYS_INLINE void rows_together(group_t *g, void (*sums)(const row_t *, const c
 #define ELEMENTWISE_FUNCTION(name, n_inputs, suffix, want, plain, tuned)                                               \
     NO_INLINE void name##_##suffix(block_t *b) {                                                                       \
         if (tuned && !name##_is_tuned) return;                                                                         \
+        const shape_t cached = {name##_element, n_inputs, LOSSFN__WANT_##want, plain, 0, tuned};                       \
+        const shape_t streaming = {name##_element, n_inputs, LOSSFN__WANT_##want, plain, 1, tuned};                    \
         if (b->stream)                                                                                                 \
-            element_loop(b, name##_element, n_inputs, LOSSFN__WANT_##want, plain, 1, tuned);                           \
+            element_loop(b, streaming);                                                                                \
         else                                                                                                           \
-            element_loop(b, name##_element, n_inputs, LOSSFN__WANT_##want, plain, 0, tuned);                           \
+            element_loop(b, cached);                                                                                   \
     }
 #define ELEMENTWISE_FUNCTIONS(name, n_inputs)                                                                          \
     ELEMENTWISE_FUNCTION(name, n_inputs, plain_value, VALUE, 1, 0)                                                     \

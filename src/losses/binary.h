@@ -49,13 +49,14 @@ TUNED_ELEMENTWISE(binary_cross_entropy) {
     const V zero = v_zero(), one = v_one();
     V prob = in[PRED], y = smoothed(in[TARGET], p, BCE_SMOOTHING);
     M moved = m_none(), low_p = m_none(), low_q = m_none();
-    u->outside = (prob < zero) | (prob > one) | (in[TARGET] < zero) | (in[TARGET] > one);
+    V against = one - in[TARGET];
+    u->outside = (v_lesser(prob, one - prob) < zero) | (v_lesser(in[TARGET], against) < zero);
     if (p && IS(p[BCE_CLAMP])) {
         V high = one - p[BCE_CLAMP];
         moved = (prob < p[BCE_CLAMP]) | (prob > high);
         prob = v_select(prob < p[BCE_CLAMP], p[BCE_CLAMP], v_select(prob > high, high, prob));
     }
-    V q = one - prob, z = smoothed(one - in[TARGET], p, BCE_SMOOTHING); /* q is exact for p >= 1/2 */
+    V q = one - prob, z = smoothed(against, p, BCE_SMOOTHING); /* q is exact for p >= 1/2 */
     /* A hard label needs the logarithm of one side only. */
     const int both = u->want == LOSSFN__WANT_ALL;
     M yes = y != zero, no = z != zero, soft = m_and(yes, no);
@@ -134,9 +135,10 @@ DEFINE(bce_with_logits) = {
 TUNED_ELEMENTWISE(bce_with_logits) {
     const V zero = v_zero(), one = v_one();
     V z = in[PRED], y = smoothed(in[TARGET], p, LOGIT_SMOOTHING), q = LEARNED(p, in, 2, 1);
-    u->outside = (in[TARGET] < zero) | (in[TARGET] > one) | (q < zero);
+    V against = one - in[TARGET];
+    u->outside = (v_lesser(in[TARGET], against) < zero) | (q < zero);
     M negative = z < zero;
-    V no = smoothed(one - in[TARGET], p, LOGIT_SMOOTHING), yes = q * y, c = no + yes;
+    V no = smoothed(against, p, LOGIT_SMOOTHING), yes = q * y, c = no + yes;
     V a = v_abs(z), e = v_exp_minus(a), l = v_log1p_unit(e), sum = one + e;
     V far = v_select(negative, yes, no), near = v_select(negative, no, yes); /* weights of what grows and what fades */
     V rise = v_where(far != zero, p ? v_select(negative, q, one) * (v_select(negative, y, no) * a) : far * a);
