@@ -67,6 +67,7 @@ ALWAYS_INLINE void compute_vector(const block_t *b, const shape_t s, int64_t i, 
     v->unit.want = s.want;
     v->factor = scale;
     v->kept = m_not(m_none());
+    UNROLLED
     for (int j = 0; j < s.n_inputs; j++) {
         const REAL *const at = b->in[j] + (j < 2 ? i : i & moving[j]);
         if (s.stream && j < 2) __builtin_prefetch(at + AHEAD, 0, 0);

@@ -68,10 +68,12 @@ OUT_OF_LINE void barron_parts_and_alpha(const V *in, V *out) {
     v_barron_loss(in[PRED], in[TARGET], in[BARRON_SCALE], in[BARRON_ALPHA], out, 1);
 }
 OUT_OF_LINE void log_partition(const V *alpha, V *value, V *slope) { *value = v_barron_log_partition(*alpha, slope); }
-ALWAYS_INLINE void barron_unit(const V *in, unit_t *u) {
-    V out[BARRON_OUTPUTS] = {v_zero()};
-    u->outside = (in[BARRON_SCALE] <= v_zero()) | (in[BARRON_SCALE] == v_set(INFINITY));
-    if (u->want == LOSSFN__WANT_ALL)
+ALWAYS_INLINE void barron_unit(const V *in, const V *p, unit_t *u) {
+    V out[BARRON_OUTPUTS] = {v_zero()}, scale = LEARNED(p, in, BARRON_SCALE, 1);
+    u->outside = (scale <= v_zero()) | (scale == v_set(INFINITY));
+    if (!p)
+        v_barron_one(in[PRED], in[TARGET], scale, out);
+    else if (u->want == LOSSFN__WANT_ALL)
         barron_parts_and_alpha(in, out);
     else
         barron_parts(in, out);
@@ -82,10 +84,7 @@ ALWAYS_INLINE void barron_unit(const V *in, unit_t *u) {
     u->grad[BARRON_SCALE] = out[BARRON_DSCALE];
     u->hess = out[BARRON_CURVATURE];
 }
-ELEMENTWISE(barron) {
-    (void)p;
-    barron_unit(in, u);
-}
+TUNED_ELEMENTWISE(barron) { barron_unit(in, p, u); }
 
 /* The adaptive form: the negative log-likelihood of the density exp(-barron) / (scale Z(alpha)), alpha >= 0, whose
  * alpha and scale can be learned: barron + ln scale + ln Z(alpha). */
@@ -115,10 +114,9 @@ DEFINE(barron_nll) = {
     .ulp_hess = 4,
 };
 ELEMENTWISE(barron_nll) {
-    (void)p;
     V slope, partition;
     log_partition(&in[BARRON_ALPHA], &partition, &slope);
-    barron_unit(in, u);
+    barron_unit(in, p, u);
     u->outside |= in[BARRON_ALPHA] < v_zero();
     u->value += v_log(in[BARRON_SCALE]) + partition;
     /* at alpha = 2 both are infinite; the sum's limit is that of (r^2/4 - 1/4) ln(1/b) */

@@ -347,8 +347,15 @@ INLINE void d_barron(D r, D r_low, D shift, D mc, D ec, D alpha, barron_out out)
     }
     pair one_f = pair_sum(pair_of(one, zero), f);
     if (out.curvature) {
-        /* 1 + (alpha - 1) q in units of 2^k */
-        pair x = pair_sum(pair_of(shrink, zero), pair_product(exact_sum(al, -one), g));
+        /* 1 + (alpha - 1) q in units of 2^k. With alpha in [0, 2] the product is exact enough; elsewhere (1 +- s) + q,
+         * s = b q, because s is exact, 1 - s may cancel, and q is then the smaller one. */
+        pair s = pair_times(square, d_power_of_two(d_between(2 * er - k, -1000, 1000)));
+        s = pair_of(d_select(below, -s.hi, s.hi), d_select(below, -s.lo, s.lo));
+        L endless = size > d_set(BARRON_GREATEST), inner = (al >= zero) & (al <= d_set(2));
+        pair product = pair_product(exact_sum(al, -one), g);
+        s = pair_of(d_select(inner, product.hi, s.hi), d_select(inner, product.lo, s.lo));
+        pair last = pair_of(d_select(endless | inner, zero, g.hi), d_select(endless | inner, zero, g.lo));
+        pair x = pair_sum(pair_sum(pair_of(shrink, zero), s), last);
         x = pair_product(pair_quotient(x, one_f), pair_sum(pair_of(one, zero), ew));
         D value = d_scale(d_select(at_two, one, x.hi + x.lo) / (mc * mc), d_select(at_two, zero, nw) - 2 * ec);
         value = d_select(unbounded & ~at_two, far, value);
@@ -439,30 +446,83 @@ INLINE D d_log1p_and_inverse(D q, D *inverse) {
     return d_fma(k, d_set(0x1.62e42fefa39efp-1), d_fma(z * w, D_POLYNOMIAL(w, c), z + z));
 }
 
-/* The same for inputs of single precision, finite and c > 0: double holds all squares and scales of theirs, so nothing
- * goes apart. Relative errors stay below 2^-40. */
-INLINE void d_barron_whole(D pred, D target, D c, D alpha, D y[BARRON_OUTPUTS], int with_dalpha) {
-    const double greatest = 0x1p200; /* b alpha c^2 is finite; in place of infinity */
-    const D zero = d_set(0), one = d_set(1);
-    D x = pred - target, square = x * x, c2 = c * c, size = d_abs(alpha);
-    D al = d_select(size < d_set(BARRON_LEAST), d_set(BARRON_LEAST), d_between(alpha, -greatest, greatest));
-    D a = al - 2;
-    L at_two = alpha == d_set(2);
-    D b = d_select(at_two, one, d_abs(a)), inverse = one / (b * al * c2), of_c2 = inverse * al * b; /* 1/c^2 */
-    D q = square * (inverse * al), fraction, u = d_log1p_and_inverse(q, &fraction);
-    D t = al * d_set(0.5) * u, expm1, e = d_exp_and_expm1(t, &expm1);
-    D W = d_select(at_two, one, e * fraction) * of_c2;
-    y[BARRON_RHO] = d_select(at_two, square * of_c2 * d_set(0.5), b * b * c2 * inverse * expm1);
+/* (1 + q)^(alpha/2), that minus 1, and 1/(1 + q); q >= 0 finite. */
+typedef struct {
+    D whole, less_one, fraction, u; /* u = ln(1 + q), where it is made */
+} barron_power;
+
+/* For DPARTS vectors, side by side, so that none waits for its own results. */
+INLINE void d_barron_power(const D q[DPARTS], const D al[DPARTS], barron_power y[DPARTS]) {
+    UNROLLED
+    for (int i = 0; i < DPARTS; i++) y[i].u = d_log1p_and_inverse(q[i], &y[i].fraction);
+    UNROLLED
+    for (int i = 0; i < DPARTS; i++) y[i].whole = d_exp_and_expm1(al[i] * d_set(0.5) * y[i].u, &y[i].less_one);
+}
+/* For alpha = 1. */
+INLINE barron_power d_barron_root(D q) {
+    D one = d_set(1), sum = q + one, root = f64_sqrt(sum), share = one / (sum * (root + one));
+    return (barron_power){root, q * (sum * share), (root + one) * share, d_set(0)};
+}
+
+/* What follows from it, for residual x and finite alpha (BARRON_LEAST and more in magnitude). */
+INLINE D d_barron_scale(D c, D al, L at_two, D *b) { /* 1/(b alpha c^2) */
+    *b = d_select(at_two, d_set(1), d_abs(al - 2));
+    return d_set(1) / (*b * al * (c * c));
+}
+INLINE void d_barron_outputs(D x, D c, D al, D b, D inverse, L at_two, const barron_power *power, D q,
+                             D y[BARRON_OUTPUTS]) {
+    const D one = d_set(1);
+    D square = x * x, of_c2 = inverse * al * b; /* 1/c^2 */
+    D W = d_select(at_two, one, power->whole * power->fraction) * of_c2;
+    y[BARRON_RHO] = d_select(at_two, square * of_c2 * d_set(0.5), b * b * (c * c) * inverse * power->less_one);
     y[BARRON_SLOPE] = W * x;
     y[BARRON_DSCALE] = -(W * square) * (c * of_c2);
-    y[BARRON_CURVATURE] = d_select(at_two, W, W * fraction * d_fma(al - 1, q, one));
-    if (!with_dalpha) return;
-    static const double phi_c[] = {1. / 2, -1. / 6, 1. / 24, -1. / 120, 1. / 720, -1. / 5040, 1. / 40320, -1. / 362880};
-    D p = q * fraction, tw = a * d_set(0.5) * u, ew;
-    D phi = d_select(u < d_set(0x1p-6), u * u * D_POLYNOMIAL(u, phi_c), u - p);
-    d_exp_and_expm1(tw, &ew);
-    D dalpha = d_select(at_two, d_set(INFINITY), d_barron_dalpha(al, a, u, t, tw, phi, p, e, ew));
-    y[BARRON_DALPHA] = d_select((x == zero) | (size == d_set(INFINITY)), zero, dalpha);
+    y[BARRON_CURVATURE] = d_select(at_two, W, W * power->fraction * d_fma(al - 1, q, one));
+}
+
+/* d rho/d alpha of a residual of single precision */
+INLINE D d_barron_dalpha_whole(D x, D alpha, D al, D q, const barron_power *power) {
+    static const double c[] = {1. / 2, -1. / 6, 1. / 24, -1. / 120, 1. / 720, -1. / 5040, 1. / 40320, -1. / 362880};
+    D u = power->u, p = q * power->fraction, a = al - 2, half = d_set(0.5), ew;
+    D phi = d_select(u < d_set(0x1p-6), u * u * D_POLYNOMIAL(u, c), u - p);
+    d_exp_and_expm1(a * half * u, &ew);
+    D y = d_barron_dalpha(al, a, u, al * half * u, a * half * u, phi, p, power->whole, ew);
+    y = d_select(alpha == d_set(2), d_set(INFINITY), y);
+    return d_select((x == d_set(0)) | (d_abs(alpha) == d_set(INFINITY)), d_set(0), y);
+}
+
+/* The same for inputs of single precision, finite and c > 0: double holds all squares and scales of theirs, so nothing
+ * goes apart. Relative errors stay below 2^-40. */
+INLINE void d_barron_whole(const D pred[DPARTS], const D target[DPARTS], const D c[DPARTS], const D alpha[DPARTS],
+                           D y[DPARTS][BARRON_OUTPUTS], int with_dalpha) {
+    const double greatest = 0x1p200; /* b alpha c^2 is finite; in place of infinity */
+    D x[DPARTS], al[DPARTS], b[DPARTS], inverse[DPARTS], q[DPARTS];
+    L at_two[DPARTS];
+    barron_power power[DPARTS];
+    UNROLLED
+    for (int i = 0; i < DPARTS; i++) {
+        x[i] = pred[i] - target[i];
+        al[i] = d_between(alpha[i], -greatest, greatest);
+        al[i] = d_select(d_abs(al[i]) < d_set(BARRON_LEAST), d_set(BARRON_LEAST), al[i]);
+        at_two[i] = alpha[i] == d_set(2);
+        inverse[i] = d_barron_scale(c[i], al[i], at_two[i], &b[i]);
+        q[i] = x[i] * x[i] * (inverse[i] * al[i]);
+    }
+    d_barron_power(q, al, power);
+    UNROLLED
+    for (int i = 0; i < DPARTS; i++) {
+        d_barron_outputs(x[i], c[i], al[i], b[i], inverse[i], at_two[i], &power[i], q[i], y[i]);
+        if (with_dalpha) y[i][BARRON_DALPHA] = d_barron_dalpha_whole(x[i], alpha[i], al[i], q[i], &power[i]);
+    }
+}
+
+/* The same for alpha = 1, where a square root takes the place of logarithm and exponential; any residual. */
+INLINE void d_barron_one(D pred, D target, D c, D y[BARRON_OUTPUTS]) {
+    const D one = d_set(1),
+            x = d_between(pred - target, -0x1p300, 0x1p300); /* as good as infinite in single precision */
+    D b, inverse = d_barron_scale(c, one, (L){0}, &b), q = x * x * inverse;
+    barron_power power = d_barron_root(q);
+    d_barron_outputs(x, c, one, b, inverse, (L){0}, &power, q, y);
 }
 
 /* All of it for pred and target, scale c > 0 and shape alpha. */
@@ -476,27 +536,53 @@ static __attribute__((noinline, unused)) void barron_apart(const V in[4], V out[
         out[k] = v_narrow(of);
     }
 }
+
+#ifdef LOSSFN_REAL_F32
+INLINE void narrow_barron(D y[DPARTS][BARRON_OUTPUTS], V out[BARRON_OUTPUTS], int outputs) {
+    UNROLLED
+    for (int k = 0; k < outputs; k++) {
+        D of[DPARTS];
+        for (int i = 0; i < DPARTS; i++) of[i] = y[i][k];
+        out[k] = v_narrow(of);
+    }
+}
+#endif
+
+/* For alpha = 1; without its derivative. */
+INLINE void v_barron_one(V pred, V target, V c, V out[BARRON_OUTPUTS]) {
+#ifdef LOSSFN_REAL_F64
+    const V in[4] = {pred, target, c, v_set(1)};
+    barron_apart(in, out, 0);
+#else
+    D x[3][DPARTS], y[DPARTS][BARRON_OUTPUTS];
+    v_widen(pred, x[0]), v_widen(target, x[1]), v_widen(c, x[2]);
+    UNROLLED
+    for (int i = 0; i < DPARTS; i++) d_barron_one(x[0][i], x[1][i], x[2][i], y[i]);
+    narrow_barron(y, out, BARRON_DALPHA);
+#endif
+}
+
+/* For any alpha; where it is 1, as above. */
 INLINE void v_barron_loss(V pred, V target, V c, V alpha, V out[BARRON_OUTPUTS], int with_dalpha) {
     const V in[4] = {pred, target, c, alpha};
 #ifdef LOSSFN_REAL_F64
     barron_apart(in, out, with_dalpha);
 #else
+    const M at_one = alpha == v_set(1);
+    V other[BARRON_OUTPUTS];
+    if (m_any(at_one)) v_barron_one(pred, target, c, out);
+    if (m_all(at_one) && !with_dalpha) return;
     D x[4][DPARTS], y[DPARTS][BARRON_OUTPUTS];
     for (int j = 0; j < 4; j++) v_widen(in[j], x[j]);
-    UNROLLED
-    for (int i = 0; i < DPARTS; i++) d_barron_whole(x[0][i], x[1][i], x[2][i], x[3][i], y[i], with_dalpha);
-    for (int k = 0; k < (with_dalpha ? BARRON_OUTPUTS : BARRON_DALPHA); k++) {
-        D of[DPARTS];
-        for (int i = 0; i < DPARTS; i++) of[i] = y[i][k];
-        out[k] = v_narrow(of);
-    }
+    d_barron_whole(x[0], x[1], x[2], x[3], y, with_dalpha);
+    narrow_barron(y, other, with_dalpha ? BARRON_OUTPUTS : BARRON_DALPHA);
+    for (int k = 0; k < BARRON_DALPHA; k++) out[k] = m_any(at_one) ? v_select(at_one, out[k], other[k]) : other[k];
+    if (with_dalpha) out[BARRON_DALPHA] = other[BARRON_DALPHA];
     M odd = m_not(v_isfinite(pred) & v_isfinite(target)) | v_isnan(alpha + c);
-    if (m_any(odd)) {
-        V other[BARRON_OUTPUTS];
-        barron_apart(in, other, with_dalpha);
-        for (int k = 0; k < (with_dalpha ? BARRON_OUTPUTS : BARRON_DALPHA); k++)
-            out[k] = v_select(odd, other[k], out[k]);
-    }
+    if (!m_any(odd)) return;
+    barron_apart(in, other, with_dalpha);
+    for (int k = 0; k < BARRON_DALPHA; k++) out[k] = v_select(m_andnot(odd, at_one), other[k], out[k]);
+    if (with_dalpha) out[BARRON_DALPHA] = v_select(odd, other[BARRON_DALPHA], out[BARRON_DALPHA]);
 #endif
 }
 
