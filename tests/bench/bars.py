@@ -74,7 +74,7 @@ def halves_over_singles(results: Results) -> Figures:
 
 def call_time(
     loss: str, rows: int, cols: int, what: str = "value_grad", isa: str | None = None, per_element: bool = False
-):
+) -> Callable[[Results], Figures]:
     def figures(results: Results) -> Figures:
         wanted = {"isa": isa} if isa else {"first_isa": True}
         for record in results.native("call", loss=loss, rows=rows, cols=cols, what=what, **wanted):

@@ -18,23 +18,23 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import machine
 import peers
-from results import Record, Results, duration, ratio, size, threads_words
+from results import SIZES, Record, Results, duration, ratio, size, threads_words
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 COMPILER = shutil.which("cc") or "gcc"
 
 # glibc gives large blocks back to the system, and the next call pays for fetching them anew, page by page. Peers that
-# allocate their results at every call are measured in both ways; lossfn writes to arrays that it is given.
-RECYCLED = "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=17179869184"
+# allocate their results at every call are measured in both ways; lossfn writes to arrays that it is given. One arena,
+# because those of other threads (JAX computes on one) cannot hold large blocks.
+RECYCLED = "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=17179869184:glibc.malloc.arena_max=1"
 ALLOCATORS = {"recycled": RECYCLED, "default": ""}
 ALLOCATING = ("torch", "compile", "jax", "numpy")  # who allocates results at every call
 
-SMALL, LARGE = (64, 4 << 10), (256 << 10, 16 << 20)
+SMALL, LARGE = SIZES[:2], SIZES[2:]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Pass:
 
 def passes(options: argparse.Namespace) -> Iterator[Pass]:
     everyone = tuple(key for key in peers.headings() if not options.peers or key in options.peers)
-    for threads in options.threads:
+    for threads in options.threads[:1] if options.quick else options.threads:
         if threads == 1:
             yield Pass(1, "recycled", ("small", "catalogue"), SMALL, everyone)
         groups = ("catalogue", "classes", "options", "doubles", "variants")
@@ -132,10 +132,12 @@ def compile_program(name: str, folder: Path) -> Path:
     return program
 
 
-def run_native(options: argparse.Namespace, results: Results, units: dict[str, str]) -> None:
+def run_native(options: argparse.Namespace, results: Results) -> None:
     """The programs in C: the limit, exact sums, calls and threads. Sums and calls on AVX2 as well."""
+    import lossfn
+
     turns = options.turns
-    isas = [""] if options.quick else ["", "avx2"]
+    isas = ["", "avx2"] if results.machine["isa"] == "avx512" and not options.quick else [""]
     plans: list[tuple[str, list[object], str]] = [
         ("bench_limit", [16 << 20, turns, options.only, "f32" if options.quick else ""], "")
     ]
@@ -151,8 +153,8 @@ def run_native(options: argparse.Namespace, results: Results, units: dict[str, s
             for line in process.stdout or ():
                 record = json.loads(line)
                 record.update(kind="native", isa=isa or results.machine["isa"], first_isa=not isa)
-                if record["loss" if "loss" in record else "program"] in units:
-                    record["unit"] = units[record["loss"]]
+                if name == "bench_limit":
+                    record["unit"] = lossfn.describe(record["loss"]).unit
                 results.add(record)
         if process.returncode:
             sys.exit(f"{name} failed")
@@ -176,22 +178,37 @@ def options_of(arguments: list[str] | None = None) -> argparse.Namespace:
     options.seconds = options.seconds or (0.05 if options.quick else 0.2)
     options.turns = options.turns or (3 if options.quick else 5)
     options.sizes = LARGE[:1] if options.quick else LARGE
+    options.whole = not (options.quick or options.only or options.peers or options.no_native)
     return options
 
 
 def measure(options: argparse.Namespace) -> Results:
     import lossfn
 
-    units = {name: lossfn.describe(name).unit for name in lossfn.names()}
-    results = Results(machine=machine.describe(COMPILER))
+    start = time.monotonic()
+    results = Results(whole=options.whole, machine=machine.describe(COMPILER))
     results.machine["isa"] = lossfn.isa()
     for _ in range(options.passes):
         for one in passes(options):
             run_pass(one, options, results)
         if not options.no_native:
-            run_native(options, results, units)
+            run_native(options, results)
     results.machine["load after"] = os.getloadavg()[0]
+    results.machine["minutes"] = round((time.monotonic() - start) / 60, 1)
     return results
+
+
+def write_report(results: Results, options: argparse.Namespace) -> None:
+    import plots
+    import report
+
+    page = ROOT / "docs" / "bench.md" if results.whole else options.output / "bench.md"
+    drawn = plots.draw(results, page.parent / "images")
+    page.write_text(report.page(results, [f"images/{image.name}" for image in drawn]), encoding="utf-8")
+    print(f"\n{report.bars_text(results)}\n\n{os.path.relpath(page)} and {len(drawn)} pictures in images/ beside it")
+    failed = report.failed_cells(results)
+    if failed:
+        sys.exit("these failed or computed something else:\n" + "\n".join(failed))
 
 
 def main() -> None:
@@ -201,27 +218,9 @@ def main() -> None:
     if options.report:
         results = Results(**json.loads(store.read_text(encoding="utf-8")))
     else:
-        start = time.monotonic()
         results = measure(options)
-        results.machine["minutes"] = round((time.monotonic() - start) / 60, 1)
         store.write_text(json.dumps(dataclasses.asdict(results)) + "\n", encoding="utf-8")
     write_report(results, options)
-
-
-def write_report(results: Results, options: argparse.Namespace) -> None:
-    import plots
-    import report
-
-    whole = not options.only and not options.quick and not options.peers and not options.no_native
-    page, images = options.output / "bench.md", options.output
-    if whole:
-        page, images = ROOT / "docs" / "bench.md", ROOT / "docs" / "images"
-    drawn = plots.draw(results, images)
-    page.write_text(report.page(results, [os.path.relpath(image, page.parent) for image in drawn]), encoding="utf-8")
-    print(f"\n{report.bars_text(results)}\n\n{os.path.relpath(page)} and {len(drawn)} pictures beside it")
-    failed = report.failed_cells(results)
-    if failed:
-        sys.exit("these failed or computed something else:\n" + "\n".join(failed))
 
 
 if __name__ == "__main__":

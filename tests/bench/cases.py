@@ -11,12 +11,13 @@ from typing import Any
 
 import lossfn
 import numpy as np
+from numpy.typing import NDArray
+from results import SIZES
 
-SIZES = (64, 4 << 10, 256 << 10, 16 << 20)  # elements: a handful, in the first cache, in the second, in memory
 LARGE = SIZES[2:]
 COLS = 1000  # classes of a row where a case does not say how many
 
-Array = np.ndarray[Any, np.dtype[Any]]
+Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -86,15 +87,20 @@ class Case:
             return rng.integers(0, 6, self.shape).astype(self.dtype)
         if scale == "probability" and target and not rows:
             return rng.integers(0, 2, self.shape).astype(self.dtype)
-        values = rng.random(self.shape, self.dtype)  # type: ignore[arg-type]
+        values: Array = rng.random(self.shape, np.dtype(self.dtype).type)
         if scale == "positive":
-            return values + np.asarray(0.5, self.dtype)
+            values += 0.5
+            return values
         if scale == "probability" or scale.startswith("label or"):
             if not rows:
-                return values * np.asarray(0.98, self.dtype) + np.asarray(0.01, self.dtype)
-            values += np.asarray(0.05, self.dtype)
+                values *= 0.98
+                values += 0.01
+                return values
+            values += 0.05
             values /= values.sum(self.axis, keepdims=True)
-            return np.log(values) if self.params.get(f"log_{about.name}") else values
+            if self.params.get(f"log_{about.name}"):
+                np.log(values, out=values)
+            return values
         values *= 6
         values -= 3
         return values
@@ -124,7 +130,7 @@ def classes(sizes: tuple[int, ...]) -> Iterator[Case]:
     for n in sizes:
         if n in LARGE:
             rows = (n // COLS, COLS)
-            side = {LARGE[0]: 64, LARGE[1]: 256}[n]
+            side = 64 if n == LARGE[0] else 256
             yield Case("cross_entropy", (n // (32 * side * side), 32, side, side), {"axis": 1}, "(N, 32, H, W)", axis=1)
             yield Case("cross_entropy", rows, options="soft targets", soft=True)
             yield Case("cross_entropy", rows, {"label_smoothing": 0.1}, "smoothing")

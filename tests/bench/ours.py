@@ -12,28 +12,25 @@ from turns import Contestant
 
 
 def build(case: Case, threads: int) -> Contestant:
-    loss = lossfn.create(case.loss, **case.params)
     inputs = list(case.inputs.values())
     grads = [np.empty_like(case.inputs[name]) for name in case.differentiable]
-    out = grads[0] if len(grads) == 1 else tuple(grads)
-    if case.want == "grad_hess":
-        hess = np.empty_like(grads[0])
-        summed = loss.replace(reduction="sum")
-
-        def call() -> Any:
-            return summed.value_grad_hess(*inputs, grad_out=out, hess_out=hess, threads=threads)
-
-        return Contestant(call, lambda: (call(), (None, [*grads, hess]))[1])
-
-    def call() -> Any:
-        return loss.value_and_grad(*inputs, grad_out=out, threads=threads)
-
-    return Contestant(call, lambda: (call()[0], grads))
+    common = {"grad_out": grads[0] if len(grads) == 1 else tuple(grads), "threads": threads}
+    if case.want == "value_grad":
+        loss = lossfn.create(case.loss, **case.params)
+        return Contestant(
+            lambda: loss.value_and_grad(*inputs, **common),
+            lambda: (loss.value_and_grad(*inputs, **common)[0], grads),
+        )
+    loss = lossfn.create(case.loss, **case.params, reduction="sum")
+    hess = np.empty_like(grads[0])
+    return Contestant(
+        lambda: loss.value_grad_hess(*inputs, hess_out=hess, **common),
+        lambda: (loss.value_grad_hess(*inputs, hess_out=hess, **common) and None, [*grads, hess]),
+    )
 
 
 def variants(loss: str, n: int, threads: int) -> dict[str, Contestant]:
-    """mse-like losses of elements: the plain call, and the same with weights, masks, and other layouts. All move or use
-    every element; rows are of 256."""
+    """A loss of elements plainly, and with weights, masks and other layouts, over rows of 256."""
     rng = np.random.default_rng(n)
     handle = lossfn.create(loss)
     shape = (n // 256, 256)

@@ -8,10 +8,10 @@ from typing import Any
 
 import matplotlib
 import peers
-from results import LARGE, Results, best, ratio, share_of_limit, size, unique
+from results import LARGE, SIZES, Results, best, meant, ratio, share_of_limit, size, unique
 
 matplotlib.use("svg")
-from matplotlib import pyplot  # noqa: E402
+from matplotlib import pyplot
 
 COLOURS = {
     "lossfn": "#4477aa",
@@ -82,7 +82,6 @@ def limit(results: Results) -> Any:
     axes.axvline(1, color=GREY, linewidth=1)
     axes.axvline(0.9, color=GREY, linewidth=1, linestyle=":")
     axes.set_yticks(range(len(losses)), losses)
-    axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
     axes.set_xlabel(
         "share of the speed of a bare kernel that moves the same bytes (1: nothing but memory; dotted: 0.9)"
@@ -114,9 +113,11 @@ def beside_peers(results: Results) -> Any:
     axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
     axes.minorticks_off()
     axes.set_yticks(range(len(records)), [r["case"] for r in records])
-    axes.invert_yaxis()
+    axes.set_ylim(len(records) - 0.5, -0.5)
     axes.set_xlabel("times as long as lossfn takes (right of the line: slower than lossfn)")
-    axes.set_title(f"Value and gradient: {size(largest)} elements of float32, one thread, memory recycled", loc="left")
+    axes.set_title(
+        f"Value and gradient of {size(largest)} elements of float32, one thread, memory recycled", loc="left"
+    )
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.02 + 0.5 / len(records)), ncols=5)
     return figure
 
@@ -131,21 +132,20 @@ def scaling(results: Results) -> Any:
     losses = [name for name in SHOWN if name in known] or unique(known)[:1]
     if not losses:
         return None
+    drawn: dict[str, Any] = {}
     figure, all_axes = pyplot.subplots(1, len(losses), figsize=(2.6 * len(losses) + 1, 3), sharey=True, squeeze=False)
     for axes, loss in zip(all_axes[0], losses):
-        some = sorted((r for r in records if r["case"] == loss), key=lambda r: r["elements"])
+        some = sorted((r for r in records if r["case"] == loss and meant(r) in SIZES), key=meant)
         for key, heading in {**peers.headings(), "lossfn": "lossfn"}.items():
-            points = [(r["elements"], t / r["elements"] * 1e9) for r in some if (t := best(r, key))]
+            points = [(meant(r), t / r["elements"] * 1e9) for r in some if (t := best(r, key))]
             if points and key in COLOURS:
-                axes.plot(*zip(*points), marker=MARKS[key], color=COLOURS[key], label=heading, markersize=4)
+                (drawn[heading],) = axes.plot(*zip(*points), marker=MARKS[key], color=COLOURS[key], markersize=4)
         axes.set_xscale("log", base=2)
         axes.set_yscale("log")
-        sizes = [r["elements"] for r in some]
-        axes.set_xticks(sizes, [size(n) for n in sizes], rotation=45)
+        axes.set_xticks([meant(r) for r in some], [size(meant(r)) for r in some], rotation=45)
         axes.minorticks_off()
         axes.set_title(loss, loc="left")
         axes.set_xlabel("elements")
     all_axes[0][0].set_ylabel("ns per element")
-    handles, labels = all_axes[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=6)
+    figure.legend(drawn.values(), drawn.keys(), loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=6)
     return figure

@@ -8,9 +8,20 @@ from collections.abc import Iterator
 
 import peers
 from bars import BARS, Bar
-from results import Record, Results, best, duration, ratio, share_of_limit, size, stream_time, threads_words, unique
+from results import (
+    Record,
+    Results,
+    best,
+    duration,
+    meant,
+    ratio,
+    share_of_limit,
+    size,
+    stream_time,
+    threads_words,
+    unique,
+)
 
-ALLOCATING = ("torch", "compile", "jax", "numpy")
 SECOND = {"recycled": "", "default": ", default"}
 
 
@@ -49,9 +60,9 @@ def picture(drawn: dict[str, str], name: str, words: str) -> list[str]:
     return [f"![{words}]({drawn[name]})", ""] if name in drawn else []
 
 
-def table(head: list[str], rows: list[list[str]], left: int = 1) -> list[str]:
-    """A table whose first columns are words and the others numbers."""
-    line = "|".join(["---"] * left + ["---:"] * (len(head) - left))
+def table(head: list[str], rows: list[list[str]], left: int = 1, words: tuple[int, ...] = ()) -> list[str]:
+    """A table whose first columns, and those in `words`, hold words and the others numbers."""
+    line = "|".join("---" if i < left or i in words else "---:" for i in range(len(head)))
     return [f"| {' | '.join(head)} |", f"|{line}|", *(f"| {' | '.join(row)} |" for row in rows)]
 
 
@@ -64,23 +75,22 @@ def introduction(results: Results) -> list[str]:
     names = peers.headings()
     compared = [f"{names[key]} {versions[key]}" for key in names if key in versions]
     missing = [f"{names[key]} ({why})" for key, why in results.missing.items()]
-    lines = [
-        f"`sh cmake/bootstrap bench` measured this in {m.get('minutes', '?')} minutes and wrote this page. Each case is checked to give",
-        "the same numbers everywhere before its time is taken; then all take turns in one process, so that what else the",
-        "machine does hits them all. Times are the best of the turns, of at least "
-        f"{fewest_turns(results)}; the median stands behind in brackets where",
-        "it matters. A ratio says how many times longer the other takes; below 1 it is bold.",
+    return [
+        "`sh cmake/bootstrap bench` measured this and wrote this page. Before its time is taken, each case is checked to give the same",
+        "numbers everywhere. Then all take turns in one process, so that what else the machine does hits them all. Times are the",
+        "best of the turns, where it matters with the median behind in brackets. A ratio says how many times longer the other",
+        "takes; below 1 it is bold.",
         "",
         "| | |",
         "|---|---|",
         f"| processor | {m['cpu']}, {m['cores']} cores, {', '.join(m['caches'])}; memory {m['memory']} |",
         f"| system | {m['system']}, Python {m['python']} |",
-        f"| lossfn | {versions.get('lossfn')}, {m['isa']}, programs compiled by {m['compiler']} |",
+        f"| lossfn | {versions.get('lossfn')}, {m['isa']}; programs compiled by {m['compiler']} |",
         f"| compared with | {', '.join(compared) or 'nobody'} |",
         f"| missing | {', '.join(missing) or 'nobody'} |",
-        f"| load before and after | {m['load']:.1f} and {m.get('load after', 0):.1f} (0 is idle; the run itself is {m['cores']} with all threads) |",
+        f"| turns | at least {fewest_turns(results)} of each; the run took {m.get('minutes', '?')} minutes |",
+        f"| load | {m['load']:.1f} before, {m.get('load after', 0):.1f} after; 0 is idle, the run itself makes 1 to {m['cores']} |",
     ]
-    return lines
 
 
 def fewest_turns(results: Results) -> int:
@@ -110,7 +120,7 @@ def bars(results: Results) -> list[str]:
         "What the project asks of itself. The figure is the worst of all that belong to a bar, at 256 Ki elements and more",
         "where peers are concerned, with allocations recycled.",
         "",
-        *table(head, rows, left=2),
+        *table(head, rows, left=2, words=(4, 5, 6)),
     ]
 
 
@@ -179,14 +189,14 @@ def beside_others(results: Results) -> Iterator[str]:
         "Called from Python. *value and gradient*: of the mean, in float32, into given arrays, where PyTorch runs forward and",
         "`backward()`, JAX `jit` of `value_and_grad`, scikit-learn `loss_gradient` (which leaves the values unsummed), and NumPy",
         "the expressions that one writes by hand. *default*: with the allocator as it comes, where each new large array costs",
-        "page faults; otherwise freed blocks are kept (`GLIBC_TUNABLES`). Empty: there is no such function. The first column is",
-        "the time per element.",
+        "page faults; otherwise freed blocks are kept (`GLIBC_TUNABLES`). Empty: there is no such function. *lossfn*: its time per",
+        "element. *Gradient and Hessian*: of the sum; scikit-learn's `gradient_hessian`, where lossfn gives the value as well.",
         "",
     )
     records = list(results.find(kind="case", want="value_grad", dtype="float32"))
     for threads in unique(r["threads"] for r in records):
-        for n in sorted({rounded(r["elements"]) for r in records if r["threads"] == threads}, reverse=True):
-            some = [r for r in records if r["threads"] == threads and rounded(r["elements"]) == n]
+        for n in sorted({meant(r) for r in records if r["threads"] == threads}, reverse=True):
+            some = [r for r in records if r["threads"] == threads and meant(r) == n]
             yield from (f"### {size(n)} elements, {threads_words(threads)}", "", *peer_table(some), "")
     for dtype, want, words in (
         ("float64", "value_grad", "Value and gradient in float64"),
@@ -207,11 +217,6 @@ def beside_others(results: Results) -> Iterator[str]:
 
 def records_of_boosters(results: Results) -> Iterator[Record]:
     return results.find(kind="case", want="grad_hess")
-
-
-def rounded(n: int) -> int:
-    """The size that was meant where rows do not divide it."""
-    return next((s for s in (64, 4 << 10, 256 << 10, 16 << 20) if 0.8 * s < n <= s), n)
 
 
 def peer_table(records: list[Record], sizes: bool = False) -> list[str]:

@@ -21,9 +21,7 @@ XGBOOST = {
     "pseudo_huber": {"objective": "reg:pseudohubererror"},
     "bce_with_logits": {"objective": "binary:logistic"},
     "poisson_nll": {"objective": "count:poisson"},
-    "squared_hinge": {"objective": "binary:hinge"},
 }
-del XGBOOST["squared_hinge"]  # its hinge is not squared
 
 LIGHTGBM = {
     "half_squared_error": {"objective": "regression"},

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from functools import partial
 from typing import Any
@@ -31,7 +32,7 @@ def table() -> dict[str, Any]:
         def loss(*inputs, **params):
             return jnp.mean(function(*inputs, **params))
 
-        loss.__signature__ = __import__("inspect").signature(function)
+        loss.__signature__ = inspect.signature(function)
         return loss
 
     def huber(pred, target, delta=1.0):
