@@ -75,6 +75,7 @@ def run_pass(one: Pass, options: argparse.Namespace, results: Results) -> None:
     command: list[object] = [sys.executable, HERE / "worker.py", "--threads", one.threads, "--only", options.only]
     command += ["--seconds", options.seconds, "--turns", options.turns, "--groups", *one.groups]
     command += ["--sizes", *one.sizes, "--peers", *one.peers]
+    start = time.monotonic()
     log = (options.output / "worker.log").open("a", encoding="utf-8")
     with (
         log,
@@ -94,6 +95,7 @@ def run_pass(one: Pass, options: argparse.Namespace, results: Results) -> None:
             tell(record)
     if process.returncode:
         sys.exit(f"a measurement failed; {log.name} tells how")
+    print(f"-- {threads_words(one.threads)}, {one.allocator}: {time.monotonic() - start:.0f} s", flush=True)
 
 
 def note_peer(record: Record, results: Results) -> None:
@@ -149,6 +151,7 @@ def run_native(options: argparse.Namespace, results: Results) -> None:
         program = compile_program(name, options.output)
         wanted = {**environment("recycled"), **({"LOSSFN_ISA": isa} if isa else {})}
         command = [str(program), *map(str, arguments)]
+        start = time.monotonic()
         with subprocess.Popen(command, env=wanted, stdout=subprocess.PIPE, text=True) as process:
             for line in process.stdout or ():
                 record = json.loads(line)
@@ -158,7 +161,7 @@ def run_native(options: argparse.Namespace, results: Results) -> None:
                 results.add(record)
         if process.returncode:
             sys.exit(f"{name} failed")
-        print(f"{name}{f' with {isa}' if isa else ''}: done", flush=True)
+        print(f"-- {name}{f' with {isa}' if isa else ''}: {time.monotonic() - start:.0f} s", flush=True)
 
 
 def options_of(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -191,11 +194,18 @@ def measure(options: argparse.Namespace) -> Results:
     for _ in range(options.passes):
         for one in passes(options):
             run_pass(one, options, results)
+            store(results, options)
         if not options.no_native:
             run_native(options, results)
     results.machine["load after"] = os.getloadavg()[0]
     results.machine["minutes"] = round((time.monotonic() - start) / 60, 1)
+    store(results, options)
     return results
+
+
+def store(results: Results, options: argparse.Namespace) -> None:
+    text = json.dumps(dataclasses.asdict(results)) + "\n"
+    (options.output / "results.json").write_text(text, encoding="utf-8")
 
 
 def write_report(results: Results, options: argparse.Namespace) -> None:
@@ -214,12 +224,10 @@ def write_report(results: Results, options: argparse.Namespace) -> None:
 def main() -> None:
     options = options_of()
     options.output.mkdir(parents=True, exist_ok=True)
-    store = options.output / "results.json"
     if options.report:
-        results = Results(**json.loads(store.read_text(encoding="utf-8")))
+        results = Results(**json.loads((options.output / "results.json").read_text(encoding="utf-8")))
     else:
         results = measure(options)
-        store.write_text(json.dumps(dataclasses.asdict(results)) + "\n", encoding="utf-8")
     write_report(results, options)
 
 
