@@ -91,7 +91,8 @@ def main() -> None:
     found = load_peers(options.peers, options.threads)
     for case in cases(options.groups, tuple(options.sizes), options.only):
         who, failed = contestants(case, found, options.threads)
-        times = take_turns(who, options.seconds, options.turns) if len(who) > 1 else {}
+        wanted = len(who) > 1 or not case.peers  # some cases are only there for a peer
+        times = take_turns(who, options.seconds, options.turns) if wanted else {}
         if times or failed:
             say(kind="case", **case.key, times=times, failed=failed)
         del who, case
