@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections.abc import Iterator
 
@@ -53,7 +54,7 @@ def page(results: Results, images: list[str]) -> str:
         "",
         *by_itself(results),
     ]
-    return "\n".join(parts).rstrip() + "\n"
+    return re.sub("\n{3,}", "\n\n", "\n".join(parts)).rstrip() + "\n"
 
 
 def picture(drawn: dict[str, str], name: str, words: str) -> list[str]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 TURN = 0.004  # seconds of calls between two looks at the clock
 LEAST_TURNS = 5
+AT_KINKS = 1e-6  # of random numbers lie so exactly on a kink that conventions on its derivative show
 
 Array = NDArray[Any]
 
@@ -74,8 +75,9 @@ def disagreement(ours: Contestant, theirs: Contestant, dtype: str) -> str | None
     if value is not None and their_value is not None and not np.isclose(value, their_value, rtol=tolerance):
         return f"value {their_value:.6g} instead of {value:.6g}"
     for mine, other in zip(arrays, their_arrays):
-        scale = float(np.abs(mine).max())
-        worst = float(np.abs(mine - np.asarray(other).reshape(mine.shape)).max())
-        if not worst <= tolerance * scale:
-            return f"a derivative differs by {worst / scale:.2g} of the largest"
+        off = np.abs(mine - np.asarray(other).reshape(mine.shape))
+        allowed = tolerance * float(np.abs(mine).max())
+        wrong = mine.size - int(np.count_nonzero(off <= allowed))
+        if wrong > AT_KINKS * mine.size:
+            return f"{wrong} of {mine.size} derivatives differ, by up to {off.max() / allowed * tolerance:.2g} of the largest"
     return None
