@@ -6,6 +6,7 @@ from __future__ import annotations
 import bars
 import cases
 import lossfn
+import numpy as np
 import ours
 import peers
 import pytest
@@ -13,7 +14,6 @@ import report
 from results import Results
 from turns import Contestant, disagreement
 
-np = pytest.importorskip("numpy")
 CATALOGUE = [name for name in lossfn.names() if "." not in name]
 
 
