@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from results import LARGE, Record, Results, best, ratio, share_of_limit, size, threads_words
+from results import LARGE, WANTS, Record, Results, best, ratio, share_of_limit, size, threads_words
 
 Figures = Iterator[tuple[str, float]]  # where, how much
 
@@ -172,7 +172,6 @@ def wake_up(results: Results) -> Figures:
 
 
 DTYPES = ("f32", "f64", "bf16", "f16")
-WANTS = {"value_grad": "value and gradient", "value_grad_hess": "value, gradient and Hessian"}
 
 TORCH = {
     ("mse", "huber"): 2.5,
@@ -187,8 +186,8 @@ CLASSES = {10: 10, 1000: 6, 50257: 6, 128256: 5}
 
 BARS = (
     *(
-        Bar("memory", f"{words}, {dtype}: speed of a bare stream kernel", 0.9, limit(want, dtype))
-        for want, words in WANTS.items()
+        Bar("memory", f"{WANTS[want]}, {dtype}: speed of a bare stream kernel", 0.9, limit(want, dtype))
+        for want in ("value_grad", "value_grad_hess")
         for dtype in DTYPES
     ),
     Bar("memory", "bf16 over f32, value and gradient", 1.7, halves_over_singles),

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Measures lossfn: beside what the memory allows, beside its peers, and by itself: sh cmake/bootstrap bench
 
-Writes build/bench/results.json with all times; then docs/bench.md and docs/images/bench-*.svg, unless only some losses
-were asked for. Turns of all who compute the same thing alternate in one process, so that what else the machine does
+Writes build/bench/results.json with all times; then, from a run of everything, docs/bench.md and docs/images/bench-*.svg,
+from others build/bench/bench.md. Turns of all who compute the same thing alternate in one process, so that what else the machine does
 hits them all; each number is the best, or the median, of these turns."""
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ def passes(options: argparse.Namespace) -> Iterator[Pass]:
         yield Pass(threads, "recycled", groups, options.sizes, everyone)
         if not options.quick:
             allocating = tuple(key for key in everyone if key in ALLOCATING)
-            yield Pass(threads, "default", ("catalogue", "classes", "options"), options.sizes[-1:], allocating)
+            groups = ("catalogue", "classes", "options") if threads == 1 else ("catalogue",)
+            yield Pass(threads, "default", groups, options.sizes[-1:], allocating)
             if threads > 1:
                 yield Pass(threads, "recycled", ("catalogue",), SMALL, everyone)
 
@@ -120,7 +121,9 @@ def tell(record: Record) -> None:
         cells += [f"{key}: {fault}" for key, fault in record.get("failed", {}).items()]
     else:
         cells = [f"{name} {duration(seconds)}" for name, seconds in times.items()]
-    print(f"{what:36} {where:28} {record.get('want', ''):10} {', '.join(cells)}", flush=True)
+    print(
+        f"{what:36} {where:28} {record.get('want', ''):10} {record.get('dtype', ''):7} {', '.join(cells)}", flush=True
+    )
 
 
 def compile_program(name: str, folder: Path) -> Path:
@@ -143,10 +146,10 @@ def run_native(options: argparse.Namespace, results: Results) -> None:
     plans: list[tuple[str, list[object], str]] = [
         ("bench_limit", [16 << 20, turns, options.only, "f32" if options.quick else ""], "")
     ]
-    plans += [("bench_sums", [3 * turns], isa) for isa in isas]
-    plans += [("bench_call", [4 * turns], isa) for isa in isas]
+    plans += [("bench_sums", [8 * turns], isa) for isa in isas]
+    plans += [("bench_call", [8 * turns], isa) for isa in isas]
     if not options.only and max(options.threads) > 1:
-        plans.append(("bench_threads", [3 * turns, max(options.threads)], ""))
+        plans.append(("bench_threads", [8 * turns, max(options.threads)], ""))
     for name, arguments, isa in plans:
         program = compile_program(name, options.output)
         wanted = {**environment("recycled"), **({"LOSSFN_ISA": isa} if isa else {})}
@@ -181,7 +184,8 @@ def options_of(arguments: list[str] | None = None) -> argparse.Namespace:
     options.seconds = options.seconds or (0.05 if options.quick else 0.2)
     options.turns = options.turns or (3 if options.quick else 5)
     options.sizes = LARGE[:1] if options.quick else LARGE
-    options.whole = not (options.quick or options.only or options.peers or options.no_native)
+    less = options.quick or options.only or options.peers or options.no_native
+    options.whole = not less and options.threads == parser.get_default("threads")
     return options
 
 

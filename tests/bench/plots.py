@@ -8,7 +8,7 @@ from typing import Any
 
 import matplotlib
 import peers
-from results import LARGE, SIZES, Results, best, meant, ratio, share_of_limit, size, unique
+from results import LARGE, SIZES, WANTS, Results, best, meant, ratio, share_of_limit, size, unique
 
 matplotlib.use("svg")
 from matplotlib import pyplot
@@ -71,8 +71,7 @@ def limit(results: Results) -> Any:
     if not losses:
         return None
     figure, axes = pyplot.subplots(figsize=(8, 0.28 * len(losses) + 1.4))
-    wants = {"value": "value", "value_grad": "value and gradient", "value_grad_hess": "value, gradient, Hessian"}
-    for k, (want, words) in enumerate(wants.items()):
+    for k, (want, words) in enumerate(WANTS.items()):
         shares = []
         for loss in losses:
             found = next(results.native("limit", dtype="f32", loss=loss, want=want), None)

@@ -10,6 +10,8 @@ from typing import Any
 
 Record = dict[str, Any]
 
+WANTS = {"value": "value", "value_grad": "value and gradient", "value_grad_hess": "value, gradient and Hessian"}
+
 SIZES = (64, 4 << 10, 256 << 10, 16 << 20)  # elements: a handful, in the first cache, in the second, in memory
 LARGE = SIZES[2]  # where a call's own cost no longer counts
 

@@ -90,9 +90,38 @@ def test_tables_of_the_page_are_whole():
     results.machine.update(compiler="cc", isa="avx512", load=0.0)
     results.add(case_record(times={"lossfn": [1.0], "torch": [0.5]}))
     results.add(case_record(case="huber", times={"lossfn": [1.0]}, failed={"jax": "value 1 instead of 2"}))
-    text = report.page(results, [])
+    limit = {
+        "kind": "native",
+        "program": "limit",
+        "loss": "mse",
+        "dtype": "f32",
+        "elements": 1 << 24,
+        "unit": "element",
+    }
+    for want, writes in (("value", 0), ("value_grad", 1), ("value_grad_hess", 2)):
+        results.add({**limit, "want": want, "reads": 2, "writes": writes, "times": {"lossfn": [0.1], "stream": [0.08]}})
+    for what in ("value_grad", "rho"):
+        call = {
+            "kind": "native",
+            "program": "call",
+            "loss": "mse",
+            "what": what,
+            "rows": 16,
+            "cols": 1,
+            "isa": "avx512",
+        }
+        results.add({**call, "times": {"lossfn": [1e-8]}})
+    sums = {"kind": "native", "program": "sums", "isa": "avx512", "want": "value_grad", "elements": 4096}
+    results.add({**sums, "times": {"exact": [2e-6], "plain": [1e-6]}})
+    threads = {"kind": "native", "program": "threads", "loss": "mse", "threads": 2, "pieces": 2, "elements": 1 << 16}
+    results.add({**threads, "times": {"one": [2.0], "all": [1.0]}, "after_pause": {"one": 2.0, "all": 1.0}})
+    variants = {"kind": "variants", "loss": "mse", "elements": 1 << 24, "threads": 1, "allocator": "recycled"}
+    results.add({**variants, "times": {"plain": [1.0], "weight": [1.5]}})
+    text = report.page(results, ["images/bench-limit.svg"])
     for block in text.split("\n\n"):
         if block.startswith("|"):
             assert len({line.count("|") for line in block.splitlines()}) == 1, block
     assert "**0.5 (0.5)**" in text
+    assert "*5.96 (0.80)*" in text
+    assert "](images/bench-limit.svg)" in text
     assert report.failed_cells(results) == ["huber, 16 Mi, float32: jax: value 1 instead of 2"]

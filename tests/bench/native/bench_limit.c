@@ -55,11 +55,11 @@ static float on_scale(int32_t scale, int is_target, int is_row, float uniform) {
     }
 }
 
-/* To half precision, for zero and normal numbers of it. */
+/* To half precision; what is not normal there becomes 0. */
 static uint16_t to_f16(float x) {
     uint32_t bits;
     memcpy(&bits, &x, 4);
-    if (x == 0) return 0;
+    if ((bits & 0x7FFFFFFF) < 113U << 23) return 0;
     return (uint16_t)((bits >> 16 & 0x8000) | ((bits & 0x7FFFFFFF) + 0x1000 - (112U << 23)) >> 13);
 }
 
@@ -154,9 +154,8 @@ static void measure(problem_t *p, int want, int turns) {
         p->args.grads[i] = want >= VALUE_GRAD && p->grads[i].data ? &p->grads[i] : NULL;
     p->args.hess = want == VALUE_GRAD_HESS ? &p->hess : NULL;
     printf("{\"program\": \"limit\", \"loss\": \"%s\", \"dtype\": \"%s\", \"want\": \"%s\", \"elements\": %lld, "
-           "\"bytes\": %d, ",
-           lossfn_name(p->loss), p->dtype->name, names[want], (long long)p->n,
-           (int)p->dtype->size * (p->streams.reads + p->streams.writes));
+           "\"reads\": %d, \"writes\": %d, ",
+           lossfn_name(p->loss), p->dtype->name, names[want], (long long)p->n, p->streams.reads, p->streams.writes);
     take_turns(who, who[2].call && p->streams.writes ? 3 : 2, turns, 1);
     printf("}\n");
     fflush(stdout);
