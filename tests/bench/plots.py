@@ -82,9 +82,8 @@ def limit(results: Results) -> Any:
     axes.axvline(0.9, color=GREY, linewidth=1, linestyle=":")
     axes.set_yticks(range(len(losses)), losses)
     axes.grid(axis="y", visible=False)
-    axes.set_xlabel(
-        "share of the speed of a bare kernel that moves the same bytes (1: nothing but memory; dotted: 0.9)"
-    )
+    axes.set_ylim(len(losses) - 0.5, -0.5)
+    axes.set_xlabel("speed over that of a bare kernel that moves the same bytes (dotted: 0.9)")
     axes.set_title("How near to the memory's limit: 16 Mi elements of float32, one thread", loc="left")
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.02 + 0.5 / len(losses)), ncols=3)
     return figure
@@ -115,7 +114,7 @@ def beside_peers(results: Results) -> Any:
     axes.set_ylim(len(records) - 0.5, -0.5)
     axes.set_xlabel("times as long as lossfn takes (right of the line: slower than lossfn)")
     axes.set_title(
-        f"Value and gradient of {size(largest)} elements of float32, one thread, memory recycled", loc="left"
+        f"Value and gradient of {size(largest)} elements of float32, one thread, allocations recycled", loc="left"
     )
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.02 + 0.5 / len(records)), ncols=5)
     return figure
