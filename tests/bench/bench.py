@@ -64,8 +64,8 @@ def passes(options: argparse.Namespace) -> Iterator[Pass]:
 
 
 def environment(allocator: str) -> dict[str, str]:
-    """That of a worker. What this machine sets for old builds of OpenBLAS would slow peers down or change nothing."""
-    wanted = {k: v for k, v in os.environ.items() if not k.startswith("OPENBLAS_") and not k.startswith("OMP_")}
+    """That of a worker, without what may be set here that changes how a peer computes."""
+    wanted = {k: v for k, v in os.environ.items() if not k.startswith(("OPENBLAS_", "OMP_", "GLIBC_TUNABLES"))}
     wanted.update(TORCHINDUCTOR_CACHE_DIR=str(ROOT / "build" / "bench" / "inductor"), TF_CPP_MIN_LOG_LEVEL="2")
     if ALLOCATORS[allocator]:
         wanted["GLIBC_TUNABLES"] = ALLOCATORS[allocator]
@@ -195,6 +195,7 @@ def measure(options: argparse.Namespace) -> Results:
     start = time.monotonic()
     results = Results(whole=options.whole, machine=machine.describe(COMPILER))
     results.machine["isa"] = lossfn.isa()
+    (options.output / "worker.log").write_text("", encoding="utf-8")
     for _ in range(options.passes):
         for one in passes(options):
             run_pass(one, options, results)

@@ -8,6 +8,7 @@ import argparse
 import gc
 import json
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterator
@@ -30,6 +31,12 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def reason(error: Exception) -> str:
+    """The first line of what went wrong, without paths of this machine."""
+    first = (str(error).strip().splitlines() or [""])[0]
+    return f"{type(error).__name__}: {re.sub(r'/[^ ]+/', '', first)}"
+
+
 def load_peers(keys: list[str], threads: int) -> dict[str, Any]:
     import peers
 
@@ -39,7 +46,7 @@ def load_peers(keys: list[str], threads: int) -> dict[str, Any]:
             found[key] = peers.load(key, threads)
             say(peer=key, version=found[key].version)
         except Exception as error:  # whatever keeps it from being here
-            say(peer=key, missing=f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}")
+            say(peer=key, missing=reason(error))
     return found
 
 
@@ -60,7 +67,7 @@ def contestants(case: Any, found: dict[str, Any], threads: int) -> tuple[dict[st
             fault = disagreement(lossfn, who, case.dtype)
         except Exception as error:
             traceback.print_exc()
-            fault = f"{type(error).__name__}: {error}".splitlines()[0]
+            fault = reason(error)
         if fault:
             failed[key] = fault
         else:
