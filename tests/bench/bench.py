@@ -53,7 +53,7 @@ def passes(options: argparse.Namespace) -> Iterator[Pass]:
     for threads in options.threads[:1] if options.quick else options.threads:
         if threads == 1:
             yield Pass(1, "recycled", ("small", "catalogue"), SMALL, everyone)
-        groups = ("catalogue", "classes", "options", "doubles", "variants")
+        groups: tuple[str, ...] = ("catalogue", "classes", "options", "doubles", "variants")
         yield Pass(threads, "recycled", groups, options.sizes, everyone)
         if not options.quick:
             allocating = tuple(key for key in everyone if key in ALLOCATING)
