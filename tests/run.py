@@ -240,6 +240,7 @@ STAGES = {
     "cpp": kind("cpp"),
     "examples": kind("examples"),
     "docs": kind("docs"),
+    "bench": kind("bench"),
     "abi": kind("abi"),
     "install": kind("install"),
     "format": stage_format,

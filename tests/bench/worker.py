@@ -1,133 +1,117 @@
 # SPDX-License-Identifier: MIT
-"""Measures lossfn and PyTorch in turns in one process, value and gradient in float32; prints a JSON line per case.
-bench.py starts it, because the number of threads and the allocator are settled when a process starts."""
+"""Measures in one process, and prints a JSON object a line. bench.py starts it, because the number of threads and the
+allocator are settled when a process starts."""
 
 from __future__ import annotations
 
 import argparse
 import gc
 import json
-import time
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
-
-import lossfn
-import numpy as np
-import torch
-import torch.nn.functional as F
-
-SIZES = (64, 4 << 10, 256 << 10, 16 << 20)  # elements: a handful, in the first cache, in the second, in memory
-CLASSES = (10, 1000, 50257)
-TURN = 0.004  # seconds of calls between two looks at the clock
+import os
+import re
+import sys
+import traceback
+from collections.abc import Iterator
+from typing import Any
 
 
-class Case(NamedTuple):
-    loss: str
-    rows: int
-    cols: int
-    ours: Callable[[], object]
-    theirs: Callable[[], object]
+def say(**what: Any) -> None:
+    print(json.dumps(what), flush=True)
 
 
-def backward(pred: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-    """As a training step has it: the old gradient is gone, the new one is stored."""
-    pred.grad = None
-    value.backward()
-    return pred.grad
-
-
-def elementwise(name: str, peer: Callable[..., torch.Tensor], n: int, threads: int) -> Case:
-    rng = np.random.default_rng(n)
-    pred = rng.standard_normal(n, np.float32)
-    target = rng.standard_normal(n, np.float32)
-    if name == "bce_with_logits":
-        target = (target > 0).astype(np.float32)
-    grad = np.empty_like(pred)
-    loss = lossfn.create(name)
-    torch_pred, torch_target = torch.from_numpy(pred).requires_grad_(), torch.from_numpy(target)
-
-    def ours() -> object:
-        return loss.value_and_grad(pred, target, grad_out=grad, threads=threads)
-
-    def theirs() -> object:
-        return backward(torch_pred, peer(torch_pred, torch_target))
-
-    check(ours()[0], grad, peer(torch_pred, torch_target), theirs())
-    return Case(name, n, 1, ours, theirs)
-
-
-def classes(rows: int, cols: int, threads: int) -> Case:
-    rng = np.random.default_rng(rows)
-    pred = rng.standard_normal((rows, cols), np.float32)
-    labels = rng.integers(0, cols, rows)
-    grad = np.empty_like(pred)
-    loss = lossfn.create("cross_entropy")
-    torch_pred, torch_labels = torch.from_numpy(pred).requires_grad_(), torch.from_numpy(labels)
-
-    def ours() -> object:
-        return loss.value_and_grad(pred, labels, grad_out=grad, threads=threads)
-
-    def theirs() -> object:
-        return backward(torch_pred, F.cross_entropy(torch_pred, torch_labels))
-
-    check(ours()[0], grad, F.cross_entropy(torch_pred, torch_labels), theirs())
-    return Case("cross_entropy", rows, cols, ours, theirs)
-
-
-def check(value: float, grad: np.ndarray, peer_value: torch.Tensor, peer_grad: torch.Tensor) -> None:
-    """Both compute the same thing, else times mean nothing."""
-    np.testing.assert_allclose(value, peer_value.item(), rtol=1e-4)
-    np.testing.assert_allclose(grad, peer_grad.numpy(), rtol=1e-3, atol=1e-3 * float(np.abs(grad).max()))
-
-
-def cases(threads: int) -> Iterator[Case]:
-    for n in SIZES:
-        yield elementwise("mse", F.mse_loss, n, threads)
-    for n in SIZES:
-        yield elementwise("bce_with_logits", F.binary_cross_entropy_with_logits, n, threads)
-    for cols in CLASSES:
-        for rows in sorted({max(1, n // cols) for n in SIZES}):
-            yield classes(rows, cols, threads)
-
-
-def time_calls(function: Callable[[], object], calls: int) -> float:
-    """Seconds per call. A call before the clock starts brings code and data back into the caches."""
-    function()
-    start = time.perf_counter()
-    for _ in range(calls):
-        function()
-    return (time.perf_counter() - start) / calls
-
-
-def measure(case: Case, seconds: float) -> dict[str, object]:
-    """Turns of both until the time is up: one's noise is the other's as well."""
-    functions = {"lossfn": case.ours, "torch": case.theirs}
-    calls = {name: max(1, int(TURN / max(time_calls(f, 1), 1e-9))) for name, f in functions.items()}
-    times: dict[str, list[float]] = {name: [] for name in functions}
-    until = time.perf_counter() + seconds
-    while time.perf_counter() < until or len(times["torch"]) < 5:
-        for name in sorted(functions, reverse=len(times["torch"]) % 2 == 1):
-            time.sleep(0.001)  # the other's threads stop spinning
-            times[name].append(time_calls(functions[name], calls[name]))
-    return {"loss": case.loss, "rows": case.rows, "cols": case.cols, "times": times}
-
-
-def main() -> None:
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--seconds", type=float, required=True, help="per case")
-    parser.add_argument("--only", default="", help="cases whose loss has this in its name")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    parser.add_argument("--turns", type=int, required=True, help="at least, per case")
+    parser.add_argument("--groups", nargs="*", default=[])
+    parser.add_argument("--sizes", type=int, nargs="*", default=[])
+    parser.add_argument("--peers", nargs="*", default=[])
+    parser.add_argument("--only", default="")
+    return parser.parse_args()
+
+
+def reason(error: Exception) -> str:
+    """The first line of what went wrong, without paths of this machine."""
+    first = (str(error).strip().splitlines() or [""])[0]
+    return f"{type(error).__name__}: {re.sub(r'/[^ ]+/', '', first)}"
+
+
+def load_peers(keys: list[str], threads: int) -> dict[str, Any]:
+    import peers
+
+    found = {}
+    for key in keys:
+        try:
+            found[key] = peers.load(key, threads)
+            say(peer=key, version=found[key].version)
+        except Exception as error:  # whatever keeps it from being here
+            say(peer=key, missing=reason(error))
+    return found
+
+
+def contestants(case: Any, found: dict[str, Any], threads: int) -> tuple[dict[str, Any], dict[str, str]]:
+    """Who takes part, and who fails or computes something else."""
+    import ours
+    from turns import disagreement
+
+    lossfn = ours.build(case, threads)
+    taking_part, failed = {"lossfn": lossfn}, {}
+    for key, peer in found.items():
+        if case.peers and key not in case.peers:
+            continue
+        try:
+            who = peer.build(case)
+            if who is None:
+                continue
+            fault = disagreement(lossfn, who, case.dtype)
+        except Exception as error:
+            traceback.print_exc()
+            fault = reason(error)
+        if fault:
+            failed[key] = fault
+        else:
+            taking_part[key] = who
+    return taking_part, failed
+
+
+def cases(groups: list[str], sizes: tuple[int, ...], only: str) -> Iterator[Any]:
+    from cases import GROUPS
+
+    for group in groups:
+        if group in GROUPS:  # and not "variants"
+            yield from (case for case in GROUPS[group](sizes) if only in case.loss)
+
+
+def main() -> None:
+    options = arguments()
+    if options.threads == 1:  # one core, so that nobody uses another
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    import lossfn
+    import ours
+    from turns import take_turns
+
     lossfn.set_num_threads(options.threads)
     lossfn.threads_start()
     gc.disable()
-    versions = {"lossfn": lossfn.__version__, "isa": lossfn.isa(), "torch": torch.__version__, "numpy": np.__version__}
-    print(json.dumps(versions), flush=True)
-    for case in cases(options.threads):
-        if options.only in case.loss:
-            print(json.dumps(measure(case, options.seconds)), flush=True)
+    say(peer="lossfn", version=lossfn.__version__, isa=lossfn.isa())
+    found = load_peers(options.peers, options.threads)
+    for case in cases(options.groups, tuple(options.sizes), options.only):
+        who, failed = contestants(case, found, options.threads)
+        wanted = len(who) > 1 or not case.peers  # some cases are only there for a peer
+        times = take_turns(who, options.seconds, options.turns) if wanted else {}
+        if times or failed:
+            say(kind="case", **case.key, times=times, failed=failed)
+        del who, case
         gc.collect()
+    if "variants" in options.groups:
+        for name in ("mse", "bce_with_logits"):
+            for n in options.sizes:
+                if options.only in name:
+                    times = take_turns(ours.variants(name, n, options.threads), options.seconds, options.turns)
+                    say(kind="variants", loss=name, elements=n, times=times)
+    sys.stdout.flush()
+    os._exit(0)  # some peers take long to leave
 
 
 if __name__ == "__main__":

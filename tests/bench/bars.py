@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: MIT
+"""What speed the project asks of itself: every bar in one table, each with the figures of a run that it looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from results import LARGE, WANTS, Record, Results, best, ratio, share_of_limit, size, threads_words
+
+Figures = Iterator[tuple[str, float]]  # where, how much
+
+
+@dataclass(frozen=True)
+class Bar:
+    group: str
+    text: str
+    limit: float
+    figures: Callable[[Results], Figures]
+    unit: str = "x"
+    at_most: bool = False
+    floor: str = ""  # where a bar is out of reach: the count of bytes and instructions that shows it
+
+    def holds(self, figure: float) -> bool:
+        return figure <= self.limit if self.at_most else figure >= self.limit
+
+    def judge(self, results: Results) -> tuple[int, int, str, float] | None:
+        """(how many figures meet it, of how many, where the worst is, the worst); None: nothing was measured."""
+        found = list(self.figures(results))
+        if not found:
+            return None
+        worst = (max if self.at_most else min)(found, key=lambda item: item[1])
+        return sum(self.holds(figure) for _, figure in found), len(found), *worst
+
+
+def place(record: Record) -> str:
+    return f"{record['case']}, {size(record['elements'])}, {threads_words(record['threads'])}"
+
+
+def peer(
+    key: str, *cases: str, dtype: str = "float32", elementwise: bool = False, not_loss: str = ""
+) -> Callable[[Results], Figures]:
+    """Ratios to a peer at large sizes, with recycled allocations; of all cases, or of those named."""
+
+    def figures(results: Results) -> Figures:
+        for record in results.find(kind="case", allocator="recycled", dtype=dtype):
+            if record["elements"] < LARGE * 0.9 or (cases and record["case"] not in cases):
+                continue
+            if (elementwise and len(record["shape"]) > 1) or record["loss"] == not_loss:
+                continue
+            found = ratio(record, key)
+            if found:
+                yield f"{place(record)}{', gradient and Hessian' if record['want'] == 'grad_hess' else ''}", found
+
+    return figures
+
+
+def limit(want: str, dtype: str) -> Callable[[Results], Figures]:
+    def figures(results: Results) -> Figures:
+        for record in results.native("limit", want=want, dtype=dtype):
+            if record["unit"] == "element":
+                yield record["loss"], share_of_limit(record)
+
+    return figures
+
+
+def halves_over_singles(results: Results) -> Figures:
+    for record in results.native("limit", want="value_grad", dtype="bf16", unit="element"):
+        for single in results.native("limit", want="value_grad", dtype="f32", loss=record["loss"]):
+            half, full = best(record, "lossfn"), best(single, "lossfn")
+            if half and full:
+                yield record["loss"], full / half
+
+
+def call_time(
+    loss: str, rows: int, cols: int, what: str = "value_grad", isa: str | None = None, per_element: bool = False
+) -> Callable[[Results], Figures]:
+    def figures(results: Results) -> Figures:
+        wanted = {"isa": isa} if isa else {"first_isa": True}
+        for record in results.native("call", loss=loss, rows=rows, cols=cols, what=what, **wanted):
+            seconds = best(record, "lossfn")
+            if seconds:
+                yield size(rows * cols), seconds * 1e9 / (rows * cols if per_element else 1)
+
+    return figures
+
+
+def deposit(isa: str) -> Callable[[Results], Figures]:
+    """Nanoseconds per element that an exact sum adds, in cache."""
+
+    def figures(results: Results) -> Figures:
+        for record in results.native("sums", isa=isa):
+            exact, plain = best(record, "exact"), best(record, "plain")
+            if exact and plain and record["elements"] <= 1 << 16:
+                yield f"{record['want']}, {size(record['elements'])}", (exact - plain) / record["elements"] * 1e9
+
+    return figures
+
+
+def deposit_in_memory(results: Results) -> Figures:
+    for record in results.native("sums", first_isa=True):
+        exact = best(record, "exact")
+        plain = [t for t in (best(record, "plain"), best(record, "plain_streamed")) if t]
+        if exact and record["elements"] > 1 << 20:
+            yield record["want"], exact / min(plain)
+
+
+def variant(*names: str, speed: bool = False) -> Callable[[Results], Figures]:
+    """How much longer than the plain call, or (speed) what is left of its speed; in memory, on one thread."""
+
+    def figures(results: Results) -> Figures:
+        for record in results.find(kind="variants", threads=1, loss="mse", allocator="recycled"):
+            if record["elements"] < 1 << 22:
+                continue
+            for name in names:
+                plain, other = best(record, "plain"), best(record, name)
+                if plain and other:
+                    yield name, plain / other if speed else other / plain
+
+    return figures
+
+
+def class_options(results: Results) -> Figures:
+    """Speed under options, over that of plain labels."""
+    for record in results.find(kind="case", loss="cross_entropy", allocator="recycled", threads=1):
+        if record["case"].split(", ")[-1] not in ("smoothing", "class weights"):
+            continue
+        for plain in results.find(kind="case", case="cross_entropy, C = 1000", allocator="recycled", threads=1):
+            ours, other = best(plain, "lossfn"), best(record, "lossfn")
+            if plain["shape"] == record["shape"] and ours and other:
+                yield place(record), ours / other
+
+
+def from_python(results: Results) -> Figures:
+    for record in results.find(kind="case", elements=(10, 16), allocator="recycled", threads=1):
+        found = ratio(record, "torch")
+        if found:
+            yield record["case"], found
+
+
+def python_call(results: Results) -> Figures:
+    for record in results.find(kind="case", elements=(10, 16), allocator="recycled", threads=1):
+        seconds = best(record, "lossfn")
+        if seconds:
+            yield record["case"], seconds * 1e6
+
+
+def never_slower(results: Results) -> Figures:
+    for record in results.native("threads"):
+        one, everyone = best(record, "one"), best(record, "all")
+        if one and everyone:
+            yield f"{record['loss']}, {size(record['elements'])}", one / everyone
+
+
+def efficiency(results: Results) -> Figures:
+    """In the shared cache, where arithmetic binds and not memory."""
+    for record in results.native("threads", loss="bce_with_logits"):
+        one, everyone = best(record, "one"), best(record, "all")
+        if one and everyone and 1 << 18 <= record["elements"] <= 1 << 21:
+            yield size(record["elements"]), one / everyone / record["threads"]
+
+
+def wake_up(results: Results) -> Figures:
+    """What the first sizes that are shared cost above an equal share of the work, in microseconds."""
+    for loss in ("mse", "bce_with_logits"):
+        for record in results.native("threads", loss=loss):
+            if record["pieces"] > 1:
+                one, everyone = best(record, "one"), best(record, "all")
+                if one and everyone:
+                    yield f"{loss}, {size(record['elements'])}", (everyone - one / record["threads"]) * 1e6
+                break
+
+
+DTYPES = ("f32", "f64", "bf16", "f16")
+
+TORCH = {
+    ("mse", "huber"): 2.5,
+    ("mae",): 3.5,
+    ("kl_div, of log-probabilities", "poisson_nll"): 7,
+    ("binary_cross_entropy",): 8,
+    ("bce_with_logits",): 8,
+    ("hinge",): 8,
+    ("barron",): 20,
+}
+CLASSES = {10: 10, 1000: 6, 50257: 6, 128256: 5}
+
+BARS = (
+    *(
+        Bar("memory", f"{WANTS[want]}, {dtype}: speed of a bare stream kernel", 0.9, limit(want, dtype))
+        for want in ("value_grad", "value_grad_hess")
+        for dtype in DTYPES
+    ),
+    Bar("memory", "bf16 over f32, value and gradient", 1.7, halves_over_singles),
+    Bar(
+        "arithmetic",
+        "bce_with_logits per element in cache, AVX-512",
+        0.85,
+        call_time("bce_with_logits", 4096, 1, isa="avx512", per_element=True),
+        "ns",
+        True,
+    ),
+    Bar(
+        "arithmetic",
+        "bce_with_logits per element in cache, AVX2",
+        1.4,
+        call_time("bce_with_logits", 4096, 1, isa="avx2", per_element=True),
+        "ns",
+        True,
+    ),
+    Bar("exact sums", "added per element in cache, AVX-512", 0.17, deposit("avx512"), "ns", True),
+    Bar("exact sums", "added per element in cache, AVX2", 0.32, deposit("avx2"), "ns", True),
+    Bar("exact sums", "time over that with plain sums, in memory", 1.03, deposit_in_memory, "x", True),
+    # A weight of 4 bytes beside 12, read twice (for the denominator) or once, and 20 %; a mask of one byte.
+    Bar(
+        "options",
+        "mse with a weight, over plain: 20 bytes to 12, and 20 %",
+        20 / 12 * 1.2,
+        variant("weight"),
+        "x",
+        True,
+    ),
+    Bar(
+        "options",
+        "the same, denominator given: 16 bytes to 12, and 20 %",
+        16 / 12 * 1.2,
+        variant("weight, denominator given"),
+        "x",
+        True,
+    ),
+    Bar("options", "mse with a mask, over plain: 14 bytes to 12, and 20 %", 14 / 12 * 1.2, variant("mask"), "x", True),
+    Bar(
+        "options",
+        "the same, denominator given: 13 bytes to 12, and 20 %",
+        13 / 12 * 1.2,
+        variant("mask, denominator given"),
+        "x",
+        True,
+    ),
+    Bar(
+        "options",
+        "strided and broadcast inputs: speed of contiguous ones",
+        0.6,
+        variant(
+            "pred strided: half of longer rows",
+            "target broadcast along rows",
+            "target broadcast over rows",
+            "all transposed",
+            speed=True,
+        ),
+    ),
+    Bar("options", "cross entropy with smoothing or class weights: speed of plain labels", 0.9, class_options),
+    Bar("small calls", "mse, n = 16, from C", 40, call_time("mse", 16, 1), "ns", True),
+    Bar("small calls", "bce_with_logits, n = 16, from C", 70, call_time("bce_with_logits", 16, 1), "ns", True),
+    Bar("small calls", "cross_entropy, 1 x 10, from C", 90, call_time("cross_entropy", 1, 10), "ns", True),
+    Bar("small calls", "lossfn_rho of huber", 8, call_time("huber", 1, 1, "rho"), "ns", True),
+    Bar("small calls", "n = 16 from Python, over PyTorch eager", 15, from_python),
+    Bar("small calls", "n = 16 from Python", 1.5, python_call, "µs", True),
+    Bar("threads", "all threads never slower than one, at any size (3 % is noise)", 0.97, never_slower),
+    Bar("threads", "share of the threads that arithmetic gets", 0.85, efficiency),
+    Bar("threads", "waking the pool", 3, wake_up, "µs", True),
+    *(
+        Bar("peers", f"{' and '.join(cases)} over PyTorch eager", least, peer("torch", *cases))
+        for cases, least in TORCH.items()
+    ),
+    *(
+        Bar(
+            "peers",
+            f"cross entropy, C = {cols}, over PyTorch eager",
+            least,
+            peer("torch", f"cross_entropy, C = {cols}"),
+        )
+        for cols, least in CLASSES.items()
+    ),
+    Bar("peers", "losses of elements over JAX", 1.0, peer("jax", elementwise=True)),
+    Bar("peers", "losses of elements over torch.compile", 1.5, peer("compile", elementwise=True)),
+    Bar("peers", "cross entropy over JAX", 2, peer("jax", *(f"cross_entropy, C = {cols}" for cols in CLASSES))),
+    Bar(
+        "peers",
+        "cross entropy over torch.compile",
+        2,
+        peer("compile", *(f"cross_entropy, C = {cols}" for cols in CLASSES)),
+    ),
+    Bar("peers", "all over scikit-learn, f64", 5, peer("sklearn", dtype="float64")),
+    Bar("peers", "all over scikit-learn, f32", 10, peer("sklearn")),
+)

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: MIT
+"""The bench finds every loss and judges what it measured. Nothing here takes a time."""
+
+from __future__ import annotations
+
+import bars
+import cases
+import lossfn
+import numpy as np
+import ours
+import peers
+import pytest
+import report
+from results import Results
+from turns import Contestant, disagreement
+
+CATALOGUE = [name for name in lossfn.names() if "." not in name]
+
+
+def test_every_loss_has_its_cases():
+    found = {(case.loss, case.elements) for case in cases.catalogue((64, 4000))}
+    assert found == {(name, n) for name in CATALOGUE for n in (64, 4000)}
+
+
+@pytest.mark.parametrize("case", list(cases.catalogue((64,))), ids=lambda case: case.loss)
+def test_inputs_suit_the_loss(case):
+    value, grads = ours.build(case, 1).results()
+    assert np.isfinite(value)
+    assert all(np.isfinite(grad).all() and grad.any() for grad in grads)
+    assert not lossfn.create(case.loss).check(*case.inputs.values())
+
+
+@pytest.mark.parametrize("case", [*cases.classes(cases.LARGE[:1]), *cases.options(cases.LARGE[:1])], ids=str)
+def test_named_cases_can_be_computed(case):
+    value, grads = ours.build(case, 1).results()
+    assert np.isfinite(value)
+    assert all(np.isfinite(grad).all() for grad in grads)
+
+
+@pytest.mark.parametrize("key", [key for key in peers.headings() if key != "compile"])
+def test_peers_compute_the_same(key):
+    try:
+        peer = peers.load(key, 1)
+    except ImportError:
+        pytest.skip(f"{key} is not installed")
+    for case in [*cases.catalogue((64,)), *cases.small_calls()]:
+        who = peer.build(case)
+        if who is not None:
+            assert disagreement(ours.build(case, 1), who, case.dtype) is None, case.name
+
+
+def test_disagreement_is_noticed():
+    def who(value, grad):
+        return Contestant(lambda: None, lambda: (value, [np.array(grad)]))
+
+    one = who(1.0, [1.0, 2.0])
+    assert disagreement(one, who(1.0001, [1.0, 2.001]), "float32") is None
+    assert "value" in disagreement(one, who(1.1, [1.0, 2.0]), "float32")
+    assert "1 of 2 derivatives" in disagreement(one, who(1.0, [1.0, 2.1]), "float32")
+    assert "1 of 2 derivatives" in disagreement(one, who(1.0, [1.0, np.nan]), "float32")
+
+
+def case_record(**others):
+    record = {"kind": "case", "case": "mse", "loss": "mse", "shape": [1 << 24], "elements": 1 << 24}
+    record.update(dtype="float32", want="value_grad", threads=1, allocator="recycled", failed={})
+    return {**record, **others}
+
+
+def test_passes_over_the_same_case_are_joined():
+    results = Results()
+    results.add(case_record(times={"lossfn": [2.0]}))
+    results.add(case_record(times={"lossfn": [1.0], "torch": [3.0]}))
+    results.add(case_record(times={"lossfn": [5.0]}, threads=2))
+    assert [r["times"] for r in results.records] == [{"lossfn": [2.0, 1.0], "torch": [3.0]}, {"lossfn": [5.0]}]
+
+
+@pytest.mark.parametrize(("theirs", "met"), [(2.6, 1), (2.4, 0)])
+def test_bars_judge_the_worst(theirs, met):
+    results = Results()
+    results.add(case_record(times={"lossfn": [1.0, 9.0], "torch": [9.0, theirs]}))
+    (bar,) = (bar for bar in bars.BARS if bar.text.startswith("mse and huber"))
+    count, total, where, worst = bar.judge(results)
+    assert (count, total, worst) == (met, 1, theirs)
+    assert where == "mse, 16 Mi, 1 thread"
+    assert bars.Bar("", "", 3, bar.figures, at_most=True).judge(results)[0] == 1
+
+
+def test_tables_of_the_page_are_whole():
+    results = Results(machine={"cpu": "c", "cores": 2, "caches": [], "memory": "m", "system": "s", "python": "p"})
+    results.machine.update(compiler="cc", isa="avx512", load=0.0)
+    results.add(case_record(times={"lossfn": [1.0], "torch": [0.5]}))
+    results.add(case_record(case="huber", times={"lossfn": [1.0]}, failed={"jax": "value 1 instead of 2"}))
+    limit = {
+        "kind": "native",
+        "program": "limit",
+        "loss": "mse",
+        "dtype": "f32",
+        "elements": 1 << 24,
+        "unit": "element",
+    }
+    for want, writes in (("value", 0), ("value_grad", 1), ("value_grad_hess", 2)):
+        results.add({**limit, "want": want, "reads": 2, "writes": writes, "times": {"lossfn": [0.1], "stream": [0.08]}})
+    for what in ("value_grad", "rho"):
+        call = {
+            "kind": "native",
+            "program": "call",
+            "loss": "mse",
+            "what": what,
+            "rows": 16,
+            "cols": 1,
+            "isa": "avx512",
+        }
+        results.add({**call, "times": {"lossfn": [1e-8]}})
+    sums = {"kind": "native", "program": "sums", "isa": "avx512", "want": "value_grad", "elements": 4096}
+    results.add({**sums, "times": {"exact": [2e-6], "plain": [1e-6]}})
+    threads = {"kind": "native", "program": "threads", "loss": "mse", "threads": 2, "pieces": 2, "elements": 1 << 16}
+    results.add({**threads, "times": {"one": [2.0], "all": [1.0]}, "after_pause": {"one": 2.0, "all": 1.0}})
+    variants = {"kind": "variants", "loss": "mse", "elements": 1 << 24, "threads": 1, "allocator": "recycled"}
+    results.add({**variants, "times": {"plain": [1.0], "weight": [1.5]}})
+    text = report.page(results, ["images/bench-limit.svg"])
+    for block in text.split("\n\n"):
+        if block.startswith("|"):
+            assert len({line.count("|") for line in block.splitlines()}) == 1, block
+    assert "**0.5 (0.5)**" in text
+    assert "*5.96 (0.80)*" in text
+    assert "](images/bench-limit.svg)" in text
+    assert report.failed_cells(results) == ["huber, 16 Mi, float32: jax: value 1 instead of 2"]
