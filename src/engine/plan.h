@@ -105,7 +105,8 @@ typedef struct {
 /* The engine compiled for one instruction set and compute dtype. Units are half-open ranges. */
 typedef struct lossfn__engine {
     void (*run)(const lossfn__plan_t *plan, int64_t begin, int64_t end, lossfn__partial_t *partial);
-    void (*direct)(lossfn__direct_t *call);
+    /* Returns 0, having written nothing, where a label is out of range or no unit is kept. */
+    int (*direct)(lossfn__direct_t *call);
     void (*survey)(const lossfn__plan_t *plan, int64_t begin, int64_t end, lossfn__survey_t *survey);
 } lossfn__engine_t;
 

@@ -442,18 +442,43 @@ static __attribute__((noinline)) lossfn_status_t compute(const lossfn_t *loss, l
 }
 
 /* Not inlined either. */
-static __attribute__((noinline)) void compute_direct(const lossfn_t *loss, lossfn__direct_t *call,
-                                                     lossfn_args_t *args) {
-    const int mean = lossfn__is_mean(loss->reduction);
-    call->scale = mean ? 1 / (double)call->n : 1;
-    lossfn__engine(call->is_double)->direct(call);
-    if (args->value)
-        *args->value =
-            mean ? lossfn__exact_quotient_count(&call->sum, (uint64_t)call->n) : lossfn__exact_round(&call->sum);
-    if (args->sum) *args->sum = lossfn__exact_round(&call->sum);
-    if (args->denom) *args->denom = mean ? (double)call->n : 1;
-    args->notes = call->fault >= 0 ? LOSSFN_NOTE_DOMAIN : 0;
-    args->note_index = call->fault;
+static __attribute__((noinline)) int compute_direct(lossfn__direct_t *call, double *value) {
+    if (!lossfn__engine(call->is_double)->direct(call)) return 0;
+    if (value)
+        *value = lossfn__is_mean(call->loss->reduction)
+                     ? lossfn__exact_quotient_count(&call->sum, (uint64_t)lossfn__direct_count(call))
+                     : lossfn__exact_round(&call->sum);
+    return 1;
+}
+
+static int run_direct(lossfn__direct_t *call, double *value) {
+    lossfn__fpenv_t saved;
+    lossfn__fpenv_enter(&saved);
+    const int done = compute_direct(call, value);
+    lossfn__fpenv_leave(&saved);
+    return done;
+}
+
+int lossfn__run_everyday(const lossfn_t *loss, const lossfn__asked_t *asked, double *value) {
+    lossfn__direct_t call;
+    return loss && lossfn__direct_make(&call, loss, asked) && run_direct(&call, value);
+}
+
+/* The same for all arguments: most of them are not given. */
+static int run_args_direct(const lossfn_t *loss, lossfn_args_t *args) {
+    const lossfn__asked_t asked = {args->inputs, args->n_inputs, args->grads[0], args->hess};
+    lossfn__direct_t call;
+    if (args->weight || args->mask || args->upstream || args->values || args->components || args->hvp ||
+        args->hvp_vector || args->denominator || args->hess_kind != LOSSFN_HESS_EXACT)
+        return 0;
+    for (int j = 1; j < LOSSFN_MAX_INPUTS; j++)
+        if (args->grads[j]) return 0;
+    if (!lossfn__direct_make(&call, loss, &asked) || !run_direct(&call, args->value)) return 0;
+    if (args->sum) *args->sum = lossfn__exact_round(&call.sum);
+    if (args->denom) *args->denom = (double)lossfn__direct_count(&call);
+    args->notes = call.fault >= 0 ? LOSSFN_NOTE_DOMAIN : 0;
+    args->note_index = call.fault;
+    return 1;
 }
 
 static lossfn_status_t check_frame(const lossfn_t *loss, const lossfn_args_t *args) {
@@ -481,15 +506,10 @@ lossfn_status_t lossfn__run(const lossfn_t *loss, lossfn_args_t *args, lossfn__t
         memcpy(&own, args, args->struct_size);
         used = &own;
     }
-    lossfn__direct_t direct;
     lossfn_status_t status = check_frame(loss, used);
-    if (status == LOSSFN_OK) {
-        const int is_direct = !totals && lossfn__direct_make(&direct, loss, used);
+    if (status == LOSSFN_OK && (totals || !run_args_direct(loss, used))) {
         lossfn__fpenv_enter(&saved);
-        if (is_direct)
-            compute_direct(loss, &direct, used);
-        else
-            status = compute(loss, used, totals);
+        status = compute(loss, used, totals);
         lossfn__fpenv_leave(&saved);
     }
     if (status == LOSSFN_OK && used == &own) {
