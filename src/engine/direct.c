@@ -83,6 +83,7 @@ int lossfn__direct_make(lossfn__direct_t *call, const lossfn_t *loss, const loss
     }
     uintptr_t label_bytes = 0;
     call->inputs[0] = pred->data;
+    call->inputs[1] = NULL; /* for rows, which may have no target */
     call->labels = NULL;
     for (int32_t j = 1; j < loss->n_inputs; j++) {
         const lossfn_tensor_t *t = j < asked->n_inputs ? asked->inputs[j] : NULL;

@@ -63,9 +63,10 @@ static int64_t direct_labels(const lossfn__direct_t *call, int64_t row, int64_t 
 #undef DIRECT_LABELS
     }
     for (int64_t i = 0; i < n; i++) {
-        const int ignored = loss->has_ignore_index && labels[i] == loss->ignore_index;
+        const int fits = call->label_dtype != LOSSFN_U64 || labels[i] >= 0;
+        const int ignored = loss->has_ignore_index && fits && labels[i] == loss->ignore_index;
         const uint64_t from_0 = (uint64_t)labels[i] - (uint64_t)loss->label_base;
-        bad |= !ignored && (from_0 >= (uint64_t)call->cols || (call->label_dtype == LOSSFN_U64 && labels[i] < 0));
+        bad |= !ignored && (!fits || from_0 >= (uint64_t)call->cols);
         labels[i] = ignored ? -1 : (int64_t)from_0;
         kept -= ignored;
     }
