@@ -91,11 +91,13 @@ typedef struct {
     element_fn plain, general;
 } element_kernel_t;
 
+static const REAL ones[] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+
 /* Runs a block: whole vectors where they lie, the last n % LANES elements in padded copies, where lanes past the end
  * have weight 0. */
 NO_INLINE void element_block(const element_kernel_t *kernel, int n_inputs, block_t *b) {
-    const int64_t n = b->n, whole = n / LANES * LANES, rest = n - whole;
-    const size_t bytes = (size_t)rest * sizeof(REAL);
+    const int64_t n = b->n, whole = n / LANES * LANES;
+    const int rest = (int)(n - whole);
     if (whole) {
         b->n = whole;
         (b->weight || b->values || b->stream ? kernel->general : kernel->plain)(b);
@@ -103,22 +105,20 @@ NO_INLINE void element_block(const element_kernel_t *kernel, int n_inputs, block
     }
     if (rest == 0) return;
     REAL in[MAX_GRADS][LANES], weight[LANES], factor[LANES], values[LANES], grads[MAX_GRADS][LANES], hess[LANES];
+    const V w = v_load_first(b->weight ? b->weight + whole : ones, rest, v_set(0));
     block_t tail = *b;
     tail.n = LANES;
     tail.stream = 0;
     tail.fault = -1;
     for (int j = 0; j < n_inputs; j++) {
         if (!b->is_constant[j]) {
-            memcpy(in[j], b->in[j] + whole, bytes);
-            for (int64_t l = rest; l < LANES; l++) in[j][l] = in[j][rest - 1];
+            v_store(in[j], v_load_first(b->in[j] + whole, rest, v_set((double)b->in[j][n - 1])));
             tail.in[j] = in[j];
         }
         if (b->grads[j]) tail.grads[j] = grads[j];
     }
-    for (int64_t l = 0; l < LANES; l++) {
-        weight[l] = l >= rest ? 0 : b->weight ? b->weight[whole + l] : 1;
-        factor[l] = l >= rest ? 0 : b->factor ? b->factor[whole + l] : weight[l] * b->scale;
-    }
+    v_store(weight, w);
+    v_store(factor, b->factor ? v_load_first(b->factor + whole, rest, v_zero()) : w * v_set((double)b->scale));
     tail.weight = weight;
     tail.factor = factor;
     if (b->values) tail.values = values;
@@ -126,10 +126,10 @@ NO_INLINE void element_block(const element_kernel_t *kernel, int n_inputs, block
     kernel->general(&tail);
     b->grid = tail.grid;
     if (b->fault < 0 && tail.fault >= 0) b->fault = whole + tail.fault;
-    if (b->values) memcpy(b->values + whole, values, bytes);
+    if (b->values) v_store_first(b->values + whole, rest, v_load(values));
     for (int j = 0; j < n_inputs; j++)
-        if (b->grads[j]) memcpy(b->grads[j] + whole, grads[j], bytes);
-    if (b->hess) memcpy(b->hess + whole, hess, bytes);
+        if (b->grads[j]) v_store_first(b->grads[j] + whole, rest, v_load(grads[j]));
+    if (b->hess) v_store_first(b->hess + whole, rest, v_load(hess));
 }
 
 /* ---- Rows -------------------------------------------------------------------------------------------------------- */
@@ -297,6 +297,20 @@ ALWAYS_INLINE void row_sums_loop(chunk_t *c, void (*kernel)(const row_t *, const
     }
 }
 
+/* The 16 lanes of a sum up the tree: l with l + 8, then l + 4, ... */
+ALWAYS_INLINE double tree_sum(const double *lanes) {
+    enum { GROUPS = ROW_LANES / DLANES };
+    D groups[GROUPS];
+    double rest[DLANES];
+    for (int g = 0; g < GROUPS; g++) groups[g] = d_load(lanes + g * DLANES);
+    for (int half = GROUPS / 2; half > 0; half /= 2)
+        for (int g = 0; g < half; g++) groups[g] += groups[g + half];
+    d_store(rest, groups[0]);
+    for (int half = DLANES / 2; half > 0; half /= 2)
+        for (int l = 0; l < half; l++) rest[l] += rest[l + half];
+    return rest[0];
+}
+
 ALWAYS_INLINE void row_finish_once(chunk_t *c, void (*kernel)(const row_t *, const V *, const V *, V *, unit_t *),
                                    const int n_sums) {
     const row_t r = load_row(c);
@@ -304,12 +318,8 @@ ALWAYS_INLINE void row_finish_once(chunk_t *c, void (*kernel)(const row_t *, con
     unit_t u;
     for (int j = 0; j < MAX_CONSTANTS; j++) p[j] = v_set(c->constants[j]), k[j] = v_zero();
     for (int j = 0; j < n_sums; j++) {
-        double lanes[ROW_LANES];
-        memcpy(lanes, c->sums[j], sizeof lanes);
-        for (int half = ROW_LANES / 2; half > 0; half /= 2)
-            for (int l = 0; l < half; l++) lanes[l] += lanes[l + half];
-        c->totals[j] = (REAL)lanes[0];
-        s[j] = v_set(c->totals[j]);
+        c->totals[j] = (REAL)tree_sum(c->sums[j]);
+        s[j] = v_set((double)c->totals[j]);
     }
     kernel(&r, s, p, k, &u);
     c->value = u.value[0];

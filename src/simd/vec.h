@@ -94,6 +94,22 @@ INLINE V v_load(const REAL *p) {
     return x;
 }
 INLINE void v_store(REAL *p, V x) { memcpy(p, &x, sizeof x); }
+/* The first n lanes, 0 to LANES of them, none if n < 0; the others from `rest`, or left alone in memory. */
+INLINE V v_load_first(const REAL *p, int n, V rest) {
+#if defined(LOSSFN_ISA_AVX512) || defined(LOSSFN_ISA_AVX2)
+    return ISA_OP(load_first)(p, n, rest);
+#else
+    for (int l = 0; l < n; l++) rest[l] = p[l];
+    return rest;
+#endif
+}
+INLINE void v_store_first(REAL *p, int n, V x) {
+#ifdef LOSSFN_ISA_AVX512
+    ISA_OP(store_first)(p, n, x);
+#else
+    for (int l = 0; l < n; l++) p[l] = x[l];
+#endif
+}
 INLINE V v_set(double s) { return (REAL)s - (V){0}; } /* s - 0 is s, also for -0 */
 INLINE I v_as_i(V x) { return (I)x; }
 INLINE V i_as_v(I i) { return (V)i; }
