@@ -118,17 +118,21 @@ static void rows_alone(direct_rows_t *d, int64_t row, int64_t n) {
         c.top = -INFINITY;
         c.top_class = -1;
         c.fault = -1;
-        c.kept = d->kernel->keeps && c.grads[PRED] != c.x && c.grads[PRED] != c.t ? c.grads[PRED] : NULL;
-        if (d->kernel->wants_top) chunk_top(&c);
-        memset(c.sums, 0, sizeof c.sums);
-        d->kernel->sums(&c);
-        d->kernel->finish(&c);
+        if (c.n <= ROW_LANES) {
+            d->kernel->whole(&c);
+        } else {
+            c.kept = d->kernel->keeps && c.grads[PRED] != c.x && c.grads[PRED] != c.t ? c.grads[PRED] : NULL;
+            if (d->kernel->wants_top) chunk_top(&c);
+            memset(c.sums, 0, sizeof c.sums);
+            d->kernel->sums(&c);
+            d->kernel->finish(&c);
+            if (c.grads[PRED]) d->kernel->map(&c);
+        }
         if (c.fault >= 0) {
             c.value = NAN;
             direct_fault(d->call, row + i, c.fault);
         }
         d->values[d->n_values++] = c.value;
-        if (c.grads[PRED]) d->kernel->map(&c);
     }
 }
 

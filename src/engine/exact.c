@@ -408,8 +408,7 @@ static double divide_held(const lossfn__exact_t *num, uint64_t n) {
     /* Two doubles far from their limits: the quotient is rounded once, and scaling it rounds nothing. */
     if (num->held < most && num->held > -most && n < (uint64_t)most && num->held_exponent > -800 &&
         num->held_exponent < 800)
-        return (double)(int64_t)num->held / (double)(int64_t)n *
-               double_of((uint64_t)(num->held_exponent + 1023) << 52);
+        return (double)(int64_t)num->held / (double)(int64_t)n * double_of((uint64_t)(num->held_exponent + 1023) << 52);
     const held_t held = held_of(num);
     const int shift = __builtin_clzll(n);
     return round_fraction(held.negative, divide_short(held.high, held.low, n << shift), held.exponent + shift);

@@ -24,9 +24,9 @@ typedef int64_t lossfn__steps_t;
 #endif
 
 typedef struct {
-    int32_t lo, hi;    /* only limbs lo..hi-1 hold anything, the others not even zero: small sums stay cheap */
-    uint32_t pending;  /* |limb[i]| <= pending * 2^32 */
-    uint32_t infinite; /* bit 0: +inf was added, bit 1: -inf, both: the sum is NaN */
+    int32_t lo, hi;       /* only limbs lo..hi-1 hold anything, the others not even zero: small sums stay cheap */
+    uint32_t pending;     /* |limb[i]| <= pending * 2^32 */
+    uint32_t infinite;    /* bit 0: +inf was added, bit 1: -inf, both: the sum is NaN */
     lossfn__steps_t held; /* held * 2^held_exponent belongs to the sum as well: most sums need no limbs at all */
     int32_t held_exponent;
     int64_t limb[LOSSFN__EXACT_LIMBS];

@@ -163,6 +163,7 @@ typedef struct {
     void (*sums)(chunk_t *c);          /* over one chunk, added to c->sums */
     void (*finish)(chunk_t *c);        /* totals -> value, finished */
     void (*map)(chunk_t *c);           /* over one chunk: derivatives */
+    void (*whole)(chunk_t *c);         /* all of it, derivatives of pred alone, for at most ROW_LANES classes */
     void (*together)(struct group *g); /* all of it, for LANES rows at once */
     int wants_top, keeps;
 } row_kernel_t;
@@ -297,18 +298,15 @@ ALWAYS_INLINE void row_sums_loop(chunk_t *c, void (*kernel)(const row_t *, const
     }
 }
 
-/* The 16 lanes of a sum up the tree: l with l + 8, then l + 4, ... */
+/* The lanes of a sum up the tree: l with l + 8, then l + 4, ... */
 ALWAYS_INLINE double tree_sum(const double *lanes) {
     enum { GROUPS = ROW_LANES / DLANES };
     D groups[GROUPS];
-    double rest[DLANES];
-    for (int g = 0; g < GROUPS; g++) groups[g] = d_load(lanes + g * DLANES);
-    for (int half = GROUPS / 2; half > 0; half /= 2)
-        for (int g = 0; g < half; g++) groups[g] += groups[g + half];
-    d_store(rest, groups[0]);
-    for (int half = DLANES / 2; half > 0; half /= 2)
-        for (int l = 0; l < half; l++) rest[l] += rest[l + half];
-    return rest[0];
+    UNROLL for (int g = 0; g < GROUPS; g++) groups[g] = d_load(lanes + g * DLANES);
+    UNROLL for (int half = GROUPS / 2; half > 0; half /= 2) {
+        UNROLL for (int g = 0; g < half; g++) groups[g] += groups[g + half];
+    }
+    return d_sum(groups[0]);
 }
 
 ALWAYS_INLINE void row_finish_once(chunk_t *c, void (*kernel)(const row_t *, const V *, const V *, V *, unit_t *),
@@ -316,14 +314,14 @@ ALWAYS_INLINE void row_finish_once(chunk_t *c, void (*kernel)(const row_t *, con
     const row_t r = load_row(c);
     V p[MAX_CONSTANTS], s[MAX_SUMS], k[MAX_CONSTANTS];
     unit_t u;
-    for (int j = 0; j < MAX_CONSTANTS; j++) p[j] = v_set(c->constants[j]), k[j] = v_zero();
-    for (int j = 0; j < n_sums; j++) {
+    UNROLL for (int j = 0; j < MAX_CONSTANTS; j++) p[j] = v_set((double)c->constants[j]), k[j] = v_zero();
+    UNROLL for (int j = 0; j < n_sums; j++) {
         c->totals[j] = (REAL)tree_sum(c->sums[j]);
         s[j] = v_set((double)c->totals[j]);
     }
     kernel(&r, s, p, k, &u);
     c->value = u.value[0];
-    for (int j = 0; j < MAX_CONSTANTS; j++) c->finished[j] = k[j][0];
+    UNROLL for (int j = 0; j < MAX_CONSTANTS; j++) c->finished[j] = k[j][0];
 }
 
 /* One vector of classes. `alone`: only the gradient of pred is wanted. */
@@ -366,6 +364,61 @@ ALWAYS_INLINE void row_map_loop(chunk_t *c,
             v_store(grad + i, v_select(u.outside, v_set(NAN), u.grad[PRED]) * factor);
         }
         if (i < c->n) row_map_step(c, i, &r, k, p, factor, kernel, has_kept, alone);
+    }
+}
+
+/* A row of no more classes than lanes: all of it at once, nothing but the outputs in memory. The same sums, so the same
+ * bits. */
+ALWAYS_INLINE void short_row(chunk_t *c, void (*sums)(const row_t *, const class_t *, const V *, V *, unit_t *),
+                             void (*finish)(const row_t *, const V *, const V *, V *, unit_t *),
+                             void (*map)(const row_t *, const class_t *, const V *, const V *, unit_t *),
+                             const int n_sums, const int wants_top, const int keeps) {
+    enum { STEPS = ROW_LANES / LANES };
+    row_t r = load_row(c);
+    V p[MAX_CONSTANTS], s[MAX_SUMS], k[MAX_CONSTANTS], kept[STEPS];
+    double lanes[MAX_SUMS][ROW_LANES];
+    unit_t u;
+    UNROLL for (int j = 0; j < MAX_CONSTANTS; j++) p[j] = v_set((double)c->constants[j]), k[j] = v_zero();
+    if (wants_top) {
+        V best = v_set(-INFINITY);
+        for (int step = 0; step < STEPS; step++) best = v_greater(load_contenders(c, step * LANES), best);
+        const V top = v_set((double)v_largest(best));
+        for (int step = STEPS - 1; step >= 0; step--) {
+            const uint32_t bits = m_bits((load_contenders(c, step * LANES) == top) & (top > v_set(-INFINITY)));
+            if (bits) c->top_class = step * LANES + __builtin_ctz(bits);
+        }
+        if (c->top_class >= 0) r.top = v_set((double)c->x[c->top_class]); /* of two zeros the first */
+    }
+    for (int step = 0; step < STEPS; step++) {
+        class_t cl;
+        V add[MAX_SUMS];
+        D wide[DPARTS];
+        const M valid = load_classes(c, step * LANES, &cl);
+        u.outside = m_none();
+        sums(&r, &cl, p, add, &u);
+        if (keeps) kept[step] = u.kept;
+        const M fault = m_and(u.outside, valid);
+        if (__builtin_expect(m_any(fault), 0) && c->fault < 0) c->fault = step * LANES + __builtin_ctz(m_bits(fault));
+        UNROLL for (int j = 0; j < n_sums; j++) {
+            v_widen(v_where(valid, add[j]), wide);
+            for (int d = 0; d < DPARTS; d++) d_store(lanes[j] + step * LANES + d * DLANES, wide[d] + d_set(0));
+        }
+    }
+    UNROLL for (int j = 0; j < n_sums; j++) s[j] = v_set((double)(REAL)tree_sum(lanes[j]));
+    finish(&r, s, p, k, &u);
+    c->value = u.value[0];
+    if (!c->grads[PRED]) return;
+    const V factor = v_set((double)c->factor), nan = v_set(NAN);
+    for (int step = 0; step < STEPS; step++) {
+        class_t cl;
+        const M valid = load_classes(c, step * LANES, &cl);
+        cl.has_kept = keeps;
+        if (keeps) cl.kept = kept[step];
+        u.outside = m_none();
+        map(&r, &cl, k, p, &u);
+        const M fault = m_and(u.outside, valid);
+        store_some(c->grads[PRED], step * LANES, c->n, v_where(valid, v_select(fault, nan, u.grad[PRED]) * factor));
+        if (c->hess) store_some(c->hess, step * LANES, c->n, v_where(valid, v_select(fault, nan, u.hess) * factor));
     }
 }
 
@@ -496,6 +549,9 @@ ALWAYS_INLINE void rows_together(group_t *g, void (*sums)(const row_t *, const c
             row_map_loop(c, name##_map, 1, 0);                                                                         \
         else                                                                                                           \
             row_map_loop(c, name##_map, 0, 0);                                                                         \
+    }                                                                                                                  \
+    NO_INLINE void name##_short_row(chunk_t *c) {                                                                      \
+        short_row(c, name##_sums, name##_finish, name##_map, name##_n_sums, name##_wants_top, name##_keeps);           \
     }                                                                                                                  \
     NO_INLINE void name##_rows_together(group_t *g) {                                                                  \
         rows_together(g, name##_sums, name##_finish, name##_map, name##_n_sums, name##_wants_top, name##_keeps);       \

@@ -17,8 +17,8 @@
                   {name##_hess, name##_hess},                                                                          \
                   {name##_all, name##_all}}},
 #define ROWWISE_LOSS(name)                                                                                             \
-    {.rows = {name##_row_sums, name##_row_finish, name##_row_map, name##_rows_together, name##_wants_top,              \
-              name##_keeps}},
+    {.rows = {name##_row_sums, name##_row_finish, name##_row_map, name##_short_row, name##_rows_together,              \
+              name##_wants_top, name##_keeps}},
 static const kernel_t kernels[] = {
 #include "losses/list.h"
 };
