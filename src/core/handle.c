@@ -108,6 +108,7 @@ static lossfn_status_t build(lossfn_t **out, const lossfn__draft_t *draft) {
     fill_constant_inputs(loss);
     loss->is_direct = is_direct(loss);
     atomic_init(&loss->references, 1);
+    atomic_init(&loss->pace, 0.0);
     *out = loss;
     return LOSSFN_OK;
 }

@@ -73,6 +73,7 @@ typedef struct lossfn__plan {
     int32_t collect;    /* or only the exact sum of this input's gradient; -1 normally */
     int32_t streams;    /* outputs are too large for the caches: they may be written around them */
     const lossfn_exec_t *exec;
+    int32_t threads; /* at most */
     /* Kept for passes over slices of the data: pred's shape and how everything lies along it. */
     int32_t ndim;
     int64_t shape[8];
