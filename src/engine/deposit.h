@@ -133,6 +133,10 @@ INLINE int tally_end(tally_t *tally, const grids_t *g, int64_t vectors) {
 
 /* Adds c[0..n) to sum. *grid is the one that served before, or GRID_NONE. */
 NO_INLINE void deposit(const REAL *c, int64_t n, lossfn__exact_t *sum, int *grid) {
+    if (n == 1) { /* needs no grid */
+        lossfn__exact_add(sum, (double)c[0]);
+        return;
+    }
     while (n > 0) {
         const int64_t some = n < GRID_VECTORS * LANES ? n : GRID_VECTORS * LANES;
         tally_t tally;

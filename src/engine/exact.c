@@ -91,14 +91,6 @@ static void deposit(lossfn__exact_t *sum, uint64_t m, int negative, int offset) 
     sum->limb[i + 2] += ((int64_t)(high >> 32) ^ sign) - sign;
 }
 
-void lossfn__exact_add(lossfn__exact_t *sum, double x) {
-    parts_t p = parts_of(x);
-    if (p.finite)
-        deposit(sum, p.significand, p.negative, p.offset);
-    else
-        sum->infinite |= infinite_of(p);
-}
-
 void lossfn__exact_add_scaled(lossfn__exact_t *sum, int64_t m, int exponent) {
     uint64_t magnitude = m < 0 ? -(uint64_t)m : (uint64_t)m;
     deposit(sum, magnitude, m < 0, exponent - LOSSFN__EXACT_BASE);
@@ -127,6 +119,16 @@ static void hold(lossfn__exact_t *sum, lossfn__steps_t steps, int exponent) {
         sum->held += steps;
     else
         settle(sum, steps, exponent);
+}
+
+void lossfn__exact_add(lossfn__exact_t *sum, double x) {
+    parts_t p = parts_of(x);
+    if (!p.finite)
+        sum->infinite |= infinite_of(p);
+    else if (sum->lo == sum->hi && sum->held == 0) /* the first */
+        hold(sum, p.negative ? -(int64_t)p.significand : (int64_t)p.significand, p.offset + LOSSFN__EXACT_BASE);
+    else
+        deposit(sum, p.significand, p.negative, p.offset);
 }
 
 void lossfn__exact_add_steps(lossfn__exact_t *sum, int64_t high, int64_t low, int bits, int exponent) {

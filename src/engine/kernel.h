@@ -52,7 +52,7 @@ ALWAYS_INLINE void element_loop(block_t *b, void (*kernel)(const V *, const V *,
     V p[MAX_CONSTANTS];
     tally_begin(&tally, b->sum, b->grid);
     grids_t grids = tally.grids;
-    for (int j = 0; j < MAX_CONSTANTS; j++) p[j] = v_set(b->constants[j]);
+    UNROLL for (int j = 0; j < MAX_CONSTANTS; j++) p[j] = v_set(b->constants[j]);
     for (int64_t i = 0; i < n; i += LANES) {
         V x[MAX_GRADS], factor = scale;
         M kept = m_not(m_none());
