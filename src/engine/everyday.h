@@ -80,7 +80,7 @@ typedef struct {
     int64_t labels[ROW_BATCH]; /* -1: none, or ignored */
     REAL values[ROW_BATCH];    /* of the kept, to be summed */
     int64_t n_values;
-    REAL constants[MAX_CONSTANTS], scale;
+    REAL scale;
 } direct_rows_t;
 
 static int is_kept(const direct_rows_t *d, int64_t i) { return !d->call->labels || d->labels[i] >= 0; }
@@ -101,7 +101,7 @@ static void rows_alone(direct_rows_t *d, int64_t row, int64_t n) {
     c.weight = c.out = NULL;
     c.plain = call->labels && !(smoothing >= 0 && call->loss->terms[0].values[smoothing].number != 0);
     c.factor = d->scale;
-    memcpy(c.constants, d->constants, sizeof c.constants);
+    direct_constants(call, c.constants);
     for (int64_t i = 0; i < n; i++) {
         const int64_t at = (row + i) * c.n;
         c.x = (const REAL *)call->inputs[PRED] + at;
@@ -169,7 +169,7 @@ static void rows_in_groups(direct_rows_t *d, int64_t row, int64_t n) {
     g.hess = tile[3];
     g.class_weight = g.out = NULL;
     g.classes = (REAL)call->cols;
-    memcpy(g.constants, d->constants, sizeof g.constants);
+    direct_constants(call, g.constants);
     for (int64_t i = 0; i < n; i += LANES) {
         const int64_t some = n - i < LANES ? n - i : LANES;
         for (int64_t l = 0; l < LANES; l++) {
@@ -207,7 +207,6 @@ static int direct_rows(lossfn__direct_t *call) {
         }
     if (call->kept == 0) return 0;
     d.scale = direct_scale(call);
-    direct_constants(call, d.constants);
     /* The fewer vectors: of classes, row by row, or of rows, class by class. */
     const int alone = call->cols > TOGETHER || rows * ((call->cols + LANES - 1) / LANES) < call->cols;
     for (int64_t row = 0; row < rows; row += ROW_BATCH) {

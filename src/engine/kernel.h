@@ -382,12 +382,14 @@ ALWAYS_INLINE void short_row(chunk_t *c, void (*sums)(const row_t *, const class
     if (wants_top) {
         V best = v_set(-INFINITY);
         for (int step = 0; step < STEPS; step++) best = v_greater(load_contenders(c, step * LANES), best);
-        const V top = v_set((double)v_largest(best));
+        const REAL largest = v_largest(best);
+        const V top = v_set((double)largest);
         for (int step = STEPS - 1; step >= 0; step--) {
             const uint32_t bits = m_bits((load_contenders(c, step * LANES) == top) & (top > v_set(-INFINITY)));
             if (bits) c->top_class = step * LANES + __builtin_ctz(bits);
         }
-        if (c->top_class >= 0) r.top = v_set((double)c->x[c->top_class]); /* of two zeros the first */
+        r.top = top;
+        if (largest == 0) r.top = v_set((double)c->x[c->top_class]); /* of two zeros the first */
     }
     for (int step = 0; step < STEPS; step++) {
         class_t cl;
