@@ -4,7 +4,7 @@
  *   [1] .. [n], n    the inputs: tables, arrays, numbers; nil for a learnable one that stays a constant
  *   loss             the handle
  *   want             bits LF_VALUE .. of what is wanted, wrt bits of the inputs whose gradient is
- *   weight, mask, upstream, denominator, hess_kind, threads, vector, out     the caller's options
+ *   weight, mask, upstream, denominator, hess_kind, threads, cached, vector, out     the caller's options
  *
  * The result is a table: value, values, grads (by the number of the input), hess, hvp, sum, denominator, components,
  * notes, index. What came in as a table goes out as one. A table has no type of its own: it is float64, but float32
@@ -76,6 +76,9 @@ static void lf_request_read(lua_State *L, int index, lf_request *r) {
     r->want = lf_integer_field(L, index, "want", 0);
     r->args.hess_kind = lf_integer_field(L, index, "hess_kind", LOSSFN_HESS_EXACT);
     r->exec.threads = lf_integer_field(L, index, "threads", 0);
+    lua_getfield(L, index, "cached");
+    if (lua_toboolean(L, -1)) r->exec.flags |= LOSSFN_EXEC_CACHED;
+    lua_pop(L, 1);
     r->args.exec = &r->exec;
     if (n < 0 || n > LOSSFN_MAX_INPUTS)
         lf_raise(L, LOSSFN_ERROR_ARGUMENT, "%d inputs given, the loss takes %d", n, lossfn_input_count(loss));

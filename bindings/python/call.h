@@ -77,12 +77,13 @@ enum {
     KEY_WRT,
     KEY_HESS_KIND,
     KEY_THREADS,
+    KEY_CACHED,
     KEY_VECTOR,
     KEY_COUNT
 };
-static const char *const key_names[KEY_COUNT] = {"weight",      "mask",      "sample_weight", "upstream",
-                                                 "denominator", "out",       "grad_out",      "hess_out",
-                                                 "wrt",         "hess_kind", "threads",       "vector"};
+static const char *const key_names[KEY_COUNT] = {"weight",  "mask",     "sample_weight", "upstream", "denominator",
+                                                 "out",     "grad_out", "hess_out",      "wrt",      "hess_kind",
+                                                 "threads", "cached",   "vector"};
 static PyObject *key_objects[KEY_COUNT];
 
 static int find_name(const char *const *names, int n, const char *name) {
@@ -322,6 +323,11 @@ static int call_rest(call_t *call, PyObject **given) {
             return 0;
         }
         call->exec.threads = (int32_t)threads;
+    }
+    if (given[KEY_CACHED]) {
+        int cached = PyObject_IsTrue(given[KEY_CACHED]);
+        if (cached < 0) return 0;
+        if (cached) call->exec.flags |= LOSSFN_EXEC_CACHED;
     }
     return 1;
 }

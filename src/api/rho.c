@@ -6,9 +6,11 @@
 #include "engine/fpenv.h"
 #include "core/handle.h"
 
-int32_t lossfn_has_rho(const lossfn_t *loss) {
+static int has_rho(const lossfn_t *loss) {
     return loss && loss->n_terms == 1 && loss->terms[0].definition->rho != NULL;
 }
+
+int32_t lossfn_has_rho(const lossfn_t *loss) { return has_rho(loss); }
 
 /* A coefficient scales all three. */
 static void rho_at(const lossfn_t *loss, double s, double out[3]) {
@@ -17,12 +19,13 @@ static void rho_at(const lossfn_t *loss, double s, double out[3]) {
         return;
     }
     loss->terms[0].definition->rho(s, loss->terms[0].constants, out);
+    if (loss->terms[0].coefficient == 1) return;
     for (int i = 0; i < 3; i++) out[i] *= loss->terms[0].coefficient;
 }
 
 void lossfn_rho(void *loss, double s, double out[3]) {
     if (!out) return;
-    if (!lossfn_has_rho(loss)) {
+    if (!has_rho(loss)) {
         out[0] = out[1] = out[2] = NAN;
         return;
     }

@@ -103,13 +103,18 @@ static int has_defaults(const lossfn_t *loss, const lossfn__term_t *term) {
     return 1;
 }
 
-/* One built-in loss of elements, reduced to one number, that looks at no data beforehand. */
+static int has_list(const lossfn__term_t *term, int32_t parameter) {
+    return parameter >= 0 && term->values[parameter].list;
+}
+
+/* One built-in loss, reduced to one number, that looks at no data but labels beforehand. */
 static int is_direct(const lossfn_t *loss) {
     const lossfn__term_t *term = &loss->terms[0];
-    return loss->n_terms == 1 && term->coefficient == 1 && !term->definition->user &&
-           loss->unit == LOSSFN_UNIT_ELEMENT && loss->reduction != LOSSFN__NONE && loss->reduction != LOSSFN__PER_ROW &&
-           loss->reduction != LOSSFN__MEAN_ROWS && loss->nan_policy == LOSSFN__NAN_PROPAGATE && !loss->domain_error &&
-           !(loss->n_inputs > 1 && loss->inputs[1].scale == LOSSFN_SCALE_MARGIN_LABEL);
+    return loss->n_terms == 1 && term->coefficient == 1 && !term->definition->user && loss->reduction != LOSSFN__NONE &&
+           loss->reduction != LOSSFN__PER_ROW && loss->reduction != LOSSFN__MEAN_ROWS &&
+           loss->nan_policy == LOSSFN__NAN_PROPAGATE && !loss->domain_error &&
+           !(loss->n_inputs > 1 && loss->inputs[1].scale == LOSSFN_SCALE_MARGIN_LABEL) &&
+           !has_list(term, term->class_weight) && !has_list(term, term->class_mask);
 }
 
 /* Turns a draft into a loss, which takes over its references. */
@@ -125,6 +130,7 @@ static lossfn_status_t build(lossfn_t **out, const lossfn__draft_t *draft) {
     for (int32_t t = 0; t < loss->n_terms; t++) loss->terms[t].is_default = has_defaults(loss, &loss->terms[t]);
     loss->is_direct = is_direct(loss);
     atomic_init(&loss->references, 1);
+    atomic_init(&loss->pace, 0.0);
     *out = loss;
     return LOSSFN_OK;
 }

@@ -59,8 +59,9 @@ struct lossfn_loss {
     int32_t is_direct;                         /* its plain calls go without a plan: engine/direct.h */
     double constant_inputs[LOSSFN_MAX_INPUTS]; /* what stands for a learnable input that a call leaves out */
     uint8_t common_set[8];                     /* which common options the caller gave, in the order of the table */
-    uint64_t size;                             /* bytes of the allocation, lists included */
-    lossfn__term_t terms[];                    /* n_terms */
+    _Atomic double pace; /* ns that an element of a large call took one thread, 0 not known: how to run the next one */
+    uint64_t size;       /* bytes of the allocation, lists included */
+    lossfn__term_t terms[]; /* n_terms */
 };
 
 #endif

@@ -12,7 +12,8 @@ enum {
     GRID_NONE = -4096,
     GRID_LOWEST = 3 + 2 * MANTISSA_BITS - EXPONENT_BIAS - MANTISSA_BITS, /* the lower steps are no less than REAL has */
     GRID_HIGHEST = EXPONENT_BIAS - 1,
-    GRID_VECTORS = 256 /* on a grid, before a lane's count could overflow */
+    GRID_LIKELY = MANTISSA_BITS - 17, /* holds what lies from 2^-17 to 2^(GRID_LIKELY - 1): most losses */
+    GRID_VECTORS = 256                /* on a grid, before a lane's count could overflow */
 };
 
 /* What a loop over vectors keeps in registers: 1.5 * 2^exponent, the same for the lower grid, and what was counted on
@@ -26,6 +27,7 @@ typedef struct {
 typedef struct {
     lossfn__exact_t *wide;
     int exponent;    /* of the upper grid: numbers below 2^(exponent - 1) in magnitude fit */
+    int guessed;     /* no number has chosen the grid yet */
     grids_t grids;   /* as a misfit found them, or at the end */
     int64_t begun;   /* vectors that had been added when these grids were set */
     int64_t misfits; /* vectors that left a rest */
@@ -42,9 +44,10 @@ static inline double power(int exponent) {
 /* The grid for the finite numbers among x, with `headroom` bits above. */
 static inline int grid_for(const V *x, int headroom) {
     I bits = v_as_i(v_abs(*x));
+    __typeof__(bits[0]) lanes[LANES], largest = 0;
     bits &= (I)(bits < v_as_i(v_set(INFINITY)));
-    int64_t largest = 0;
-    for (int l = 0; l < LANES; l++) largest = bits[l] > largest ? bits[l] : largest;
+    memcpy(lanes, &bits, sizeof lanes);
+    for (int l = 0; l < LANES; l++) largest = lanes[l] > largest ? lanes[l] : largest;
     int exponent = (int)(largest >> MANTISSA_BITS) - EXPONENT_BIAS + 2 + headroom;
     return exponent < GRID_LOWEST ? GRID_LOWEST : exponent > GRID_HIGHEST ? GRID_HIGHEST : exponent;
 }
@@ -57,31 +60,27 @@ static inline void set_grid(tally_t *tally, int exponent, int64_t vectors) {
     tally->grids.count_upper = tally->grids.count_lower = (U)i_set(0);
 }
 
-/* `exponent`: of the grid that served before, or GRID_NONE; then the first vector chooses it. */
+/* `exponent`: of the grid that served before, or GRID_NONE for a guess, which the first vector that does not fit
+ * corrects. */
 static inline void tally_begin(tally_t *tally, lossfn__exact_t *wide, int exponent) {
     tally->wide = wide;
     tally->misfits = 0;
-    if (exponent != GRID_NONE) {
-        set_grid(tally, exponent, 0);
-        return;
-    }
-    tally->exponent = GRID_NONE;
-    tally->grids.upper = tally->grids.lower = v_set(NAN); /* nothing fits */
-    tally->grids.count_upper = tally->grids.count_lower = (U)i_set(0);
+    tally->guessed = exponent == GRID_NONE;
+    set_grid(tally, tally->guessed ? GRID_LIKELY : exponent, 0);
 }
 
 /* Moves what is on the grids to the wide sum; `vectors` have been added. */
 NO_INLINE void tally_flush(tally_t *tally, int64_t vectors) {
     const grids_t *g = &tally->grids;
-    if (tally->exponent == GRID_NONE) return;
     const U none = (U)i_set((int)(vectors - tally->begun)), counts[2] = {g->count_upper, g->count_lower};
     const V magic[2] = {g->upper, g->lower};
+    int64_t sums[2];
     for (int i = 0; i < 2; i++) {
         I steps = (I)(counts[i] - none * (U)magic[i]);
-        int64_t sum = 0;
-        for (int l = 0; l < LANES; l++) sum += steps[l];
-        if (sum) lossfn__exact_add_scaled(tally->wide, sum, tally->exponent - (i + 1) * MANTISSA_BITS);
+        sums[i] = 0;
+        for (int l = 0; l < LANES; l++) sums[i] += steps[l];
     }
+    lossfn__exact_add_steps(tally->wide, sums[0], sums[1], MANTISSA_BITS, tally->exponent - 2 * MANTISSA_BITS);
 }
 
 /* Any bit if a, where a number landed, is outside the upper grid. */
@@ -91,12 +90,13 @@ INLINE I outside_grid(const grids_t *g, V a) { return (v_as_i(a) ^ v_as_i(g->upp
 NO_INLINE void tally_misfit(tally_t *tally, const V *x, int64_t vectors) {
     grids_t *g = &tally->grids;
     V a = *x + g->upper;
-    if (tally->exponent == GRID_NONE || i_any(outside_grid(g, a))) { /* to grids that hold it, if there are any */
-        const int exponent = grid_for(x, tally->exponent == GRID_NONE ? 2 : 1);
-        if (exponent > tally->exponent) {
+    if (tally->guessed || i_any(outside_grid(g, a))) { /* to grids that hold it, if there are any */
+        const int exponent = grid_for(x, tally->guessed ? 2 : 1);
+        if (tally->guessed ? exponent != tally->exponent : exponent > tally->exponent) {
             tally_flush(tally, vectors);
             set_grid(tally, exponent, vectors);
         }
+        tally->guessed = 0;
         a = *x + g->upper;
     }
     V rest = *x - (a - g->upper), b = rest + g->lower;
@@ -136,6 +136,10 @@ INLINE int tally_end(tally_t *tally, const grids_t *g, int64_t vectors) {
 
 /* Adds c[0..n) to sum. *grid is the one that served before, or GRID_NONE. */
 NO_INLINE void deposit(const REAL *c, int64_t n, lossfn__exact_t *sum, int *grid) {
+    if (n == 1) { /* needs no grid */
+        lossfn__exact_add(sum, (double)c[0]);
+        return;
+    }
     while (n > 0) {
         const int64_t some = n < GRID_VECTORS * LANES ? n : GRID_VECTORS * LANES;
         tally_t tally;

@@ -5,6 +5,7 @@
 #define LOSSFN_ENGINE_DRIVER_H
 
 #include "engine/elements.h"
+#include "engine/everyday.h"
 #include "engine/survey.h"
 #include "engine/together.h"
 

@@ -238,28 +238,4 @@ static void run_elements(const lossfn__plan_t *plan, int64_t begin, int64_t end,
     }
 }
 
-/* A plain call: every block where it lies. */
-static void run_direct(lossfn__direct_t *call) {
-    enum { LONGEST = GRID_VECTORS * LANES };
-    REAL constants[LOSSFN_MAX_INPUTS][LANES];
-    const REAL *in[LOSSFN_MAX_INPUTS];
-    block_t b = {.scale = (REAL)call->scale, .sum = &call->sum, .grid = GRID_NONE, .fault = -1};
-    b.tuned = call->term->is_default;
-    for (int j = 0; j < MAX_CONSTANTS; j++) b.constants[j] = (REAL)call->term->constants[j];
-    for (int j = 0; j < call->n_inputs; j++) {
-        in[j] = call->inputs[j];
-        b.is_constant[j] = !in[j];
-        if (!in[j]) v_store(constants[j], v_set(call->constants[j]));
-    }
-    for (int64_t i = 0; i < call->n; i += LONGEST) {
-        b.n = call->n - i < LONGEST ? call->n - i : LONGEST;
-        for (int j = 0; j < call->n_inputs; j++) b.in[j] = in[j] ? in[j] + i : constants[j];
-        if (call->grad) b.grads[PRED] = (REAL *)call->grad + i;
-        if (call->hess) b.hess = (REAL *)call->hess + i;
-        run_kernel(call->term->definition->kernel, call->want, &b);
-        if (b.fault >= 0 && call->fault < 0) call->fault = i + b.fault;
-        b.fault = -1;
-    }
-}
-
 #endif

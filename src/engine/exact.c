@@ -47,6 +47,7 @@ void lossfn__exact_clear(lossfn__exact_t *sum) {
     sum->lo = sum->hi = 0;
     sum->pending = 0;
     sum->infinite = 0;
+    sum->held = 0;
 }
 
 /* Out of line: happens once or twice in the life of a sum. */
@@ -90,17 +91,54 @@ static void deposit(lossfn__exact_t *sum, uint64_t m, int negative, int offset) 
     sum->limb[i + 2] += ((int64_t)(high >> 32) ^ sign) - sign;
 }
 
-void lossfn__exact_add(lossfn__exact_t *sum, double x) {
-    parts_t p = parts_of(x);
-    if (p.finite)
-        deposit(sum, p.significand, p.negative, p.offset);
-    else
-        sum->infinite |= infinite_of(p);
-}
-
 void lossfn__exact_add_scaled(lossfn__exact_t *sum, int64_t m, int exponent) {
     uint64_t magnitude = m < 0 ? -(uint64_t)m : (uint64_t)m;
     deposit(sum, magnitude, m < 0, exponent - LOSSFN__EXACT_BASE);
+}
+
+/* So that two of them and 2^62 never overflow. */
+enum { HELD_BITS = 8 * sizeof(lossfn__steps_t) - 4 };
+
+static int can_be_held(lossfn__steps_t steps) { return steps >> HELD_BITS == 0 || steps >> HELD_BITS == -1; }
+
+/* Adds what is held, or would be, to the limbs. */
+static void settle(lossfn__exact_t *sum, lossfn__steps_t steps, int exponent) {
+    const int negative = steps < 0, offset = exponent - LOSSFN__EXACT_BASE;
+#ifdef __SIZEOF_INT128__
+    __extension__ const unsigned __int128 magnitude = negative ? -(unsigned __int128)steps : (unsigned __int128)steps;
+    deposit(sum, (uint64_t)(magnitude >> 64), negative, offset + 64);
+#else
+    const uint64_t magnitude = negative ? -(uint64_t)steps : (uint64_t)steps;
+#endif
+    deposit(sum, (uint64_t)magnitude, negative, offset);
+}
+
+static void hold(lossfn__exact_t *sum, lossfn__steps_t steps, int exponent) {
+    if (sum->held == 0) sum->held_exponent = exponent;
+    if (sum->held_exponent == exponent && can_be_held(steps) && can_be_held(sum->held + steps))
+        sum->held += steps;
+    else
+        settle(sum, steps, exponent);
+}
+
+void lossfn__exact_add(lossfn__exact_t *sum, double x) {
+    parts_t p = parts_of(x);
+    if (!p.finite)
+        sum->infinite |= infinite_of(p);
+    else if (sum->lo == sum->hi && sum->held == 0) /* the first */
+        hold(sum, p.negative ? -(int64_t)p.significand : (int64_t)p.significand, p.offset + LOSSFN__EXACT_BASE);
+    else
+        deposit(sum, p.significand, p.negative, p.offset);
+}
+
+void lossfn__exact_add_steps(lossfn__exact_t *sum, int64_t high, int64_t low, int bits, int exponent) {
+    const int room = HELD_BITS - bits; /* for high */
+    if (room >= 63 || high >> room == 0 || high >> room == -1) {
+        hold(sum, (lossfn__steps_t)high * ((lossfn__steps_t)1 << bits) + low, exponent);
+    } else {
+        lossfn__exact_add_scaled(sum, high, exponent + bits);
+        lossfn__exact_add_scaled(sum, low, exponent);
+    }
 }
 
 void lossfn__exact_add_multiple(lossfn__exact_t *sum, double x, uint64_t times) {
@@ -118,6 +156,7 @@ void lossfn__exact_add_multiple(lossfn__exact_t *sum, double x, uint64_t times) 
 
 void lossfn__exact_merge(lossfn__exact_t *into, const lossfn__exact_t *from) {
     into->infinite |= from->infinite;
+    if (from->held) hold(into, from->held, from->held_exponent);
     if (from->lo == from->hi) return;
     widen(into, from->lo, from->hi);
     if (into->pending + from->pending > MAX_PENDING) carry(into);
@@ -136,6 +175,13 @@ typedef struct {
 } magnitude_t;
 
 static void magnitude_of(magnitude_t *m, const lossfn__exact_t *sum) {
+    lossfn__exact_t settled;
+    if (sum->held) {
+        memcpy(&settled, sum, offsetof(lossfn__exact_t, limb));
+        for (int i = sum->lo; i < sum->hi; i++) settled.limb[i] = sum->limb[i];
+        settle(&settled, sum->held, sum->held_exponent);
+        sum = &settled;
+    }
     uint32_t *digit = m->storage;
     int count = 0;
     int64_t carried = 0;
@@ -165,30 +211,6 @@ static void magnitude_of(magnitude_t *m, const lossfn__exact_t *sum) {
     m->count = count - low;
     m->exponent = LOSSFN__EXACT_BASE + 32 * (sum->lo + low);
 }
-
-#ifdef __SIZEOF_INT128__
-/* The whole sum as a double times 2^*exponent, if it is one that is cheap to get, both are far from double's limits,
- * and it has no more than 53 bits: many small sums. */
-static int is_small(const lossfn__exact_t *sum, double *m, int *exponent) {
-    __extension__ typedef __int128 int128_t;
-    const int n = sum->hi - sum->lo;
-    int128_t whole = 0;
-    if (sum->infinite || n < 1 || n > 4) return 0;
-    for (int i = n - 1; i >= 0; i--) {
-        if (whole >> 90 != 0 && whole >> 90 != -1) return 0;
-        whole = whole * ((int128_t)1 << 32) + sum->limb[sum->lo + i];
-    }
-    if (whole == 0) return 0;
-    int zeros = (uint64_t)whole ? __builtin_ctzll((uint64_t)whole) : 64;
-    whole >>= zeros;
-    *exponent = LOSSFN__EXACT_BASE + 32 * sum->lo + zeros;
-    if (whole >= (int128_t)1 << 53 || whole <= -((int128_t)1 << 53) || *exponent < -800 || *exponent > 800) return 0;
-    *m = (double)(int64_t)whole;
-    return 1;
-}
-
-static double times_power_of_two(double x, int exponent) { return x * double_of((uint64_t)(exponent + 1023) << 52); }
-#endif
 
 /* How far the magnitude is shifted to the left so that the highest bit of its highest digit is set. */
 static int normal_shift(const magnitude_t *m) { return __builtin_clz(m->digit[m->count - 1]); }
@@ -232,8 +254,34 @@ static double round_infinite(uint32_t infinite) {
     return infinite == NOT_A_NUMBER ? not_a_number() : infinity(infinite == MINUS);
 }
 
+#ifdef __SIZEOF_INT128__
+/* A sum that is all held, and not 0: +-(high * 2^64 + low) * 2^exponent, the highest bit of high set. */
+typedef struct {
+    int negative, exponent;
+    uint64_t high, low;
+} held_t;
+
+static int is_held(const lossfn__exact_t *sum) { return sum->lo == sum->hi && sum->held != 0; }
+
+static held_t held_of(const lossfn__exact_t *sum) {
+    __extension__ typedef unsigned __int128 uint128_t;
+    const int negative = sum->held < 0;
+    uint128_t m = negative ? -(uint128_t)sum->held : (uint128_t)sum->held;
+    const uint64_t high = (uint64_t)(m >> 64);
+    const int shift = high ? __builtin_clzll(high) : 64 + __builtin_clzll((uint64_t)m);
+    m <<= shift;
+    return (held_t){negative, sum->held_exponent - shift, (uint64_t)(m >> 64), (uint64_t)m};
+}
+#endif
+
 double lossfn__exact_round(const lossfn__exact_t *sum) {
     if (sum->infinite) return round_infinite(sum->infinite);
+#ifdef __SIZEOF_INT128__
+    if (is_held(sum)) {
+        const held_t held = held_of(sum);
+        return compose(held.negative, held.high, held.exponent + 64, held.low != 0);
+    }
+#endif
     magnitude_t m;
     magnitude_of(&m, sum);
     if (m.count == 0) return 0.0;
@@ -302,36 +350,44 @@ static fraction_t divide_long(const magnitude_t *num, int num_shift, const magni
 }
 
 #ifdef __SIZEOF_INT128__
-/* The same for a divisor of up to 64 bits, in a third of the time: nearly every mean. */
-static fraction_t divide_short(const magnitude_t *num, int num_shift, const magnitude_t *den, int den_shift) {
+/* The same for (high + low / 2^64) by v, the highest bits of high and v set, in a third of the time: nearly every
+ * mean. */
+static fraction_t divide_short(uint64_t high, uint64_t low, uint64_t v) {
     __extension__ typedef unsigned __int128 uint128_t;
-    uint64_t v = normal_pair(den, den_shift, 0), high = normal_pair(num, num_shift, 0);
     fraction_t q;
     q.one = high >= v;
-    uint128_t dividend = (uint128_t)(q.one ? high - v : high) << 64 | normal_pair(num, num_shift, 2);
+    uint128_t dividend = (uint128_t)(q.one ? high - v : high) << 64 | low;
     q.low = (uint64_t)(dividend / v); /* NOLINT(clang-analyzer-core.DivideZero): the top bit of v is set */
-    q.sticky = (uint64_t)dividend != q.low * v || normal_tail(num, num_shift, 4);
+    q.sticky = (uint64_t)dividend != q.low * v;
     return q;
 }
 #endif
 
-static double divide(const magnitude_t *num, const magnitude_t *den) {
-    if (den->count == 0) return not_a_number();
-    if (num->count == 0) return 0.0;
-    int num_shift = normal_shift(num), den_shift = normal_shift(den);
-#ifdef __SIZEOF_INT128__
-    fraction_t q =
-        den->count <= 2 ? divide_short(num, num_shift, den, den_shift) : divide_long(num, num_shift, den, den_shift);
-#else
-    fraction_t q = divide_long(num, num_shift, den, den_shift);
-#endif
-    int exponent = num->exponent + 32 * num->count - num_shift - (den->exponent + 32 * den->count - den_shift) - 64;
+/* +-quotient * 2^(exponent + 64) */
+static double round_fraction(int negative, fraction_t q, int exponent) {
     if (q.one) {
         q.sticky |= (int)(q.low & 1);
         q.low = UINT64_C(1) << 63 | q.low >> 1;
         exponent++;
     }
-    return compose(num->negative ^ den->negative, q.low, exponent, q.sticky);
+    return compose(negative, q.low, exponent, q.sticky);
+}
+
+static double divide(const magnitude_t *num, const magnitude_t *den) {
+    if (den->count == 0) return not_a_number();
+    if (num->count == 0) return 0.0;
+    int num_shift = normal_shift(num), den_shift = normal_shift(den);
+    fraction_t q;
+#ifdef __SIZEOF_INT128__
+    if (den->count <= 2) {
+        q = divide_short(normal_pair(num, num_shift, 0), normal_pair(num, num_shift, 2),
+                         normal_pair(den, den_shift, 0));
+        q.sticky |= normal_tail(num, num_shift, 4);
+    } else
+#endif
+        q = divide_long(num, num_shift, den, den_shift);
+    int exponent = num->exponent + 32 * num->count - num_shift - (den->exponent + 32 * den->count - den_shift) - 64;
+    return round_fraction(num->negative ^ den->negative, q, exponent);
 }
 
 double lossfn__exact_quotient(const lossfn__exact_t *num, const lossfn__exact_t *den) {
@@ -348,14 +404,24 @@ double lossfn__exact_quotient(const lossfn__exact_t *num, const lossfn__exact_t 
     return divide(&n, &d);
 }
 
+#ifdef __SIZEOF_INT128__
+static double divide_held(const lossfn__exact_t *num, uint64_t n) {
+    const lossfn__steps_t most = (lossfn__steps_t)1 << 53;
+    /* Two doubles far from their limits: the quotient is rounded once, and scaling it rounds nothing. */
+    if (num->held < most && num->held > -most && n < (uint64_t)most && num->held_exponent > -800 &&
+        num->held_exponent < 800)
+        return (double)(int64_t)num->held / (double)(int64_t)n * double_of((uint64_t)(num->held_exponent + 1023) << 52);
+    const held_t held = held_of(num);
+    const int shift = __builtin_clzll(n);
+    return round_fraction(held.negative, divide_short(held.high, held.low, n << shift), held.exponent + shift);
+}
+#endif
+
 double lossfn__exact_quotient_count(const lossfn__exact_t *num, uint64_t n) {
     if (n == 0) return not_a_number();
     if (num->infinite) return round_infinite(num->infinite);
 #ifdef __SIZEOF_INT128__
-    double small;
-    int exponent;
-    if (n < UINT64_C(1) << 53 && is_small(num, &small, &exponent))
-        return times_power_of_two(small / (double)(int64_t)n, exponent);
+    if (is_held(num)) return divide_held(num, n);
 #endif
     magnitude_t m, count;
     magnitude_of(&m, num);

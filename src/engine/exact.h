@@ -17,10 +17,18 @@
 /* The room that lossfn__exact_write needs at most. */
 #define LOSSFN__EXACT_BYTES (5 + 4 * LOSSFN__EXACT_LIMBS)
 
+#ifdef __SIZEOF_INT128__
+__extension__ typedef __int128 lossfn__steps_t;
+#else
+typedef int64_t lossfn__steps_t;
+#endif
+
 typedef struct {
-    int32_t lo, hi;    /* only limbs lo..hi-1 hold anything, the others not even zero: small sums stay cheap */
-    uint32_t pending;  /* |limb[i]| <= pending * 2^32 */
-    uint32_t infinite; /* bit 0: +inf was added, bit 1: -inf, both: the sum is NaN */
+    int32_t lo, hi;       /* only limbs lo..hi-1 hold anything, the others not even zero: small sums stay cheap */
+    uint32_t pending;     /* |limb[i]| <= pending * 2^32 */
+    uint32_t infinite;    /* bit 0: +inf was added, bit 1: -inf, both: the sum is NaN */
+    lossfn__steps_t held; /* held * 2^held_exponent belongs to the sum as well: most sums need no limbs at all */
+    int32_t held_exponent;
     int64_t limb[LOSSFN__EXACT_LIMBS];
 } lossfn__exact_t;
 
@@ -30,6 +38,9 @@ void lossfn__exact_add(lossfn__exact_t *sum, double x);
 
 /* Adds m * 2^exponent, -1152 <= exponent <= 1024 (any exponent where m is 0). */
 void lossfn__exact_add_scaled(lossfn__exact_t *sum, int64_t m, int exponent);
+
+/* Adds (high * 2^bits + low) * 2^exponent, |low| <= 2^62, 0 <= bits < 63, both exponents as above. */
+void lossfn__exact_add_steps(lossfn__exact_t *sum, int64_t high, int64_t low, int bits, int exponent);
 
 /* Adds x times over; nothing where times is 0, even if x is NaN. */
 void lossfn__exact_add_multiple(lossfn__exact_t *sum, double x, uint64_t times);

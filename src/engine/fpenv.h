@@ -9,22 +9,15 @@
 
 #include <stdint.h>
 
-typedef struct {
-    uint64_t word;
-    int foreign;
-} lossfn__fpenv_t;
-
 #if defined(__x86_64__)
 
-static inline uint64_t lossfn__fpenv_get(void) {
-    uint32_t word;
-    __asm__ volatile("stmxcsr %0" : "=m"(word) : : "memory");
-    return word;
+/* From and to memory, without a copy on the way, which would cost a call of a few nanoseconds a part of them. */
+typedef uint32_t lossfn__fpenv_word_t;
+static inline void lossfn__fpenv_save(lossfn__fpenv_word_t *word) {
+    __asm__ volatile("stmxcsr %0" : "=m"(*word) : : "memory");
 }
-
-static inline void lossfn__fpenv_set(uint64_t word) {
-    uint32_t low = (uint32_t)word;
-    __asm__ volatile("ldmxcsr %0" : : "m"(low) : "memory");
+static inline void lossfn__fpenv_load(const lossfn__fpenv_word_t *word) {
+    __asm__ volatile("ldmxcsr %0" : : "m"(*word) : "memory");
 }
 
 /* Bits 0..5 are the sticky flags; 6 DAZ, 7..12 the masks, 13..14 rounding, 15 FTZ. */
@@ -34,13 +27,13 @@ static inline void lossfn__fpenv_set(uint64_t word) {
 
 #elif defined(__aarch64__)
 
-static inline uint64_t lossfn__fpenv_get(void) {
-    uint64_t word;
-    __asm__ volatile("mrs %0, fpcr" : "=r"(word) : : "memory");
-    return word;
+typedef uint64_t lossfn__fpenv_word_t;
+static inline void lossfn__fpenv_save(lossfn__fpenv_word_t *word) {
+    __asm__ volatile("mrs %0, fpcr" : "=r"(*word) : : "memory");
 }
-
-static inline void lossfn__fpenv_set(uint64_t word) { __asm__ volatile("msr fpcr, %0" : : "r"(word) : "memory"); }
+static inline void lossfn__fpenv_load(const lossfn__fpenv_word_t *word) {
+    __asm__ volatile("msr fpcr, %0" : : "r"(*word) : "memory");
+}
 
 /* FPCR holds control bits only (the flags live in FPSR), and all of them are 0 by default. */
 #define LOSSFN__FPENV_CONTROL     UINT64_MAX
@@ -49,22 +42,39 @@ static inline void lossfn__fpenv_set(uint64_t word) { __asm__ volatile("msr fpcr
 
 #else /* nothing to set, as in WebAssembly */
 
-static inline uint64_t lossfn__fpenv_get(void) { return 0; }
-static inline void lossfn__fpenv_set(uint64_t word) { (void)word; }
+typedef uint64_t lossfn__fpenv_word_t;
+static inline void lossfn__fpenv_save(lossfn__fpenv_word_t *word) { *word = 0; }
+static inline void lossfn__fpenv_load(const lossfn__fpenv_word_t *word) { (void)word; }
 #define LOSSFN__FPENV_CONTROL     0u
 #define LOSSFN__FPENV_DEFAULT     0u
 #define LOSSFN__FPENV_HOLDS_FLAGS 0
 
 #endif
 
+typedef struct {
+    lossfn__fpenv_word_t word;
+    int foreign;
+} lossfn__fpenv_t;
+
+static inline uint64_t lossfn__fpenv_get(void) {
+    lossfn__fpenv_word_t word;
+    lossfn__fpenv_save(&word);
+    return word;
+}
+
+static inline void lossfn__fpenv_set(uint64_t word) {
+    const lossfn__fpenv_word_t own = (lossfn__fpenv_word_t)word;
+    lossfn__fpenv_load(&own);
+}
+
 static inline void lossfn__fpenv_enter(lossfn__fpenv_t *saved) {
-    saved->word = lossfn__fpenv_get();
+    lossfn__fpenv_save(&saved->word);
     saved->foreign = (saved->word & LOSSFN__FPENV_CONTROL) != LOSSFN__FPENV_DEFAULT;
     if (saved->foreign) lossfn__fpenv_set(LOSSFN__FPENV_DEFAULT);
 }
 
 static inline void lossfn__fpenv_leave(const lossfn__fpenv_t *saved) {
-    if (LOSSFN__FPENV_HOLDS_FLAGS || saved->foreign) lossfn__fpenv_set(saved->word);
+    if (LOSSFN__FPENV_HOLDS_FLAGS || saved->foreign) lossfn__fpenv_load(&saved->word);
 }
 
 #endif

@@ -67,7 +67,7 @@ ALWAYS_INLINE void compute_vector(const block_t *b, const shape_t s, int64_t i, 
     v->unit.want = s.want;
     v->factor = scale;
     v->kept = m_not(m_none());
-    UNROLLED
+    UNROLL
     for (int j = 0; j < s.n_inputs; j++) {
         const REAL *const at = b->in[j] + (j < 2 ? i : i & moving[j]);
         if (s.stream && j < 2) __builtin_prefetch(at + AHEAD, 0, 0);
@@ -111,7 +111,8 @@ ALWAYS_INLINE void element_loop(block_t *b, const shape_t s) {
     tally_t tally;
     V p[MAX_CONSTANTS], pending = v_zero();
     for (int j = 2; j < s.n_inputs; j++) moving[j] = b->is_constant[j] ? 0 : -1;
-    for (int j = 0; !s.tuned && j < MAX_CONSTANTS; j++) p[j] = v_set(b->constants[j]);
+    UNROLL
+    for (int j = 0; j < MAX_CONSTANTS; j++) p[j] = v_set(b->constants[j]);
     tally_begin(&tally, b->sum, b->grid);
     for (int64_t i = 0; i < n; i += LANES) {
         grids_t grids = tally.grids;
@@ -138,11 +139,13 @@ typedef struct {
     element_fn plain, general;
 } element_kernel_t;
 
+static const REAL ones[] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+
 /* Runs a block: whole vectors where they lie, the last n % LANES elements in padded copies, where lanes past the end
  * have weight 0. */
 NO_INLINE void element_block(const element_kernel_t *kernel, int n_inputs, block_t *b) {
-    const int64_t n = b->n, whole = n / LANES * LANES, rest = n - whole;
-    const size_t bytes = (size_t)rest * sizeof(REAL);
+    const int64_t n = b->n, whole = n / LANES * LANES;
+    const int rest = (int)(n - whole);
     if (whole) {
         b->n = whole;
         (b->weight || b->values ? kernel->general : kernel->plain)(b);
@@ -150,22 +153,20 @@ NO_INLINE void element_block(const element_kernel_t *kernel, int n_inputs, block
     }
     if (rest == 0) return;
     REAL in[MAX_GRADS][LANES], weight[LANES], factor[LANES], values[LANES], grads[MAX_GRADS][LANES], hess[LANES];
+    const V w = v_load_first(b->weight ? b->weight + whole : ones, rest, v_set(0));
     block_t tail = *b;
     tail.n = LANES;
     tail.stream = 0;
     tail.fault = -1;
     for (int j = 0; j < n_inputs; j++) {
         if (!b->is_constant[j]) {
-            memcpy(in[j], b->in[j] + whole, bytes);
-            for (int64_t l = rest; l < LANES; l++) in[j][l] = in[j][rest - 1];
+            v_store(in[j], v_load_first(b->in[j] + whole, rest, v_set((double)b->in[j][n - 1])));
             tail.in[j] = in[j];
         }
         if (b->grads[j]) tail.grads[j] = grads[j];
     }
-    for (int64_t l = 0; l < LANES; l++) {
-        weight[l] = l >= rest ? 0 : b->weight ? b->weight[whole + l] : 1;
-        factor[l] = l >= rest ? 0 : b->factor ? b->factor[whole + l] : weight[l] * b->scale;
-    }
+    v_store(weight, w);
+    v_store(factor, b->factor ? v_load_first(b->factor + whole, rest, v_zero()) : w * v_set((double)b->scale));
     tail.weight = weight;
     tail.factor = factor;
     if (b->values) tail.values = values;
@@ -173,10 +174,10 @@ NO_INLINE void element_block(const element_kernel_t *kernel, int n_inputs, block
     kernel->general(&tail);
     b->grid = tail.grid;
     if (b->fault < 0 && tail.fault >= 0) b->fault = whole + tail.fault;
-    if (b->values) memcpy(b->values + whole, values, bytes);
+    if (b->values) v_store_first(b->values + whole, rest, v_load(values));
     for (int j = 0; j < n_inputs; j++)
-        if (b->grads[j]) memcpy(b->grads[j] + whole, grads[j], bytes);
-    if (b->hess) memcpy(b->hess + whole, hess, bytes);
+        if (b->grads[j]) v_store_first(b->grads[j] + whole, rest, v_load(grads[j]));
+    if (b->hess) v_store_first(b->hess + whole, rest, v_load(hess));
 }
 
 /* ---- Rows -------------------------------------------------------------------------------------------------------- */
@@ -210,6 +211,7 @@ typedef struct {
     void (*sums)(chunk_t *c);          /* over one chunk, added to c->sums */
     void (*finish)(chunk_t *c);        /* totals -> value, finished */
     void (*map)(chunk_t *c);           /* over one chunk: derivatives */
+    void (*whole)(chunk_t *c);         /* all of it, derivatives of pred alone, for at most ROW_LANES classes */
     void (*together)(struct group *g); /* all of it, for LANES rows at once */
     int wants_top, keeps;
 } row_kernel_t;
@@ -344,23 +346,30 @@ ALWAYS_INLINE void row_sums_loop(chunk_t *c, void (*kernel)(const row_t *, const
     }
 }
 
+/* The lanes of a sum up the tree: l with l + 8, then l + 4, ... */
+ALWAYS_INLINE double tree_sum(const double *lanes) {
+    enum { GROUPS = ROW_LANES / DLANES };
+    D groups[GROUPS];
+    UNROLL for (int g = 0; g < GROUPS; g++) groups[g] = d_load(lanes + g * DLANES);
+    UNROLL for (int half = GROUPS / 2; half > 0; half /= 2) {
+        UNROLL for (int g = 0; g < half; g++) groups[g] += groups[g + half];
+    }
+    return d_sum(groups[0]);
+}
+
 ALWAYS_INLINE void row_finish_once(chunk_t *c, void (*kernel)(const row_t *, const V *, const V *, V *, unit_t *),
                                    const int n_sums) {
     const row_t r = load_row(c);
     V p[MAX_CONSTANTS], s[MAX_SUMS], k[MAX_CONSTANTS];
     unit_t u;
-    for (int j = 0; j < MAX_CONSTANTS; j++) p[j] = v_set(c->constants[j]), k[j] = v_zero();
-    for (int j = 0; j < n_sums; j++) {
-        double lanes[ROW_LANES];
-        memcpy(lanes, c->sums[j], sizeof lanes);
-        for (int half = ROW_LANES / 2; half > 0; half /= 2)
-            for (int l = 0; l < half; l++) lanes[l] += lanes[l + half];
-        c->totals[j] = (REAL)lanes[0];
-        s[j] = v_set(c->totals[j]);
+    UNROLL for (int j = 0; j < MAX_CONSTANTS; j++) p[j] = v_set((double)c->constants[j]), k[j] = v_zero();
+    UNROLL for (int j = 0; j < n_sums; j++) {
+        c->totals[j] = (REAL)tree_sum(c->sums[j]);
+        s[j] = v_set((double)c->totals[j]);
     }
     kernel(&r, s, p, k, &u);
     c->value = u.value[0];
-    for (int j = 0; j < MAX_CONSTANTS; j++) c->finished[j] = k[j][0];
+    UNROLL for (int j = 0; j < MAX_CONSTANTS; j++) c->finished[j] = k[j][0];
 }
 
 /* One vector of classes. `alone`: only the gradient of pred is wanted. */
@@ -403,6 +412,63 @@ ALWAYS_INLINE void row_map_loop(chunk_t *c,
             v_store(grad + i, v_select(u.outside, v_set(NAN), u.grad[PRED]) * factor);
         }
         if (i < c->n) row_map_step(c, i, &r, k, p, factor, kernel, has_kept, alone);
+    }
+}
+
+/* A row of no more classes than lanes: all of it at once, nothing but the outputs in memory. The same sums, so the same
+ * bits. */
+ALWAYS_INLINE void short_row(chunk_t *c, void (*sums)(const row_t *, const class_t *, const V *, V *, unit_t *),
+                             void (*finish)(const row_t *, const V *, const V *, V *, unit_t *),
+                             void (*map)(const row_t *, const class_t *, const V *, const V *, unit_t *),
+                             const int n_sums, const int wants_top, const int keeps) {
+    enum { STEPS = ROW_LANES / LANES };
+    row_t r = load_row(c);
+    V p[MAX_CONSTANTS], s[MAX_SUMS], k[MAX_CONSTANTS], kept[STEPS];
+    double lanes[MAX_SUMS][ROW_LANES];
+    unit_t u;
+    UNROLL for (int j = 0; j < MAX_CONSTANTS; j++) p[j] = v_set((double)c->constants[j]), k[j] = v_zero();
+    if (wants_top) {
+        V best = v_set(-INFINITY);
+        for (int step = 0; step < STEPS; step++) best = v_greater(load_contenders(c, step * LANES), best);
+        const REAL largest = v_largest(best);
+        const V top = v_set((double)largest);
+        for (int step = STEPS - 1; step >= 0; step--) {
+            const uint32_t bits = m_bits((load_contenders(c, step * LANES) == top) & (top > v_set(-INFINITY)));
+            if (bits) c->top_class = step * LANES + __builtin_ctz(bits);
+        }
+        r.top = top;
+        if (largest == 0) r.top = v_set((double)c->x[c->top_class]); /* of two zeros the first */
+    }
+    for (int step = 0; step < STEPS; step++) {
+        class_t cl;
+        V add[MAX_SUMS];
+        D wide[DPARTS];
+        const M valid = load_classes(c, step * LANES, &cl);
+        u.outside = m_none();
+        sums(&r, &cl, p, add, &u);
+        if (keeps) kept[step] = u.kept;
+        const M fault = m_and(u.outside, valid);
+        if (__builtin_expect(m_any(fault), 0) && c->fault < 0) c->fault = step * LANES + __builtin_ctz(m_bits(fault));
+        UNROLL for (int j = 0; j < n_sums; j++) {
+            v_widen(v_where(valid, add[j]), wide);
+            for (int d = 0; d < DPARTS; d++) d_store(lanes[j] + step * LANES + d * DLANES, wide[d] + d_set(0));
+        }
+    }
+    UNROLL for (int j = 0; j < n_sums; j++) s[j] = v_set((double)(REAL)tree_sum(lanes[j]));
+    finish(&r, s, p, k, &u);
+    c->value = u.value[0];
+    if (!c->grads[PRED]) return;
+    const V factor = v_set((double)c->factor), nan = v_set(NAN);
+    for (int step = 0; step < STEPS; step++) {
+        class_t cl;
+        const M valid = load_classes(c, step * LANES, &cl);
+        cl.has_kept = keeps;
+        if (keeps) cl.kept = kept[step];
+        u.outside = m_none();
+        map(&r, &cl, k, p, &u);
+        const M fault = m_and(u.outside, valid);
+        store_some(c->grads[PRED], step * LANES, c->n, v_where(valid, v_select(fault, nan, u.grad[PRED]) * factor));
+        if (c->hess) store_some(c->hess, step * LANES, c->n, v_where(valid, v_select(fault, nan, u.hess) * factor));
     }
 }
 
@@ -562,6 +628,9 @@ ALWAYS_INLINE void rows_together(group_t *g, void (*sums)(const row_t *, const c
             row_map_loop(c, name##_map, 1, 0);                                                                         \
         else                                                                                                           \
             row_map_loop(c, name##_map, 0, 0);                                                                         \
+    }                                                                                                                  \
+    NO_INLINE void name##_short_row(chunk_t *c) {                                                                      \
+        short_row(c, name##_sums, name##_finish, name##_map, name##_n_sums, name##_wants_top, name##_keeps);           \
     }                                                                                                                  \
     NO_INLINE void name##_rows_together(group_t *g) {                                                                  \
         rows_together(g, name##_sums, name##_finish, name##_map, name##_n_sums, name##_wants_top, name##_keeps);       \

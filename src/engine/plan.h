@@ -73,6 +73,7 @@ typedef struct lossfn__plan {
     int32_t collect;    /* or only the exact sum of this input's gradient; -1 normally */
     int32_t streams;    /* outputs are too large for the caches: they may be written around them */
     const lossfn_exec_t *exec;
+    int32_t threads; /* at most */
     /* Kept for passes over slices of the data: pred's shape and how everything lies along it. */
     int32_t ndim;
     int64_t shape[8];
@@ -105,7 +106,8 @@ typedef struct {
 /* The engine compiled for one instruction set and compute dtype. Units are half-open ranges. */
 typedef struct lossfn__engine {
     void (*run)(const lossfn__plan_t *plan, int64_t begin, int64_t end, lossfn__partial_t *partial);
-    void (*direct)(lossfn__direct_t *call);
+    /* Returns 0, having written nothing, where a label is out of range or no unit is kept. */
+    int (*direct)(lossfn__direct_t *call);
     void (*survey)(const lossfn__plan_t *plan, int64_t begin, int64_t end, lossfn__survey_t *survey);
 } lossfn__engine_t;
 

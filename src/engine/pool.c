@@ -16,12 +16,15 @@
 #include <unistd.h>
 
 #define MAX_WORKERS (LOSSFN__POOL_MAX_THREADS - 1)
-#define SPIN_NS     15000
+/* How long a worker waits for the next call before it sleeps, and a caller for its last worker, which may be about to
+ * wake on the caller's core. */
+#define WORKER_SPIN_NS 100000
+#define CALLER_SPIN_NS 15000
 
 /* A worker sleeps in its own slot, so that a call wakes as many as it needs and no more. It finds its work in
  * the job's ticket, not in the slot: one that wakes late finds nothing left to do, and nobody has waited for
  * it. */
-enum { AWAKE, ASLEEP, CALLED };
+enum { ABSENT, AWAKE, ASLEEP, CALLED };
 
 typedef struct {
     _Alignas(64) atomic_int state;
@@ -34,8 +37,8 @@ static struct {
     pthread_mutex_t lock;     /* held by the call that runs and while workers come and go */
     _Atomic(pthread_t) owner; /* who holds it, 0 nobody: a thread asks only about itself */
     int workers;
-    int spin_ns; /* 0 on a single core, where spinning keeps the others from working */
-    pid_t pid;   /* of the process in which the workers live */
+    int spins; /* 0 on a single core, where spinning keeps the others from working */
+    pid_t pid; /* of the process in which the workers live */
     atomic_int stopping;
 
     void (*task)(void *ctx, int index);
@@ -164,7 +167,7 @@ int lossfn__pool_default_threads(void) {
 
 void lossfn__pool_set_default(int threads) { atomic_store(&chosen_threads, threads > 0 ? clamp(threads) : 0); }
 
-static int64_t now_ns(void) {
+int64_t lossfn__pool_clock_ns(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
@@ -178,15 +181,18 @@ static void relax(void) {
 #endif
 }
 
-/* Waits a short time for *value to become wanted, and returns whether it did. */
-static int spin_until(atomic_int *value, int wanted) {
-    int64_t end = now_ns() + pool.spin_ns;
+/* Waits a short time for *value to become wanted, and returns whether it did. Now and then it lets others run, for a
+ * worker may have woken on the core of the very thread that called it. */
+static int spin_until(atomic_int *value, int wanted, int64_t longest_ns) {
+    int64_t end = lossfn__pool_clock_ns() + (pool.spins ? longest_ns : 0);
+    int rounds = 0;
     do {
         for (int i = 0; i < 8; i++) {
             if (atomic_load(value) == wanted) return 1;
             relax();
         }
-    } while (now_ns() < end);
+        if (++rounds % 4 == 0) sched_yield();
+    } while (lossfn__pool_clock_ns() < end);
     return 0;
 }
 
@@ -205,7 +211,7 @@ static void call_two(int first) {
 }
 
 static void wait_for_call(slot_t *slot) {
-    if (!spin_until(&slot->state, CALLED)) {
+    if (!spin_until(&slot->state, CALLED, WORKER_SPIN_NS)) {
         int expected = AWAKE;
         pthread_mutex_lock(&slot->mutex);
         if (atomic_compare_exchange_strong(&slot->state, &expected, ASLEEP))
@@ -251,6 +257,11 @@ static void *worker_main(void *arg) {
     }
 }
 
+static void no_workers(void) {
+    for (int i = 0; i < pool.workers; i++) atomic_store(&pool.slot[i].state, ABSENT);
+    pool.workers = 0;
+}
+
 /* In the child of a fork there are no workers, and whoever held the lock may be gone. */
 static void forget_workers(void) {
     pthread_mutex_init(&pool.lock, NULL);
@@ -259,7 +270,7 @@ static void forget_workers(void) {
     atomic_store(&pool.owner, (pthread_t)0);
     atomic_store(&pool.stopping, 0);
     atomic_store(&pool.ticket, 0);
-    pool.workers = 0;
+    no_workers();
 }
 
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
@@ -272,7 +283,7 @@ static void ensure_workers(int wanted) {
     pthread_once(&fork_once, watch_forks);
     if (pool.workers == 0) {
         pool.pid = getpid();
-        pool.spin_ns = allowed_cores() > 1 ? SPIN_NS : 0;
+        pool.spins = allowed_cores() > 1;
     }
 
     /* Signals are for the program's own threads, except for those that a fault in a task raises here. */
@@ -293,14 +304,14 @@ static void ensure_workers(int wanted) {
 
 static void join_workers(void) {
     if (pool.pid != getpid()) { /* a child made without the handlers of fork: they don't exist here */
-        pool.workers = 0;
+        no_workers();
         return;
     }
     atomic_store(&pool.stopping, 1);
     for (int i = 0; i < pool.workers; i++) call_worker(i);
     for (int i = 0; i < pool.workers; i++) pthread_join(pool.slot[i].thread, NULL);
     atomic_store(&pool.stopping, 0);
-    pool.workers = 0;
+    no_workers();
 }
 
 static int try_lock(void) {
@@ -327,6 +338,18 @@ static int run_alone(int threads, void (*task)(void *ctx, int index), void *ctx)
     return 1;
 }
 
+/* A sleeping thread answers when a short task is long over, and to wake it costs the caller time. Calls that follow
+ * each other closely find it awake from the third on. */
+static _Atomic int64_t missed_ns; /* when a call last ended that would have had it awake */
+
+int lossfn__pool_answers(void) {
+    const int state = atomic_load_explicit(&pool.slot[0].state, memory_order_relaxed);
+    if (state == AWAKE || state == CALLED) return 1;
+    return lossfn__pool_clock_ns() - atomic_load_explicit(&missed_ns, memory_order_relaxed) < WORKER_SPIN_NS;
+}
+
+void lossfn__pool_missed(void) { atomic_store_explicit(&missed_ns, lossfn__pool_clock_ns(), memory_order_relaxed); }
+
 int lossfn__pool_run(int threads, void (*task)(void *ctx, int index), void *ctx) {
     if (threads < 2 || !try_lock()) return run_alone(threads, task, ctx);
     int saved_errno = errno;
@@ -347,7 +370,7 @@ int lossfn__pool_run(int threads, void (*task)(void *ctx, int index), void *ctx)
     task(ctx, 0);
     run_indices(0, job);
 
-    if (!spin_until(&pool.unfinished, 1)) {
+    if (!spin_until(&pool.unfinished, 1, CALLER_SPIN_NS)) {
         pthread_mutex_lock(&pool.done_mutex);
         atomic_fetch_sub(&pool.unfinished, 1);
         while (atomic_load(&pool.unfinished) != 0) pthread_cond_wait(&pool.done, &pool.done_mutex);

@@ -3,6 +3,8 @@
 #ifndef LOSSFN_ENGINE_POOL_H
 #define LOSSFN_ENGINE_POOL_H
 
+#include <stdint.h>
+
 #define LOSSFN__POOL_MAX_THREADS 256
 
 /* Runs task(ctx, 0) on the calling thread and task(ctx, 1) to task(ctx, threads - 1) on whichever thread is
@@ -11,6 +13,14 @@
  * Creates missing workers; where that fails there are fewer. Returns how many threads were called on, 1 for the
  * calling one alone. */
 int lossfn__pool_run(int threads, void (*task)(void *ctx, int index), void *ctx);
+
+/* Whether workers are awake, or missed so short a time ago that it pays to wake them; work that takes long need not
+ * ask. A call that did not get them says at its end that it missed them. */
+int lossfn__pool_answers(void);
+void lossfn__pool_missed(void);
+
+/* The monotonic clock. */
+int64_t lossfn__pool_clock_ns(void);
 
 /* Creates the workers for calls on so many threads, so that those allocate nothing. -1 where not all can be
  * had; also from inside a task. */

@@ -11,8 +11,9 @@
 #include "engine/isa.h"
 #include "engine/pool.h"
 
-/* Below this much work per thread, another thread costs more than it saves. */
-enum { ELEMENTS_PER_THREAD = 1 << 15, SHARE_MULTIPLE = 4096 };
+/* Below this much work per thread, another thread costs more than it saves; a sleeping one is woken for work that takes
+ * one thread so long. */
+enum { ELEMENTS_PER_THREAD = 1 << 15, LONG_NS = 200000, SHARE_MULTIPLE = 4096 };
 
 /* ---- Sharing work among threads ---------------------------------------------------------------------------------- */
 
@@ -105,19 +106,48 @@ static void survey_task(void *context, int32_t index) {
     pthread_mutex_unlock(&work->lock);
 }
 
-static int threads_for(const lossfn__plan_t *plan) {
+/* Elements, or classes, of a plan. */
+static double work_of(const lossfn__plan_t *plan) {
+    return (double)plan->units * (double)(plan->unit == LOSSFN_UNIT_ROW ? plan->cols : plan->span);
+}
+
+/* How a call is spread over threads, and when it began, if it is large enough. */
+typedef struct {
+    int missed; /* workers that were asleep would have helped */
+    int64_t began_ns;
+} spread_t;
+
+/* The most threads for a call. Asked once: whether the pool answers changes. */
+static int most_threads(const lossfn__plan_t *plan, spread_t *spread) {
     int threads = plan->exec ? plan->exec->threads : 1;
-    if (threads == 1) return 1;
+    spread->missed = 0;
+    spread->began_ns = 0;
+    if (threads == 1 || work_of(plan) < 2.0 * ELEMENTS_PER_THREAD) return 1;
     for (int32_t k = 0; k < plan->n_parts; k++) {
         const lossfn_vtable_t *user = plan->parts[k].term->definition->user;
         if (user && (!(user->flags & LOSSFN_VTABLE_CONCURRENT) || plan->exec->scratch)) return 1;
     }
     if (threads == 0) threads = lossfn__pool_default_threads();
-    int64_t each = plan->unit == LOSSFN_UNIT_ROW ? plan->cols : plan->span;
-    double work = (double)plan->units * (double)each;
-    if (work < 2.0 * ELEMENTS_PER_THREAD) return 1;
-    if (work / ELEMENTS_PER_THREAD < threads) threads = (int)(work / ELEMENTS_PER_THREAD);
-    return threads < LOSSFN__POOL_MAX_THREADS ? threads : LOSSFN__POOL_MAX_THREADS;
+    if (threads == 1 || plan->exec->parallel_for) return threads;
+    const double pace = atomic_load_explicit(&plan->loss->pace, memory_order_relaxed);
+    spread->missed = pace * work_of(plan) < LONG_NS && !lossfn__pool_answers();
+    spread->began_ns = lossfn__pool_clock_ns();
+    return spread->missed ? 1 : threads;
+}
+
+/* Remembers how long a large call took: it costs the next one nothing, and no result depends on it. */
+static void note_pace(const lossfn__plan_t *plan, const spread_t *spread) {
+    if (spread->began_ns == 0) return;
+    const double took = (double)(lossfn__pool_clock_ns() - spread->began_ns);
+    lossfn_t *loss = (lossfn_t *)(uintptr_t)plan->loss;
+    atomic_store_explicit(&loss->pace, took * plan->threads / work_of(plan), memory_order_relaxed);
+    if (spread->missed) lossfn__pool_missed();
+}
+
+/* Of these, as many as there is work for in a pass over the plan or a slice of it. */
+static int threads_for(const lossfn__plan_t *plan) {
+    const double shares = work_of(plan) / ELEMENTS_PER_THREAD;
+    return shares < 2 ? 1 : shares < plan->threads ? (int)shares : plan->threads;
 }
 
 static void share(const lossfn__plan_t *plan, int threads, void (*task)(void *, int32_t), void *result) {
@@ -362,6 +392,8 @@ static __attribute__((noinline)) lossfn_status_t compute(const lossfn_t *loss, l
     }
     LOSSFN__TRY(lossfn__plan_make(&plan, loss, args));
     plan.call = &call;
+    spread_t spread;
+    plan.threads = most_threads(&plan, &spread);
     LOSSFN__REQUIRE(!args->denominator || (isfinite(*args->denominator) && *args->denominator != 0),
                     LOSSFN_ERROR_ARGUMENT, "denominator must be finite and not 0");
     LOSSFN__REQUIRE(!args->denominator || lossfn__is_mean(plan.reduction), LOSSFN_ERROR_ARGUMENT,
@@ -402,6 +434,7 @@ static __attribute__((noinline)) lossfn_status_t compute(const lossfn_t *loss, l
     run_pass(&plan, &found.partial);
     if (found.partial.status != LOSSFN_OK) return fail_callback(found.partial.status, &call);
     lossfn_status_t status = collect(&plan);
+    note_pace(&plan, &spread);
     if (status != LOSSFN_OK) return fail_callback(status, &call);
 
     int64_t kept = surveys ? surveyed.survey.kept : plan.units * plan.span;
@@ -442,18 +475,43 @@ static __attribute__((noinline)) lossfn_status_t compute(const lossfn_t *loss, l
 }
 
 /* Not inlined either. */
-static __attribute__((noinline)) void compute_direct(const lossfn_t *loss, lossfn__direct_t *call,
-                                                     lossfn_args_t *args) {
-    const int mean = lossfn__is_mean(loss->reduction);
-    call->scale = mean ? 1 / (double)call->n : 1;
-    lossfn__engine(call->is_double)->direct(call);
-    if (args->value)
-        *args->value =
-            mean ? lossfn__exact_quotient_count(&call->sum, (uint64_t)call->n) : lossfn__exact_round(&call->sum);
-    if (args->sum) *args->sum = lossfn__exact_round(&call->sum);
-    if (args->denom) *args->denom = mean ? (double)call->n : 1;
-    args->notes = call->fault >= 0 ? LOSSFN_NOTE_DOMAIN : 0;
-    args->note_index = call->fault;
+static __attribute__((noinline)) int compute_direct(lossfn__direct_t *call, double *value) {
+    if (!lossfn__engine(call->is_double)->direct(call)) return 0;
+    if (value)
+        *value = lossfn__is_mean(call->loss->reduction)
+                     ? lossfn__exact_quotient_count(&call->sum, (uint64_t)lossfn__direct_count(call))
+                     : lossfn__exact_round(&call->sum);
+    return 1;
+}
+
+static int run_direct(lossfn__direct_t *call, double *value) {
+    lossfn__fpenv_t saved;
+    lossfn__fpenv_enter(&saved);
+    const int done = compute_direct(call, value);
+    lossfn__fpenv_leave(&saved);
+    return done;
+}
+
+int lossfn__run_everyday(const lossfn_t *loss, const lossfn__asked_t *asked, double *value) {
+    lossfn__direct_t call;
+    return loss && lossfn__direct_make(&call, loss, asked) && run_direct(&call, value);
+}
+
+/* The same for all arguments: most of them are not given. */
+static int run_args_direct(const lossfn_t *loss, lossfn_args_t *args) {
+    const lossfn__asked_t asked = {args->inputs, args->n_inputs, args->grads[0], args->hess};
+    lossfn__direct_t call;
+    if (args->weight || args->mask || args->upstream || args->values || args->components || args->hvp ||
+        args->hvp_vector || args->denominator || args->hess_kind != LOSSFN_HESS_EXACT)
+        return 0;
+    for (int j = 1; j < LOSSFN_MAX_INPUTS; j++)
+        if (args->grads[j]) return 0;
+    if (!lossfn__direct_make(&call, loss, &asked) || !run_direct(&call, args->value)) return 0;
+    if (args->sum) *args->sum = lossfn__exact_round(&call.sum);
+    if (args->denom) *args->denom = (double)lossfn__direct_count(&call);
+    args->notes = call.fault >= 0 ? LOSSFN_NOTE_DOMAIN : 0;
+    args->note_index = call.fault;
+    return 1;
 }
 
 static lossfn_status_t check_frame(const lossfn_t *loss, const lossfn_args_t *args) {
@@ -481,15 +539,10 @@ lossfn_status_t lossfn__run(const lossfn_t *loss, lossfn_args_t *args, lossfn__t
         memcpy(&own, args, args->struct_size);
         used = &own;
     }
-    lossfn__direct_t direct;
     lossfn_status_t status = check_frame(loss, used);
-    if (status == LOSSFN_OK) {
-        const int is_direct = !totals && lossfn__direct_make(&direct, loss, used);
+    if (status == LOSSFN_OK && (totals || !run_args_direct(loss, used))) {
         lossfn__fpenv_enter(&saved);
-        if (is_direct)
-            compute_direct(loss, &direct, used);
-        else
-            status = compute(loss, used, totals);
+        status = compute(loss, used, totals);
         lossfn__fpenv_leave(&saved);
     }
     if (status == LOSSFN_OK && used == &own) {

@@ -20,19 +20,14 @@
 /* Loads a vector from at[i]; lanes at or past n read as fill. */
 INLINE V load_some(const REAL *at, int64_t i, int64_t n, REAL fill) {
     if (__builtin_expect(i + LANES <= n, 1)) return v_load(at + i);
-    REAL some[LANES];
-    for (int64_t l = 0; l < LANES; l++) some[l] = i + l < n ? at[i + l] : fill;
-    return v_load(some);
+    return v_load_first(at + i, (int)(n - i), v_set((double)fill));
 }
 
 INLINE void store_some(REAL *at, int64_t i, int64_t n, V x) {
-    if (__builtin_expect(i + LANES <= n, 1)) {
+    if (__builtin_expect(i + LANES <= n, 1))
         v_store(at + i, x);
-        return;
-    }
-    REAL some[LANES];
-    v_store(some, x);
-    for (int64_t l = 0; i + l < n; l++) at[i + l] = some[l];
+    else
+        v_store_first(at + i, (int)(n - i), x);
 }
 
 /* ---- Halves, a vector at a time: half.h has the same for single numbers ---- */

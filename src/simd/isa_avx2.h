@@ -24,6 +24,19 @@ INLINE f64v f32_widen_low(f32v x) { return _mm256_cvtps_pd(_mm256_castps256_ps12
 INLINE f64v f32_widen_high(f32v x) { return _mm256_cvtps_pd(_mm256_extractf128_ps(x, 1)); }
 INLINE f32v f32_narrow(f64v low, f64v high) { return _mm256_set_m128(_mm256_cvtpd_ps(high), _mm256_cvtpd_ps(low)); }
 
+INLINE __m256i f32_first(int n) {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+INLINE __m256i f64_first(int n) { return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3)); }
+INLINE f32v f32_load_first(const float *p, int n, f32v rest) {
+    const __m256i first = f32_first(n);
+    return _mm256_blendv_ps(rest, _mm256_maskload_ps(p, first), (__m256)first);
+}
+INLINE f64v f64_load_first(const double *p, int n, f64v rest) {
+    const __m256i first = f64_first(n);
+    return _mm256_blendv_pd(rest, _mm256_maskload_pd(p, first), (__m256d)first);
+}
+
 INLINE void stream_vector(void *to, f32v x) { _mm256_stream_ps(to, x); }
 INLINE void stream_fence(void) { _mm_sfence(); }
 

@@ -40,6 +40,17 @@ INLINE f64v f64_exponent(f64v x) { return _mm512_getexp_pd(x); }
 /* y where x is positive and finite; -inf at 0, inf at inf, else NaN. */
 INLINE f32v f32_log_limits(f32v x, f32v y) { return _mm512_fixupimm_ps(y, x, _mm512_set1_epi32(LOG_LIMITS), 0); }
 INLINE f64v f64_log_limits(f64v x, f64v y) { return _mm512_fixupimm_pd(y, x, _mm512_set1_epi64(LOG_LIMITS), 0); }
+INLINE __mmask16 f32_first(int n) {
+    return _mm512_cmplt_epi32_mask(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
+                                   _mm512_set1_epi32(n));
+}
+INLINE __mmask8 f64_first(int n) {
+    return _mm512_cmplt_epi64_mask(_mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7), _mm512_set1_epi64(n));
+}
+INLINE f32v f32_load_first(const float *p, int n, f32v rest) { return _mm512_mask_loadu_ps(rest, f32_first(n), p); }
+INLINE f64v f64_load_first(const double *p, int n, f64v rest) { return _mm512_mask_loadu_pd(rest, f64_first(n), p); }
+INLINE void f32_store_first(float *p, int n, f32v x) { _mm512_mask_storeu_ps(p, f32_first(n), x); }
+INLINE void f64_store_first(double *p, int n, f64v x) { _mm512_mask_storeu_pd(p, f64_first(n), x); }
 
 INLINE void stream_vector(void *to, f32v x) { _mm512_stream_ps(to, x); }
 INLINE void stream_fence(void) { _mm_sfence(); }

@@ -16,8 +16,8 @@
      .tuned = TUNED_ELEMENTWISE_LOOPS(name),                                                                           \
      .is_tuned = name##_is_tuned},
 #define ROWWISE_LOSS(name)                                                                                             \
-    {.rows = {name##_row_sums, name##_row_finish, name##_row_map, name##_rows_together, name##_wants_top,              \
-              name##_keeps}},
+    {.rows = {name##_row_sums, name##_row_finish, name##_row_map, name##_short_row, name##_rows_together,              \
+              name##_wants_top, name##_keeps}},
 static const kernel_t kernels[] = {
 #include "losses/list.h"
 };

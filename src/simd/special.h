@@ -50,7 +50,7 @@ INLINE D d_split(D x, D *mantissa) {
 #define D_POLYNOMIAL(x, c) d_polynomial(x, c, (int)(sizeof(c) / sizeof *(c)))
 INLINE D d_polynomial(D x, const double *c, int count) {
     D square = x * x, y[2] = {d_set(c[(count - 1) / 2 * 2]), d_set(c[(count - 2) / 2 * 2 + 1])};
-    UNROLLED
+    UNROLL
     for (int k = count - 3; k >= 0; k--) y[k & 1] = d_fma(y[k & 1], square, d_set(c[k]));
     return d_fma(y[1], x, y[0]);
 }
@@ -453,9 +453,9 @@ typedef struct {
 
 /* For DPARTS vectors, side by side, so that none waits for its own results. */
 INLINE void d_barron_power(const D q[DPARTS], const D al[DPARTS], barron_power y[DPARTS]) {
-    UNROLLED
+    UNROLL
     for (int i = 0; i < DPARTS; i++) y[i].u = d_log1p_and_inverse(q[i], &y[i].fraction);
-    UNROLLED
+    UNROLL
     for (int i = 0; i < DPARTS; i++) y[i].whole = d_exp_and_expm1(al[i] * d_set(0.5) * y[i].u, &y[i].less_one);
 }
 /* For alpha = 1. */
@@ -499,7 +499,7 @@ INLINE void d_barron_whole(const D pred[DPARTS], const D target[DPARTS], const D
     D x[DPARTS], al[DPARTS], b[DPARTS], inverse[DPARTS], q[DPARTS];
     L at_two[DPARTS];
     barron_power power[DPARTS];
-    UNROLLED
+    UNROLL
     for (int i = 0; i < DPARTS; i++) {
         x[i] = pred[i] - target[i];
         al[i] = d_between(alpha[i], -greatest, greatest);
@@ -509,7 +509,7 @@ INLINE void d_barron_whole(const D pred[DPARTS], const D target[DPARTS], const D
         q[i] = x[i] * x[i] * (inverse[i] * al[i]);
     }
     d_barron_power(q, al, power);
-    UNROLLED
+    UNROLL
     for (int i = 0; i < DPARTS; i++) {
         d_barron_outputs(x[i], c[i], al[i], b[i], inverse[i], at_two[i], &power[i], q[i], y[i]);
         if (with_dalpha) y[i][BARRON_DALPHA] = d_barron_dalpha_whole(x[i], alpha[i], al[i], q[i], &power[i]);
@@ -539,7 +539,7 @@ static __attribute__((noinline, unused)) void barron_apart(const V in[4], V out[
 
 #ifdef LOSSFN_REAL_F32
 INLINE void narrow_barron(D y[DPARTS][BARRON_OUTPUTS], V out[BARRON_OUTPUTS], int outputs) {
-    UNROLLED
+    UNROLL
     for (int k = 0; k < outputs; k++) {
         D of[DPARTS];
         for (int i = 0; i < DPARTS; i++) of[i] = y[i][k];
@@ -556,7 +556,7 @@ INLINE void v_barron_one(V pred, V target, V c, V out[BARRON_OUTPUTS]) {
 #else
     D x[3][DPARTS], y[DPARTS][BARRON_OUTPUTS];
     v_widen(pred, x[0]), v_widen(target, x[1]), v_widen(c, x[2]);
-    UNROLLED
+    UNROLL
     for (int i = 0; i < DPARTS; i++) d_barron_one(x[0][i], x[1][i], x[2][i], y[i]);
     narrow_barron(y, out, BARRON_DALPHA);
 #endif

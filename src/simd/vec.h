@@ -39,11 +39,11 @@
 #define VECTOR_BYTES 16
 #endif
 
-/* Before a loop of a few rounds, known while compiling, that must become straight code. */
+/* Before a short loop over arrays of vectors, so that these become registers. */
 #ifdef __clang__
-#define UNROLLED _Pragma("unroll")
+#define UNROLL _Pragma("unroll")
 #else
-#define UNROLLED _Pragma("GCC unroll 32")
+#define UNROLL _Pragma("GCC unroll 32")
 #endif
 
 #define INLINE static inline __attribute__((always_inline, unused))
@@ -101,6 +101,22 @@ INLINE V v_load(const REAL *p) {
     return x;
 }
 INLINE void v_store(REAL *p, V x) { memcpy(p, &x, sizeof x); }
+/* The first n lanes, 0 to LANES of them, none if n < 0; the others from `rest`, or left alone in memory. */
+INLINE V v_load_first(const REAL *p, int n, V rest) {
+#if defined(LOSSFN_ISA_AVX512) || defined(LOSSFN_ISA_AVX2)
+    return ISA_OP(load_first)(p, n, rest);
+#else
+    for (int l = 0; l < n; l++) rest[l] = p[l];
+    return rest;
+#endif
+}
+INLINE void v_store_first(REAL *p, int n, V x) {
+#ifdef LOSSFN_ISA_AVX512
+    ISA_OP(store_first)(p, n, x);
+#else
+    for (int l = 0; l < n; l++) p[l] = x[l];
+#endif
+}
 INLINE V v_set(double s) { return (REAL)s - (V){0}; } /* s - 0 is s, also for -0 */
 INLINE I v_as_i(V x) { return (I)x; }
 INLINE V i_as_v(I i) { return (V)i; }
@@ -160,6 +176,38 @@ INLINE V v_greater(V a, V b) { return v_select(a > b, a, b); }
 INLINE V v_min(V a, V b) { return v_select((a < b) | v_isnan(a), a, b); }
 INLINE V v_max(V a, V b) { return v_select((a > b) | v_isnan(a), a, b); }
 
+/* The lanes moved round by `by`, a constant. */
+#define V_LANE(l, by) (((l) + (by)) % LANES)
+#if LANES == 2
+#define V_ROTATED(x, by) __builtin_shufflevector(x, x, V_LANE(0, by), V_LANE(1, by))
+#elif LANES == 4
+#define V_ROTATED(x, by) __builtin_shufflevector(x, x, V_LANE(0, by), V_LANE(1, by), V_LANE(2, by), V_LANE(3, by))
+#elif LANES == 8
+#define V_ROTATED(x, by)                                                                                               \
+    __builtin_shufflevector(x, x, V_LANE(0, by), V_LANE(1, by), V_LANE(2, by), V_LANE(3, by), V_LANE(4, by),           \
+                            V_LANE(5, by), V_LANE(6, by), V_LANE(7, by))
+#else
+#define V_ROTATED(x, by)                                                                                               \
+    __builtin_shufflevector(x, x, V_LANE(0, by), V_LANE(1, by), V_LANE(2, by), V_LANE(3, by), V_LANE(4, by),           \
+                            V_LANE(5, by), V_LANE(6, by), V_LANE(7, by), V_LANE(8, by), V_LANE(9, by), V_LANE(10, by), \
+                            V_LANE(11, by), V_LANE(12, by), V_LANE(13, by), V_LANE(14, by), V_LANE(15, by))
+#endif
+
+/* The largest lane; none may be NaN. */
+INLINE REAL v_largest(V x) {
+    x = v_greater(V_ROTATED(x, LANES / 2), x);
+#if LANES > 2
+    x = v_greater(V_ROTATED(x, LANES / 4), x);
+#endif
+#if LANES > 4
+    x = v_greater(V_ROTATED(x, LANES / 8), x);
+#endif
+#if LANES > 8
+    x = v_greater(V_ROTATED(x, LANES / 16), x);
+#endif
+    return x[0];
+}
+
 /* ---- between integers and reals ----
  * Integral values with |x| < 2^31 (f32), 2^51 (f64); anything else gives some integer. */
 
@@ -200,6 +248,17 @@ INLINE L d_as_l(D x) { return (L)x; }
 INLINE D l_as_d(L i) { return (D)i; }
 INLINE D d_select(L m, D a, D b) { return (D)((m & (L)a) | (~m & (L)b)); }
 INLINE D d_fma(D a, D b, D c) { return f64_fma(a, b, c); }
+
+/* The sum of the lanes up a tree: l with l + DLANES / 2, and so on. */
+INLINE double d_sum(D x) {
+#if VECTOR_BYTES == 64
+    x += __builtin_shufflevector(x, x, 4, 5, 6, 7, 4, 5, 6, 7);
+    x += __builtin_shufflevector(x, x, 2, 3, 2, 3, 2, 3, 2, 3);
+#elif VECTOR_BYTES == 32
+    x += __builtin_shufflevector(x, x, 2, 3, 2, 3);
+#endif
+    return x[0] + x[1];
+}
 
 /* Lane order is kept: out[0] holds lanes 0 to DLANES - 1. */
 INLINE void v_widen(V x, D out[DPARTS]) {

@@ -40,6 +40,7 @@ test("cdata in, cdata out", function()
     local b = ffi.new("bool[3]", {true, false, true})
     equal(loss(p, y, {mask = b}), loss({1, 2, 4}, {1, 2, 3}, {mask = {1, 0, 1}}))
     equal(lossfn.mse(p, y, {threads = 1}), 1 / 3)
+    equal(lossfn.mse(p, y, {cached = true}), 1 / 3)
 end)
 
 test("what goes through the C module", function()

@@ -32,6 +32,7 @@ CASES = [
     (lambda: lossfn.mse(A, B, denominator="x"), TypeError, TypeError, "must be real number"),
     (lambda: lossfn.mse(A, B, threads=1000), lossfn.ArgumentError, ValueError, "threads is 1000"),
     (lambda: lossfn.mse(A, B, threads="x"), TypeError, TypeError, "int"),
+    (lambda: lossfn.mse(A, B, cached=np.zeros(2)), ValueError, ValueError, "ambiguous"),
     (lambda: lossfn.mse.hess(A, B, hess_kind="best"), lossfn.ArgumentError, ValueError, "hess_kind is 'best'"),
     (lambda: lossfn.mse.hvp(A, B), lossfn.ArgumentError, ValueError, "hvp needs vector="),
     (lambda: lossfn.cross_entropy(LOGITS, LABELS + 1), lossfn.LabelError, ValueError, r"target\[2\] is 3"),

@@ -68,6 +68,14 @@ def test_thread_count_changes_no_bit(rng):
     np.testing.assert_array_equal(one[1], two[1])
 
 
+def test_cached_changes_no_bit(rng):
+    pred, target = rng.normal(size=(2, 5_000_000))  # beyond half of many a cache
+    around = lossfn.mse.value_and_grad(pred, target)
+    through = lossfn.mse.value_and_grad(pred, target, cached=True)
+    assert around[0] == through[0]
+    np.testing.assert_array_equal(around[1], through[1])
+
+
 def _everything(pred, target, w, out):
     lossfn.mse(pred, target)
     lossfn.mse(pred, target, weight=w, mask=w, reduction="none")

@@ -59,6 +59,27 @@ static void test_no_allocation_in_a_call(void **state) {
     if (COUNTS_MALLOC) assert_true(atomic_load(&heap_calls) > 0);
 }
 
+/* Nor in the everyday call, which goes without a plan. */
+static void test_no_allocation_in_an_everyday_call(void **state) {
+    (void)state;
+    for (int32_t i = 0; i < lossfn_count(); i++)
+        for (int32_t dtype = LOSSFN_F64; dtype <= LOSSFN_F32; dtype++)
+            for (int64_t cols = 1; cols < 300; cols = 3 * cols + 2) {
+                batch_t b;
+                double value;
+                lossfn_t *loss = make(lossfn_name_at(i));
+                batch_make(&b, lossfn_name_at(i), dtype, 5, cols);
+                long before = atomic_load(&heap_calls);
+                const lossfn_tensor_t *target = b.info.n_inputs > 1 ? &b.inputs[1] : NULL;
+                const lossfn_status_t status =
+                    lossfn_forward_backward(loss, &b.inputs[0], target, NULL, &value, &b.grads[0], NULL);
+                if (COUNTS_MALLOC) assert_int_equal(atomic_load(&heap_calls) - before, 0);
+                if (b.info.n_inputs < 3) succeed(status);
+                lossfn_destroy(loss);
+                batch_free(&b);
+            }
+}
+
 typedef struct {
     long live, bytes, calls, fail_at;
 } heap_t;
@@ -170,6 +191,7 @@ static void test_failing_allocator(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_no_allocation_in_a_call),
+                                       cmocka_unit_test(test_no_allocation_in_an_everyday_call),
                                        cmocka_unit_test(test_failing_allocator)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

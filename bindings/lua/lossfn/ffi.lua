@@ -139,6 +139,7 @@ function M.run(handle, call, value_wanted, hess_wanted)
     args.n_inputs = call.n
     args.hess_kind = call.hess_kind or 0
     exec.threads = call.threads or 0
+    exec.flags = call.cached and C.LOSSFN_EXEC_CACHED or 0
     args.exec = exec
 
     local result = {grads = {}}

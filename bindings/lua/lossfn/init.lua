@@ -8,8 +8,8 @@
 --     lossfn.cross_entropy(logits, labels, {label_smoothing = 0.1, reduction = "none"})
 --
 -- Inputs are tables of numbers (their nesting is the shape) or lossfn.arrays; what came in as a table goes out as one.
--- The last table holds everything else: weight, mask, denominator, upstream, wrt, out, hess_kind, threads, and any
--- parameter of the loss. Class labels count from 1 (label_base = 0 changes that). Failures raise a table with code, name
+-- The last table holds everything else: weight, mask, denominator, upstream, wrt, out, hess_kind, threads, cached, and
+-- any parameter of the loss. Class labels count from 1 (label_base = 0 changes that). Failures raise a table with code, name
 -- and message, which prints as its message.
 
 local before = {rawget(_G, "swig_type"), rawget(_G, "swig_equals")}
@@ -44,6 +44,7 @@ local floor, sort, concat, format = math.floor, table.sort, table.concat, string
 ---@field out? lossfn.array         where the gradient by pred goes
 ---@field hess_kind? "exact"|"fisher"|"upper"
 ---@field threads? integer          0: the library's choice
+---@field cached? boolean           outputs go through the caches however large they are: where they are read next
 ---@field vector? lossfn.Data       for hvp
 ---@field reduction? "mean"|"sum"|"none"|"mean_units"|"mean_all"|"mean_rows"|"per_row"
 
@@ -176,7 +177,7 @@ local VALUE, VALUES, HESS, PARTS, HVP = 1, 2, 4, 8, 16 -- LF_VALUE ... in args.i
 local hess_kinds = {exact = core.HESS_EXACT, fisher = core.HESS_FISHER, upper = core.HESS_UPPER}
 local call_options = {
     weight = true, mask = true, denominator = true, upstream = true, wrt = true, out = true, hess_kind = true,
-    threads = true, vector = true,
+    threads = true, cached = true, vector = true,
 }
 
 ---@class lossfn.Loss

@@ -21,7 +21,7 @@ _LABELS = (_core.SCALE_LABEL, _core.SCALE_MARGIN_LABEL)
 # Keywords of a call that are neither inputs nor parameters of a loss; the same as in call.h.
 _CALL = frozenset(
     ("weight", "mask", "sample_weight", "upstream", "denominator", "out", "grad_out", "hess_out")
-    + ("wrt", "hess_kind", "threads", "vector", "y_pred", "y_true")
+    + ("wrt", "hess_kind", "threads", "cached", "vector", "y_pred", "y_true")
 )
 _BOUND_LIMIT = 256
 
@@ -97,6 +97,7 @@ wrt             name or tuple of names: which inputs to differentiate by; defaul
 out, grad_out, hess_out    arrays to write to
 hess_kind       "exact" (default), "fisher" or "upper"
 threads         0 (default: the library's choice) or a number
+cached          True where outputs are read next: they go through the caches however large they are
 and every parameter of the loss; see lossfn.describe(name).
 """
 
@@ -111,6 +112,7 @@ class Loss:
         "_flags",
         "_function",
         "_handle",
+        "_is_call",
         "_keywords",
         "_learnable",
         "_spec",
@@ -145,6 +147,7 @@ class Loss:
                 learnable.add(name)
         self._learnable = frozenset(learnable)
         self._keywords = _CALL.union(names) - self._learnable
+        self._is_call = self._keywords.issuperset  # of options: no parameter is among them
         self._flags = grads << _GRADS_SHIFT | ints << _INTS_SHIFT
         if read(_core.get_text, handle, "reduction") in ("none", "per_row"):
             self._flags |= _UNREDUCED
@@ -200,50 +203,50 @@ class Loss:
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         """The value: a float; an array with reduction "none" or "per_row"."""
-        loss = self._bind(options) if options else self
+        loss = self._bind(options) if options and not self._is_call(options) else self
         return _run((loss._handle, loss._value_flags, inputs, options))
 
     value = __call__
 
     def grad(self, *inputs: Any, **options: Any) -> Any:
         """The gradient of the value by pred; a named tuple if other inputs than target are given and differentiable."""
-        loss = self._bind(options) if options else self
+        loss = self._bind(options) if options and not self._is_call(options) else self
         return _run((loss._handle, loss._flags | _GRAD, inputs, options))
 
     def hess(self, *inputs: Any, **options: Any) -> Any:
         """The diagonal of the second derivative of the value by pred."""
-        loss = self._bind(options) if options else self
+        loss = self._bind(options) if options and not self._is_call(options) else self
         return _run((loss._handle, loss._flags | _HESS, inputs, options))
 
     def value_and_grad(self, *inputs: Any, **options: Any) -> Any:
         """(value, gradient) in one pass over the data."""
-        loss = self._bind(options) if options else self
+        loss = self._bind(options) if options and not self._is_call(options) else self
         return _run((loss._handle, loss._value_grad_flags, inputs, options))
 
     def value_grad_hess(self, *inputs: Any, **options: Any) -> Any:
         """(value, gradient, diagonal of the Hessian) in one pass over the data."""
-        loss = self._bind(options) if options else self
+        loss = self._bind(options) if options and not self._is_call(options) else self
         return _run((loss._handle, loss._flags | _VALUE | _GRAD | _HESS, inputs, options))
 
     def hvp(self, *inputs: Any, **options: Any) -> Any:
         """The Hessian by pred times vector=, an array of pred's shape."""
-        loss = self._bind(options) if options else self
+        loss = self._bind(options) if options and not self._is_call(options) else self
         return _run((loss._handle, loss._flags | _HVP, inputs, options))
 
     def components(self, *inputs: Any, **options: Any) -> list[Component]:
         """The terms of a sum of losses, each reduced, without its coefficient."""
-        loss = self._bind(options) if options else self
+        loss = self._bind(options) if options and not self._is_call(options) else self
         return [Component(*item) for item in _run((loss._handle, loss._flags | _COMPONENTS, inputs, options))]
 
     def check(self, *inputs: Any, **options: Any) -> list[str]:
         """What looks wrong with these arguments, in words; [] if nothing does. Reads all data."""
-        loss = self._bind(options) if options else self
+        loss = self._bind(options) if options and not self._is_call(options) else self
         text = read(_core.check, (loss._handle, loss._flags, inputs, options), capacity=4096)
         return list(text.splitlines())
 
     def check_gradient(self, *inputs: Any, **options: Any) -> dict[str, Any]:
         """Compares gradients and Hessian with differences: a report with "agrees" and the worst place."""
-        loss = self._bind(options) if options else self
+        loss = self._bind(options) if options and not self._is_call(options) else self
         call = (loss._handle, loss._flags, inputs, options)
         report = fill("gradient_report", _core.check_gradient, call)
         report.pop("struct_size")

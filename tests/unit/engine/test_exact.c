@@ -412,6 +412,49 @@ static void quotients_by_counts(void **unused) {
     mpfr_clear(n);
 }
 
+/* Counts on two grids: held together as long as the grids stay, in the limbs otherwise; merged either way. */
+static void steps(void **unused) {
+    (void)unused;
+    for (int round = 0; round < 3000; round++) {
+        pair_t p, other;
+        pair_init(&p);
+        pair_init(&other);
+        const int bits = random_int(2) ? 23 : 52;
+        int exponent = random_int(400) - 200;
+        for (int i = random_int(9) + 1; i > 0; i--) {
+            pair_t *to = random_int(2) ? &p : &other;
+            int64_t high = (int64_t)random_bits() >> (2 + random_int(62)),
+                    low = (int64_t)random_bits() >> (2 + random_int(62));
+            if (random_int(4) == 0) exponent += random_int(100) - 50;
+            lossfn__exact_add_steps(&to->sum, high, low, bits, exponent);
+            for (int k = 0; k < 2; k++) {
+                mpfr_t term;
+                mpfr_init2(term, 64);
+                mpfr_set_sj(term, k ? high : low, MPFR_RNDN);
+                mpfr_mul_2si(term, term, exponent + (k ? bits : 0), MPFR_RNDN);
+                mpfr_add(to->reference, to->reference, term, MPFR_RNDN);
+                mpfr_clear(term);
+            }
+            if (random_int(3) == 0) {
+                double x = ldexp((double)(int64_t)random_bits(), random_int(40) - 20);
+                lossfn__exact_add(&to->sum, x);
+                mpfr_add_d(to->reference, to->reference, x, MPFR_RNDN);
+            }
+            pair_check(to);
+        }
+        lossfn__exact_merge(&p.sum, &other.sum);
+        mpfr_add(p.reference, p.reference, other.reference, MPFR_RNDN);
+        pair_check(&p);
+        mpfr_t count;
+        mpfr_init2(count, 64);
+        for (uint64_t n = 1; n < UINT64_C(1) << 60; n = n * 7 + (uint64_t)random_int(3)) {
+            mpfr_set_uj(count, n, MPFR_RNDN);
+            assert_same(lossfn__exact_quotient_count(&p.sum, n), reference_quotient(p.reference, count));
+        }
+        mpfr_clears(count, p.reference, other.reference, (mpfr_ptr)0);
+    }
+}
+
 static double quotient_of(double num, double den) {
     lossfn__exact_t n, d;
     lossfn__exact_clear(&n);
@@ -536,6 +579,7 @@ int main(void) {
         cmocka_unit_test(single_doubles_come_back),
         cmocka_unit_test(ties_go_to_even),
         cmocka_unit_test(scaled_integers),
+        cmocka_unit_test(steps),
         cmocka_unit_test(multiples),
         cmocka_unit_test(carries_lose_nothing),
         cmocka_unit_test(single_additions_carry_in_time),
