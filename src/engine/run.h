@@ -15,8 +15,8 @@ typedef struct {
 /* lossfn_run; totals (one per term, may be NULL) are what the call adds to an accumulator. */
 lossfn_status_t lossfn__run(const lossfn_t *loss, lossfn_args_t *args, lossfn__total_t *totals);
 
-/* The everyday form of it, if this is such a call (engine/direct.h) and goes well; *value is one input's alias for
- * none of them. Otherwise nothing has been done, and lossfn__run says what is wrong or does the rest. */
+/* The everyday form of it, if this is such a call (engine/direct.h) with nothing wrong about it. Otherwise returns 0,
+ * having done nothing, and lossfn__run does the rest or says what is wrong. value may be NULL. */
 int lossfn__run_everyday(const lossfn_t *loss, const lossfn__asked_t *asked, double *value);
 
 /* The reduced value of a term. Sets *empty if there is nothing to divide by. */

@@ -48,7 +48,11 @@ def outcome(loss: clib.Loss, inputs: list[Any], want: str, planned: bool, on: in
 
 def compare(loss: clib.Loss, inputs: list[Any], want: str = "value sum denom grad hess", on: int | None = None) -> Any:
     direct = outcome(loss, inputs, want, False, on)
-    assert direct == outcome(loss, inputs, want, True, on), (loss.text, [getattr(x, "shape", None) for x in inputs], want)
+    assert direct == outcome(loss, inputs, want, True, on), (
+        loss.text,
+        [getattr(x, "shape", None) for x in inputs],
+        want,
+    )
     return direct
 
 
@@ -83,7 +87,7 @@ def test_odd_numbers(name: str, dtype: str) -> None:
     """NaN, infinities, subnormals, values outside the domain, magnitudes far apart: anywhere in the data."""
     loss = clib.Loss(name)
     rng = np.random.default_rng(6)
-    odd = [x for x in ODD if dtype == "f64" or not 0 < abs(x) < 1e-45 and not 1e39 < abs(x) < np.inf]
+    odd = [x for x in ODD if dtype == "f64" or (not 0 < abs(x) < 1e-45 and not 1e39 < abs(x) < np.inf)]
     for shape in ((1,), (3,), (16,), (37,), (64,), (300,)) if LOSSES[name].unit == "element" else ((1, 10), (3, 17), (20, 3), (2, 130)):  # fmt: skip
         for share in (0.02, 0.3, 1.0):
             for kinds in (odd, odd[3:]):
