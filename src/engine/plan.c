@@ -629,6 +629,28 @@ lossfn_status_t lossfn__plan_make(lossfn__plan_t *plan, const lossfn_t *loss, co
     return LOSSFN_OK;
 }
 
+int64_t lossfn__plan_distinct(lossfn__plan_t *distinct, const lossfn__plan_t *plan) {
+    int64_t shape[8], units = 1, repeats = 1;
+    if (plan->unit != LOSSFN_UNIT_ELEMENT || plan->counts_rows || plan->loss->nan_policy != LOSSFN__NAN_PROPAGATE)
+        return 1;
+    for (int32_t k = 0; k < plan->n_parts; k++)
+        if (plan->parts[k].margin_labels) return 1;
+    for (int32_t d = 0; d < plan->ndim; d++) {
+        const int once = (!plan->has_weight || plan->weight_layout.strides[d] == 0) &&
+                         (!plan->has_mask || plan->mask_layout.strides[d] == 0);
+        shape[d] = once ? 1 : plan->shape[d];
+        units *= shape[d];
+        if (once) repeats *= plan->shape[d];
+    }
+    if (repeats <= 1) return 1;
+    memcpy(distinct, plan, sizeof *distinct);
+    distinct->units = units;
+    distinct->span = 1;
+    if (plan->has_weight) make_view(&distinct->weight, &plan->weight_layout, plan->ndim, shape, -1);
+    if (plan->has_mask) make_view(&distinct->mask, &plan->mask_layout, plan->ndim, shape, -1);
+    return repeats;
+}
+
 void lossfn__plan_slice(lossfn__plan_t *slice, const lossfn__plan_t *plan, int32_t j, int64_t index) {
     const lossfn_tensor_t *grad = plan->collected[j];
     int64_t at[8] = {0};

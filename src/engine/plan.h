@@ -66,12 +66,14 @@ typedef struct lossfn__plan {
     uint8_t has_grad[8];
     uint8_t collects[8]; /* grads[i] belongs to a broadcast input: an exact sum, made in a pass of its own */
     lossfn__view_t values, grads[8], hess, hvp_vector, hvp;
-    int32_t reduction;  /* lossfn__reduction */
-    int32_t need_sum;   /* exact sums are wanted, of rows or of everything */
-    int32_t need_total; /* and of everything, with per_row */
-    int32_t dry;        /* only look for values outside the domain */
-    int32_t collect;    /* or only the exact sum of this input's gradient; -1 normally */
-    int32_t streams;    /* outputs are too large for the caches: they may be written around them */
+    int32_t reduction;                   /* lossfn__reduction */
+    int32_t need_sum;                    /* exact sums are wanted, of rows or of everything */
+    int32_t need_total;                  /* and of everything, with per_row */
+    int32_t weighs, counts, counts_rows; /* the survey is to find the total weight, how many units are kept (or only
+                                            whether any), in how many rows; rows are surveyed for all of it */
+    int32_t dry;                         /* only look for values outside the domain */
+    int32_t collect;                     /* or only the exact sum of this input's gradient; -1 normally */
+    int32_t streams;                     /* outputs are too large for the caches: they may be written around them */
     const lossfn_exec_t *exec;
     /* Kept for passes over slices of the data: pred's shape and how everything lies along it. */
     int32_t ndim;
@@ -137,6 +139,9 @@ static inline int64_t lossfn__view_offset(const lossfn__view_t *view, int64_t i)
 
 /* Checks a call and describes it; fails with a message, having written nothing. */
 lossfn_status_t lossfn__plan_make(lossfn__plan_t *plan, const lossfn_t *loss, const lossfn_args_t *args);
+/* The part of a plan that a survey of weight and mask alone has to see: where both repeat along an axis, once. Returns
+ * how often all of it comes in the data. */
+int64_t lossfn__plan_distinct(lossfn__plan_t *distinct, const lossfn__plan_t *plan);
 /* The part of a plan that belongs to element `index` of the gradient of broadcast input j. */
 void lossfn__plan_slice(lossfn__plan_t *slice, const lossfn__plan_t *plan, int32_t j, int64_t index);
 

@@ -158,11 +158,16 @@ static void run_pass(const lossfn__plan_t *plan, lossfn__partial_t *partial) {
 }
 
 static void run_survey(const lossfn__plan_t *plan, lossfn__survey_t *survey) {
+    lossfn__plan_t distinct;
+    const int64_t repeats = lossfn__plan_distinct(&distinct, plan);
+    if (repeats > 1) plan = &distinct;
     int threads = threads_for(plan);
     if (threads > 1)
         share(plan, threads, survey_task, survey);
     else
         lossfn__engine(plan->is_double)->survey(plan, 0, plan->units, survey);
+    survey->kept *= repeats;
+    for (int32_t k = 0; k < plan->n_parts; k++) lossfn__exact_multiply(&survey->weights[k], (uint64_t)repeats);
 }
 
 /* ---- Messages about data ----------------------------------------------------------------------------------------- */
@@ -313,6 +318,14 @@ static int needs_survey(const lossfn__plan_t *plan) {
            plan->loss->nan_policy != LOSSFN__NAN_PROPAGATE;
 }
 
+/* What the survey of elements has to find out. */
+static void set_survey(lossfn__plan_t *plan, int given, int totals) {
+    const int reduction = given ? LOSSFN__SUM : plan->reduction;
+    plan->weighs = plan->has_weight && reduction == LOSSFN__MEAN;
+    plan->counts = totals || reduction == LOSSFN__MEAN_UNITS || (reduction == LOSSFN__MEAN && !plan->has_weight);
+    plan->counts_rows = reduction == LOSSFN__MEAN_ROWS;
+}
+
 /* Exact sums of the gradients that broadcast inputs collect, one pass over its slice of the data for each. */
 static lossfn_status_t collect(const lossfn__plan_t *plan) {
     for (int32_t j = 0; j < plan->n_inputs; j++) {
@@ -376,6 +389,7 @@ static __attribute__((noinline)) lossfn_status_t compute(const lossfn_t *loss, l
     if (surveys) {
         const lossfn__survey_t *survey = &surveyed.survey;
         clear_survey(&surveyed.survey, plan.n_parts);
+        set_survey(&plan, args->denominator != NULL, totals != NULL);
         run_survey(&plan, &surveyed.survey);
         if (survey->bad_label >= 0) return fail_label(&plan, survey);
         if (survey->nan_index >= 0 && loss->nan_policy == LOSSFN__NAN_ERROR)

@@ -25,6 +25,7 @@ INLINE f64v f32_widen_high(f32v x) { return _mm256_cvtps_pd(_mm256_extractf128_p
 INLINE f32v f32_narrow(f64v low, f64v high) { return _mm256_set_m128(_mm256_cvtpd_ps(high), _mm256_cvtpd_ps(low)); }
 
 INLINE void stream_vector(void *to, f32v x) { _mm256_stream_ps(to, x); }
+INLINE void stream_half(void *to, u16h x) { _mm_stream_si128(to, (__m128i)x); }
 INLINE void stream_fence(void) { _mm_sfence(); }
 
 #undef NEAREST

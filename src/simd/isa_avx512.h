@@ -41,7 +41,12 @@ INLINE f64v f64_exponent(f64v x) { return _mm512_getexp_pd(x); }
 INLINE f32v f32_log_limits(f32v x, f32v y) { return _mm512_fixupimm_ps(y, x, _mm512_set1_epi32(LOG_LIMITS), 0); }
 INLINE f64v f64_log_limits(f64v x, f64v y) { return _mm512_fixupimm_pd(y, x, _mm512_set1_epi64(LOG_LIMITS), 0); }
 
+#define HAS_HALF_CONVERSIONS
+INLINE f32v f32_from_halves(u16h x) { return _mm512_cvtph_ps((__m256i)x); }
+INLINE u16h f32_to_halves(f32v x) { return (u16h)_mm512_cvtps_ph(x, NEAREST); }
+
 INLINE void stream_vector(void *to, f32v x) { _mm512_stream_ps(to, x); }
+INLINE void stream_half(void *to, u16h x) { _mm256_stream_si256(to, (__m256i)x); }
 INLINE void stream_fence(void) { _mm_sfence(); }
 
 #undef LOG_LIMITS
