@@ -4,6 +4,7 @@
 #ifndef LOSSFN_ENGINE_ELEMENTS_H
 #define LOSSFN_ENGINE_ELEMENTS_H
 
+#include "engine/pairs.h"
 #include "engine/users.h"
 
 /* ---- Staging ----------------------------------------------------------------------------------------------------- */
@@ -36,7 +37,9 @@ typedef struct {
     output_t values, grads[LOSSFN_MAX_INPUTS], hess;
     REAL constants[LOSSFN_MAX_INPUTS][LANES];
     int guesses[LOSSFN__MAX_TERMS], collected; /* grids */
-    int sum, stream;
+    int sum, stream, whole_rows; /* whole_rows: a block is made of them, each with a value */
+    double *row_values;
+    REAL *row_upstream;
     int64_t block;
     arena_t arena;             /* what is left, for user kernels */
     REAL **claims[MAX_CLAIMS]; /* buffers that are needed */
@@ -144,7 +147,7 @@ static void read_inputs(walk_t *w, int user) {
 static void fill_constants(walk_t *w, int user) {
     const lossfn__plan_t *plan = w->plan;
     for (int j = 0; j < plan->n_inputs; j++)
-        if (plan->is_constant[j]) fill(w->inputs[j].buffer, (REAL)plan->constant[j], user ? w->block : LANES);
+        if (plan->is_constant[j]) fill(w->inputs[j].buffer, (REAL)plan->constant[j], user ? w->arena.length : LANES);
 }
 
 static void stage_inputs(walk_t *w, int64_t begin, int64_t n, const REAL **in) {
@@ -200,6 +203,44 @@ static void stage_factor(walk_t *w, int64_t begin, int64_t n, const REAL *weight
         v_store(w->factor + i, load_some(weight, i, n, 0) * v_set((double)scale) * load_some(upstream, i, n, 0));
 }
 
+/* The same where each row has. */
+static void stage_row_factor(walk_t *w, int64_t begin, int64_t n, const REAL *weight, double scale) {
+    const int64_t cols = w->plan->cols;
+    gather(w->row_upstream, &w->plan->upstream, begin / cols, n / cols);
+    for (int64_t row = 0; row < n / cols; row++) {
+        const V factor = v_set((double)(REAL)(scale * (double)w->row_upstream[row]));
+        for (int64_t i = row * cols; i < (row + 1) * cols; i += LANES) /* whole vectors, into the next row */
+            store_some(w->factor, i, n, load_some(weight, i, n, 0) * factor);
+    }
+}
+
+/* Adds a part's rows to the values of rows. */
+static void sum_rows(walk_t *w, const REAL *values, int64_t n, int k) {
+    enum { SOME = 64 };
+    const int64_t cols = w->plan->cols, rows = n / cols;
+    const double coefficient = w->plan->parts[k].term->coefficient;
+    double sums[SOME];
+    for (int64_t row = 0; row < rows; row += SOME) {
+        const int64_t some = rows - row < SOME ? rows - row : SOME;
+        double *const total = w->row_values + row;
+        sum_short_rows(values + row * cols, some, cols, w->sum ? sums : total);
+        for (int64_t i = 0; w->sum && i < some; i++) total[i] = (k == 0 ? 0 : total[i]) + coefficient * sums[i];
+    }
+}
+
+static void write_row_values(const walk_t *w, int64_t first, int64_t rows) {
+    const lossfn__view_t *view = &w->plan->values;
+    char *to = view->data + lossfn__view_offset(view, first) * view->item;
+    const int64_t step = view->ndim > 0 ? view->strides[0] : 0;
+    if (view->dtype == LOSSFN_F64)
+        for (int64_t i = 0; i < rows; i++) ((double *)to)[i * step] = w->row_values[i];
+    else if (view->dtype == LOSSFN_F32)
+        for (int64_t i = 0; i < rows; i++) ((float *)to)[i * step] = (float)w->row_values[i];
+    else
+        for (int64_t i = 0; i < rows; i++)
+            lossfn__store_double(to + i * step * view->item, view->dtype, w->row_values[i]);
+}
+
 static void run_block(walk_t *w, int64_t begin, int64_t n, double upstream, lossfn__exact_t *sums) {
     const lossfn__plan_t *plan = w->plan;
     lossfn__exact_t discarded;
@@ -210,7 +251,7 @@ static void run_block(walk_t *w, int64_t begin, int64_t n, double upstream, loss
     for (int k = 0; k < plan->n_parts; k++) {
         const lossfn__part_t *part = &plan->parts[k];
         const lossfn__definition_t *definition = part->term->definition;
-        const int summed = plan->need_sum && plan->collect < 0;
+        const int summed = w->whole_rows ? plan->need_total : plan->need_sum && plan->collect < 0;
         if (!summed) lossfn__exact_clear(&discarded);
         b.fault = -1;
         b.scale = (REAL)(part->scale * upstream);
@@ -222,7 +263,10 @@ static void run_block(walk_t *w, int64_t begin, int64_t n, double upstream, loss
         b.hess = target_of(w, &w->hess, begin);
         set_constants(b.constants, part);
         b.tuned = is_tuned_for(plan, part);
-        if (w->factor) stage_factor(w, begin, n, b.weight, b.scale);
+        if (w->row_upstream)
+            stage_row_factor(w, begin, n, b.weight, part->scale);
+        else if (w->factor)
+            stage_factor(w, begin, n, b.weight, b.scale);
         if (definition->user)
             w->partial->status = user_elements(plan, part, &b, w->arena);
         else
@@ -235,12 +279,14 @@ static void run_block(walk_t *w, int64_t begin, int64_t n, double upstream, loss
         }
         if (plan->collect >= 0 && plan->collect < part->n_inputs)
             deposit(b.grads[plan->collect], n, &sums[0], &w->collected);
+        if (w->row_values) sum_rows(w, b.values, n, k);
         if (!w->sum || plan->collect >= 0) continue;
-        if (b.values) add_up(w, &w->values, begin, n, k, (REAL)part->term->coefficient);
+        if (w->values.view) add_up(w, &w->values, begin, n, k, (REAL)part->term->coefficient);
         for (int j = 0; j < part->n_inputs; j++)
             if (b.grads[j]) add_up(w, &w->grads[j], begin, n, k, 1);
         if (b.hess) add_up(w, &w->hess, begin, n, k, 1);
     }
+    if (w->row_values) write_row_values(w, begin / plan->cols, n / plan->cols);
     write_out(w, &w->values, begin, n);
     for (int j = 0; j < plan->n_inputs; j++) write_out(w, &w->grads[j], begin, n);
     if (plan->has_hvp) write_hvp(w, begin, n);
@@ -265,14 +311,35 @@ static int64_t before_boundary(const walk_t *w, int64_t begin) {
     return before;
 }
 
-static void begin_walk(walk_t *w, const lossfn__plan_t *plan, REAL *memory, int64_t n, lossfn__partial_t *partial) {
+/* The buffers of derivatives. Returns how many there are. */
+static int write_derivatives(walk_t *w) {
+    const lossfn__plan_t *plan = w->plan;
+    int n = 0;
+    for (int j = 0; j < plan->n_inputs; j++) {
+        if (!plan->has_grad[j]) continue;
+        write_to(w, &w->grads[j], plan->collect < 0 ? &plan->grads[j] : NULL);
+        n++;
+    }
+    if (plan->has_hess || plan->has_hvp) {
+        write_to(w, &w->hess, plan->has_hess ? &plan->hess : NULL);
+        n++;
+    }
+    if (plan->has_hvp) claim(w, &w->hvp);
+    return n;
+}
+
+/* A walk over n units. `whole_rows`: by rows that each have a value. */
+static void begin_walk(walk_t *w, const lossfn__plan_t *plan, REAL *memory, int64_t n, lossfn__partial_t *partial,
+                       int whole_rows) {
     const int per_row = plan->reduction == LOSSFN__PER_ROW;
-    int user = 0, more = 1;
+    REAL *row_values[2] = {0};
+    int user = 0;
     memset(w, 0, offsetof(walk_t, constants));
     w->n_claims = 0;
     w->plan = plan;
     w->partial = partial;
     w->sum = is_sum(plan);
+    w->whole_rows = whole_rows;
     w->collected = GRID_NONE;
     for (int k = 0; k < plan->n_parts; k++) {
         w->guesses[k] = GRID_NONE;
@@ -280,28 +347,24 @@ static void begin_walk(walk_t *w, const lossfn__plan_t *plan, REAL *memory, int6
     }
     read_inputs(w, user);
     read_weights(w);
-    if (plan->has_upstream && !per_row) {
-        read_from(w, &w->upstream, &plan->upstream);
+    if (plan->has_upstream && whole_rows) claim(w, &w->row_upstream);
+    if (plan->has_upstream && !per_row) read_from(w, &w->upstream, &plan->upstream);
+    if (plan->has_upstream && (whole_rows || !per_row)) {
         claim(w, &w->factor);
+        if (!is_weighted(plan)) claim(w, &w->ones);
     }
-    if (w->upstream.view && !is_weighted(plan)) claim(w, &w->ones);
-    if (plan->has_hvp) claim(w, &w->hvp);
     if (plan->has_values && !per_row)
         write_to(w, &w->values, &plan->values);
-    else if (user)
+    else if (user || (plan->has_values && whole_rows))
         write_to(w, &w->values, NULL);
-    for (int j = 0; j < plan->n_inputs; j++) {
-        if (!plan->has_grad[j]) continue;
-        write_to(w, &w->grads[j], plan->collect < 0 ? &plan->grads[j] : NULL);
-        more++;
-    }
-    if (plan->has_hess || plan->has_hvp) {
-        write_to(w, &w->hess, plan->has_hess ? &plan->hess : NULL);
-        more++;
-    }
-    lay_out(w, memory, n, user ? plan->n_inputs + more : 0);
+    if (plan->has_values && whole_rows) /* doubles: two of float side by side */
+        for (size_t i = 0; i < sizeof(double) / sizeof(REAL); i++) claim(w, &row_values[i]);
+    const int outputs = 1 + write_derivatives(w);
+    lay_out(w, memory, n, user ? plan->n_inputs + outputs : 0);
+    if (whole_rows) w->block = plan->cols * LANES <= w->block ? w->block / plan->cols * plan->cols : 0;
+    w->row_values = (double *)row_values[0];
     fill_constants(w, user);
-    if (w->ones) fill(w->ones, 1, w->block);
+    if (w->ones) fill(w->ones, 1, w->arena.length);
 }
 
 /* The walk of the pre-pass: of inputs only the target, unless all are wanted. */
@@ -341,11 +404,12 @@ static void write_row_value(const lossfn__plan_t *plan, int64_t row, const lossf
 }
 
 static void run_elements(const lossfn__plan_t *plan, int64_t begin, int64_t end, lossfn__partial_t *partial) {
-    _Alignas(64) REAL memory[ARENA];
+    _Alignas(64) REAL memory[ARENA + LANES]; /* whole vectors may be read from the end */
     const int per_row = plan->reduction == LOSSFN__PER_ROW;
     walk_t w;
-    begin_walk(&w, plan, memory, per_row ? plan->cols : (end - begin) * plan->span, partial);
-    if (!per_row) {
+    begin_walk(&w, plan, memory, (end - begin) * plan->span, partial, per_row && plan->cols > 0 && plan->cols <= BLOCK);
+    if (w.whole_rows && w.block == 0) begin_walk(&w, plan, memory, (end - begin) * plan->span, partial, 0);
+    if (!per_row || w.whole_rows) {
         run_span(&w, begin * plan->span, end * plan->span, 1, partial->sums);
         return;
     }
@@ -354,8 +418,9 @@ static void run_elements(const lossfn__plan_t *plan, int64_t begin, int64_t end,
         for (int k = 0; k < plan->n_parts; k++) lossfn__exact_clear(&sums[k]);
         const double upstream = plan->has_upstream ? (double)load_one(&plan->upstream, row) : 1;
         run_span(&w, row * plan->cols, (row + 1) * plan->cols, upstream, sums);
-        for (int k = 0; plan->need_total && k < plan->n_parts; k++) lossfn__exact_merge(&partial->sums[k], &sums[k]);
-        if (plan->has_values && !plan->dry) write_row_value(plan, row, sums);
+        for (int k = 0; plan->need_total && k < plan->n_parts; k++)
+            lossfn__exact_merge(&partial->sums[k], &sums[k]);
+        if (plan->has_values) write_row_value(plan, row, sums);
     }
 }
 
