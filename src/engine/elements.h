@@ -25,7 +25,12 @@ typedef struct {
 } output_t;
 
 /* Blocks: at most what one grid takes, no longer than the buffers fit the first cache, but not too short for that. */
-enum { LONGEST_BLOCK = GRID_VECTORS * LANES, AT_HAND = 24 * 1024 / sizeof(REAL), MAX_CLAIMS = 40 };
+enum {
+    LONGEST_BLOCK = GRID_VECTORS * LANES,
+    AT_HAND = 24 * 1024 / sizeof(REAL),
+    ROOM = 52 * 1024 / sizeof(REAL),
+    MAX_CLAIMS = 40
+};
 
 /* A walk over a share of the units. */
 typedef struct {
@@ -33,13 +38,12 @@ typedef struct {
     lossfn__partial_t *partial;
     source_t inputs[LOSSFN_MAX_INPUTS], weight, mask, upstream;
     REAL *weights; /* weight, mask and what else takes out, where it is not one of them alone */
-    REAL *factor, *ones, *hvp;
+    REAL *factor, *ones, *hvp, *row_upstream;
+    double *row_values;
+    int sum, stream, whole_rows; /* whole_rows: a block is made of them, each with a value */
     output_t values, grads[LOSSFN_MAX_INPUTS], hess;
     REAL constants[LOSSFN_MAX_INPUTS][LANES];
     int guesses[LOSSFN__MAX_TERMS], collected; /* grids */
-    int sum, stream, whole_rows; /* whole_rows: a block is made of them, each with a value */
-    double *row_values;
-    REAL *row_upstream;
     int64_t block;
     arena_t arena;             /* what is left, for user kernels */
     REAL **claims[MAX_CLAIMS]; /* buffers that are needed */
@@ -69,13 +73,17 @@ static void write_to(walk_t *w, output_t *out, const lossfn__view_t *view) {
 static void lay_out(walk_t *w, REAL *memory, int64_t n, int more) {
     const int needed = w->n_claims + more;
     int64_t length = needed * BLOCK > AT_HAND ? BLOCK : needed ? AT_HAND / needed : LONGEST_BLOCK;
-    if (needed && length > ARENA / needed) length = ARENA / needed;
+    if (needed && length > ROOM / needed) length = ROOM / needed;
     if (length > LONGEST_BLOCK) length = LONGEST_BLOCK;
     if (length > n) length = n + LANES - 1;
     length = length / LANES * LANES;
     w->arena = (arena_t){memory, 0, length};
     for (int i = 0; i < w->n_claims; i++) *w->claims[i] = take(&w->arena);
     w->block = length;
+    if (w->plan->tile > 0 && w->plan->tile <= length) {
+        w->block = length / w->plan->tile * w->plan->tile;
+        return;
+    }
     const source_t *sources[LOSSFN_MAX_INPUTS + 3] = {&w->weight, &w->mask, &w->upstream};
     for (int j = 0; j < LOSSFN_MAX_INPUTS; j++) sources[3 + j] = &w->inputs[j];
     for (int i = 0; i < LOSSFN_MAX_INPUTS + 3; i++) {
@@ -383,7 +391,8 @@ static void begin_survey(walk_t *w, const lossfn__plan_t *plan, REAL *memory, in
 /* Elements [begin, end), all derivatives times `upstream`. */
 static void run_span(walk_t *w, int64_t begin, int64_t end, double upstream, lossfn__exact_t *sums) {
     const int per_row = w->plan->reduction == LOSSFN__PER_ROW;
-    const int64_t before = w->plan->streams && !per_row ? before_boundary(w, begin) : -1;
+    int64_t before = w->plan->streams && !per_row ? before_boundary(w, begin) : -1;
+    if (before > 0 && w->plan->tile > 0) before = -1; /* tiles stay whole */
     w->stream = before >= 0;
     for (int64_t i = begin, n; i < end && w->partial->status == LOSSFN_OK; i += n) {
         n = i == begin && before > 0 ? before : w->block;
@@ -404,7 +413,7 @@ static void write_row_value(const lossfn__plan_t *plan, int64_t row, const lossf
 }
 
 static void run_elements(const lossfn__plan_t *plan, int64_t begin, int64_t end, lossfn__partial_t *partial) {
-    _Alignas(64) REAL memory[ARENA + LANES]; /* whole vectors may be read from the end */
+    _Alignas(64) REAL memory[ROOM + LANES]; /* whole vectors may be read from the end */
     const int per_row = plan->reduction == LOSSFN__PER_ROW;
     walk_t w;
     begin_walk(&w, plan, memory, (end - begin) * plan->span, partial, per_row && plan->cols > 0 && plan->cols <= BLOCK);
@@ -418,8 +427,7 @@ static void run_elements(const lossfn__plan_t *plan, int64_t begin, int64_t end,
         for (int k = 0; k < plan->n_parts; k++) lossfn__exact_clear(&sums[k]);
         const double upstream = plan->has_upstream ? (double)load_one(&plan->upstream, row) : 1;
         run_span(&w, row * plan->cols, (row + 1) * plan->cols, upstream, sums);
-        for (int k = 0; plan->need_total && k < plan->n_parts; k++)
-            lossfn__exact_merge(&partial->sums[k], &sums[k]);
+        for (int k = 0; plan->need_total && k < plan->n_parts; k++) lossfn__exact_merge(&partial->sums[k], &sums[k]);
         if (plan->has_values) write_row_value(plan, row, sums);
     }
 }

@@ -4,7 +4,7 @@
 #ifndef LOSSFN_ENGINE_PAIRS_H
 #define LOSSFN_ENGINE_PAIRS_H
 
-#include "engine/transpose.h"
+#include "engine/stage.h"
 #include "simd/special.h"
 
 typedef struct {

@@ -40,6 +40,15 @@ typedef struct {
     int64_t strides[8];
 } lossfn__layout_t;
 
+/* In what order the elements are walked, where it is not C order: what lies side by side should be met side by side.
+ * Of the last two axes, `tile_rows` times `tile_cols` elements at a time (0: no tiles), where some tensors lie the
+ * other way round than the rest. */
+typedef struct {
+    int32_t n; /* 0: C order */
+    int32_t axis[8];
+    int64_t tile_rows, tile_cols;
+} lossfn__order_t;
+
 /* Rows of up to this many classes are staged whole; a user's kernel over longer ones needs scratch. */
 enum { LOSSFN__STAGED_CLASSES = 64 };
 
@@ -80,7 +89,11 @@ typedef struct lossfn__plan {
     int64_t shape[8];
     lossfn__layout_t input_layouts[8], weight_layout, mask_layout, upstream_layout;
     const lossfn_tensor_t *collected[8]; /* the gradients of broadcast inputs */
+    lossfn__order_t order;
+    int32_t is_aliased; /* an output lies on an input */
+    int64_t tile;       /* in a piece: elements of a tile */
     lossfn__part_t parts[LOSSFN__MAX_TERMS];
+    lossfn__layout_t grad_layouts[8], values_layout, hess_layout, hvp_vector_layout, hvp_layout;
 } lossfn__plan_t;
 
 /* What one thread finds while it runs over its share of the units; shares are merged in any order. */
@@ -139,6 +152,15 @@ static inline int64_t lossfn__view_offset(const lossfn__view_t *view, int64_t i)
 
 /* Checks a call and describes it; fails with a message, having written nothing. */
 lossfn_status_t lossfn__plan_make(lossfn__plan_t *plan, const lossfn_t *loss, const lossfn_args_t *args);
+/* Merges the axes of a layout (all but `apart`, the class axis; -1 for none). */
+void lossfn__make_view(lossfn__view_t *view, const lossfn__layout_t *layout, int32_t ndim, const int64_t *shape,
+                       int32_t apart);
+
+/* Chooses the order of a plan's walk. */
+void lossfn__plan_order(lossfn__plan_t *plan);
+/* Piece `index` of a plan that has such an order, itself without one: the elements of each come in that order, in whole
+ * tiles or in less than one along each side. Returns 0 after the last. */
+int lossfn__plan_piece(lossfn__plan_t *piece, const lossfn__plan_t *plan, int index);
 /* The part of a plan that a survey of weight and mask alone has to see: where both repeat along an axis, once. Returns
  * how often all of it comes in the data. */
 int64_t lossfn__plan_distinct(lossfn__plan_t *distinct, const lossfn__plan_t *plan);

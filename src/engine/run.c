@@ -148,8 +148,7 @@ static int overflows_caches(const lossfn__plan_t *plan) {
     return bytes >= lossfn__cache_size() / 2;
 }
 
-/* Runs a pass over all units. The result must have been cleared. */
-static void run_pass(const lossfn__plan_t *plan, lossfn__partial_t *partial) {
+static void run_units(const lossfn__plan_t *plan, lossfn__partial_t *partial) {
     int threads = threads_for(plan);
     if (threads > 1)
         share(plan, threads, run_task, partial);
@@ -157,17 +156,59 @@ static void run_pass(const lossfn__plan_t *plan, lossfn__partial_t *partial) {
         lossfn__engine(plan->is_double)->run(plan, 0, plan->units, partial);
 }
 
-static void run_survey(const lossfn__plan_t *plan, lossfn__survey_t *survey) {
-    lossfn__plan_t distinct;
-    const int64_t repeats = lossfn__plan_distinct(&distinct, plan);
-    if (repeats > 1) plan = &distinct;
+static void survey_units(const lossfn__plan_t *plan, lossfn__survey_t *survey) {
     int threads = threads_for(plan);
     if (threads > 1)
         share(plan, threads, survey_task, survey);
     else
         lossfn__engine(plan->is_double)->survey(plan, 0, plan->units, survey);
-    survey->kept *= repeats;
-    for (int32_t k = 0; k < plan->n_parts; k++) lossfn__exact_multiply(&survey->weights[k], (uint64_t)repeats);
+}
+
+/* The same plan, of which only values outside the domain are wanted. */
+static void make_dry(lossfn__plan_t *dry, const lossfn__plan_t *plan) {
+    *dry = *plan;
+    dry->dry = 1;
+    dry->want = LOSSFN__WANT_VALUE;
+    dry->has_values = dry->has_hess = dry->has_hvp = dry->need_sum = dry->need_total = 0;
+    memset(dry->has_grad, 0, sizeof dry->has_grad);
+}
+
+/* Which fault is the first, and whose, after another order than C order found some. */
+static void find_first_fault(const lossfn__plan_t *plan, lossfn__partial_t *partial) {
+    lossfn__plan_t dry;
+    partial_room room;
+    make_dry(&dry, plan);
+    clear_partial(&room.partial, plan->n_parts);
+    run_units(&dry, &room.partial);
+    partial->fault = room.partial.fault;
+    partial->fault_part = room.partial.fault_part;
+}
+
+/* Runs a pass over all units. The result must have been cleared. */
+static void run_pass(const lossfn__plan_t *plan, lossfn__partial_t *partial) {
+    lossfn__plan_t piece;
+    if (plan->order.n == 0) {
+        run_units(plan, partial);
+        return;
+    }
+    for (int i = 0; partial->status == LOSSFN_OK && lossfn__plan_piece(&piece, plan, i); i++)
+        run_units(&piece, partial);
+    if (partial->fault >= 0) find_first_fault(plan, partial);
+}
+
+static void run_survey(const lossfn__plan_t *plan, lossfn__survey_t *survey) {
+    lossfn__plan_t part;
+    const int64_t repeats = lossfn__plan_distinct(&part, plan);
+    if (repeats > 1) {
+        survey_units(&part, survey);
+        survey->kept *= repeats;
+        for (int32_t k = 0; k < plan->n_parts; k++) lossfn__exact_multiply(&survey->weights[k], (uint64_t)repeats);
+        return;
+    }
+    for (int i = 0; plan->order.n > 0 && lossfn__plan_piece(&part, plan, i); i++) survey_units(&part, survey);
+    if (plan->order.n > 0 && survey->bad_label < 0 && survey->nan_index < 0) return;
+    clear_survey(survey, plan->n_parts); /* in C order, also to say what comes first in it */
+    survey_units(plan, survey);
 }
 
 /* ---- Messages about data ----------------------------------------------------------------------------------------- */
@@ -398,11 +439,8 @@ static __attribute__((noinline)) lossfn_status_t compute(const lossfn_t *loss, l
     }
     set_denominators(&plan, surveys ? &surveyed.survey : NULL, args->denominator);
     if (loss->domain_error) {
-        lossfn__plan_t dry = plan;
-        dry.dry = 1;
-        dry.want = LOSSFN__WANT_VALUE;
-        dry.has_values = dry.has_hess = dry.has_hvp = dry.need_sum = dry.need_total = 0;
-        memset(dry.has_grad, 0, sizeof dry.has_grad);
+        lossfn__plan_t dry;
+        make_dry(&dry, &plan);
         clear_partial(&found.partial, plan.n_parts);
         run_pass(&dry, &found.partial);
         if (found.partial.status != LOSSFN_OK) return fail_callback(found.partial.status, &call);

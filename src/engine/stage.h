@@ -246,12 +246,24 @@ static inline int run_at(const lossfn__view_t *view, int64_t i, int64_t left, in
 
 static void gather_repeated(REAL *to, const lossfn__view_t *view, int64_t begin, int64_t n);
 
+/* Whether elements lie side by side along the last axis but one instead of along the last. */
+static inline int is_turned(const lossfn__view_t *view) {
+    const int32_t last = view->ndim - 1;
+    return last > 0 && view->strides[last - 1] == 1 && view->strides[last] != 1;
+}
+static void gather_turned(REAL *to, const lossfn__view_t *view, int64_t begin, int64_t n);
+static void scatter_turned(const lossfn__view_t *view, int64_t begin, const REAL *from, int64_t n);
+
 NO_INLINE void gather(REAL *to, const lossfn__view_t *view, int64_t begin, int64_t n) {
     const int32_t last = view->ndim - 1;
     const int64_t step = last >= 0 ? view->strides[last] : 0;
     place_t p;
     if (last > 0 && step == 0) {
         gather_repeated(to, view, begin, n);
+        return;
+    }
+    if (is_turned(view)) {
+        gather_turned(to, view, begin, n);
         return;
     }
     find_place(&p, view, begin);
@@ -285,6 +297,10 @@ static void gather_repeated(REAL *to, const lossfn__view_t *view, int64_t begin,
 NO_INLINE void scatter_around(const lossfn__view_t *view, int64_t begin, const REAL *from, int64_t n, int stream) {
     const int64_t step = view->ndim > 0 ? view->strides[view->ndim - 1] : 0;
     place_t p;
+    if (is_turned(view)) {
+        scatter_turned(view, begin, from, n);
+        return;
+    }
     find_place(&p, view, begin);
     for (int64_t done = 0, count; done < n; done += count, next_run(&p, view, count)) {
         count = p.left < n - done ? p.left : n - done;
@@ -478,5 +494,7 @@ static inline int load_label(const lossfn__view_t *view, int64_t i, int64_t *lab
     *label = (int64_t)*shown;
     return (double)*label == *shown;
 }
+
+#include "engine/transpose.h"
 
 #endif

@@ -109,7 +109,7 @@ static const REAL *survey_block(walk_t *w, int needs, int64_t begin, int64_t n, 
 }
 
 static void survey_elements(const lossfn__plan_t *plan, int64_t begin, int64_t end, lossfn__survey_t *survey) {
-    _Alignas(64) REAL memory[ARENA];
+    _Alignas(64) REAL memory[ROOM + LANES];
     const int needs = survey_needs(plan), whole = plan->counts || plan->weighs || plan->counts_rows;
     const int64_t cols = plan->span;
     walk_t w;
