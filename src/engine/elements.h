@@ -249,6 +249,15 @@ static void write_row_values(const walk_t *w, int64_t first, int64_t rows) {
             lossfn__store_double(to + i * step * view->item, view->dtype, w->row_values[i]);
 }
 
+/* What a part gives to the gradient of an input that repeats. */
+static void add_collected(walk_t *w, const REAL *grad, int64_t n, lossfn__exact_t *sums) {
+    const int64_t cols = w->plan->n_sums;
+    if (cols == 1)
+        deposit(grad, n, &sums[0], &w->collected);
+    else
+        sum_columns(grad, n / cols, cols, sums);
+}
+
 static void run_block(walk_t *w, int64_t begin, int64_t n, double upstream, lossfn__exact_t *sums) {
     const lossfn__plan_t *plan = w->plan;
     lossfn__exact_t discarded;
@@ -285,8 +294,7 @@ static void run_block(walk_t *w, int64_t begin, int64_t n, double upstream, loss
             w->partial->fault = begin + b.fault;
             w->partial->fault_part = k;
         }
-        if (plan->collect >= 0 && plan->collect < part->n_inputs)
-            deposit(b.grads[plan->collect], n, &sums[0], &w->collected);
+        if (plan->collect >= 0 && plan->collect < part->n_inputs) add_collected(w, b.grads[plan->collect], n, sums);
         if (w->row_values) sum_rows(w, b.values, n, k);
         if (!w->sum || plan->collect >= 0) continue;
         if (w->values.view) add_up(w, &w->values, begin, n, k, (REAL)part->term->coefficient);

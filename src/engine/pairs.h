@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Exact sums of short rows, LANES of them at a time: a double and the sum of what its additions lost. Nearly always
- * both are exact; where the second is not, or something is infinite or NaN, the row is added to a wide sum. */
+ * Exact sums of short rows and of columns, LANES of them at a time: a double and the sum of what its additions lost.
+ * Nearly always both are exact; where the second is not, or something is infinite or NaN, the row is added to a wide
+ * sum. */
 #ifndef LOSSFN_ENGINE_PAIRS_H
 #define LOSSFN_ENGINE_PAIRS_H
 
@@ -51,6 +52,30 @@ NO_INLINE void sum_short_rows(const REAL *c, int64_t rows, int64_t cols, double 
         for (int d = 0; d < DPARTS; d++) d_store(rounded + d * DLANES, p[d].total.hi + p[d].total.lo);
         for (int64_t l = 0; l < some; l++)
             sums[row + l] = p[l / DLANES].lost[l % DLANES] ? sum_one_by_one(c + (row + l) * cols, cols) : rounded[l];
+    }
+}
+
+/* Adds columns [0, cols), `rows` elements each, to sums. Whole vectors are read from c's end. */
+NO_INLINE void sum_columns(const REAL *c, int64_t rows, int64_t cols, lossfn__exact_t *sums) {
+    for (int64_t first = 0; first < cols; first += LANES) {
+        pairs_t p[DPARTS];
+        for (int d = 0; d < DPARTS; d++) p[d] = (pairs_t){pair_of(d_set(0), d_set(0)), (L)d_set(0)};
+        for (int64_t row = 0; row < rows; row++) {
+            D wide[DPARTS];
+            v_widen(v_load(c + row * cols + first), wide);
+            for (int d = 0; d < DPARTS; d++) pairs_add(&p[d], wide[d]);
+        }
+        for (int64_t l = 0; l < LANES && first + l < cols; l++) {
+            const pairs_t *own = &p[l / DLANES];
+            const int64_t lane = l % DLANES;
+            lossfn__exact_t *sum = &sums[first + l];
+            if (!own->lost[lane]) {
+                lossfn__exact_add(sum, own->total.hi[lane]);
+                lossfn__exact_add(sum, own->total.lo[lane]);
+                continue;
+            }
+            for (int64_t row = 0; row < rows; row++) lossfn__exact_add(sum, (double)c[row * cols + first + l]);
+        }
     }
 }
 

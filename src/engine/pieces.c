@@ -5,26 +5,26 @@
 
 enum { MAX_LAID = 2 * LOSSFN_MAX_INPUTS + 7 };
 
-/* How a tensor lies, and its view in another plan. */
+/* How a tensor lies, and its view. */
 typedef struct {
     const lossfn__layout_t *layout;
     lossfn__view_t *view;
 } laid_t;
 
 /* All tensors that a plan walks. */
-static int all_laid(laid_t *all, const lossfn__plan_t *plan, lossfn__plan_t *other) {
+static int all_laid(laid_t *all, lossfn__plan_t *plan) {
     int n = 0;
     for (int32_t j = 0; j < plan->n_inputs; j++) {
-        if (!plan->is_constant[j]) all[n++] = (laid_t){&plan->input_layouts[j], &other->inputs[j]};
-        if (plan->has_grad[j]) all[n++] = (laid_t){&plan->grad_layouts[j], &other->grads[j]};
+        if (!plan->is_constant[j]) all[n++] = (laid_t){&plan->input_layouts[j], &plan->inputs[j]};
+        if (plan->has_grad[j]) all[n++] = (laid_t){&plan->grad_layouts[j], &plan->grads[j]};
     }
-    if (plan->has_weight) all[n++] = (laid_t){&plan->weight_layout, &other->weight};
-    if (plan->has_mask) all[n++] = (laid_t){&plan->mask_layout, &other->mask};
-    if (plan->has_upstream) all[n++] = (laid_t){&plan->upstream_layout, &other->upstream};
-    if (plan->has_values) all[n++] = (laid_t){&plan->values_layout, &other->values};
-    if (plan->has_hess) all[n++] = (laid_t){&plan->hess_layout, &other->hess};
-    if (plan->has_hvp) all[n++] = (laid_t){&plan->hvp_vector_layout, &other->hvp_vector};
-    if (plan->has_hvp) all[n++] = (laid_t){&plan->hvp_layout, &other->hvp};
+    if (plan->has_weight) all[n++] = (laid_t){&plan->weight_layout, &plan->weight};
+    if (plan->has_mask) all[n++] = (laid_t){&plan->mask_layout, &plan->mask};
+    if (plan->has_upstream) all[n++] = (laid_t){&plan->upstream_layout, &plan->upstream};
+    if (plan->has_values) all[n++] = (laid_t){&plan->values_layout, &plan->values};
+    if (plan->has_hess) all[n++] = (laid_t){&plan->hess_layout, &plan->hess};
+    if (plan->has_hvp) all[n++] = (laid_t){&plan->hvp_vector_layout, &plan->hvp_vector};
+    if (plan->has_hvp) all[n++] = (laid_t){&plan->hvp_layout, &plan->hvp};
     return n;
 }
 
@@ -81,7 +81,7 @@ void lossfn__plan_order(lossfn__plan_t *plan) {
     if (plan->unit != LOSSFN_UNIT_ELEMENT || plan->reduction == LOSSFN__PER_ROW ||
         plan->reduction == LOSSFN__MEAN_ROWS || plan->is_aliased || plan->units == 0)
         return;
-    const int n = all_laid(all, plan, plan);
+    const int n = all_laid(all, plan);
     for (int i = 0; i < n; i++) turned |= all[i].view->ndim > 1;
     if (!turned) return;
     turned = 0;
@@ -109,10 +109,10 @@ typedef struct {
     int64_t first, step, count;
 } stretch_t;
 
-static void take_stretches(lossfn__plan_t *piece, const lossfn__plan_t *plan, const stretch_t *stretches, int32_t n) {
+static void take_stretches(lossfn__plan_t *piece, const stretch_t *stretches, int32_t n) {
     laid_t all[MAX_LAID];
     int64_t shape[8];
-    const int tensors = all_laid(all, plan, piece);
+    const int tensors = all_laid(all, piece);
     piece->units = 1;
     for (int32_t d = 0; d < n; d++) {
         shape[d] = stretches[d].count;
@@ -154,7 +154,7 @@ int lossfn__plan_piece(lossfn__plan_t *piece, const lossfn__plan_t *plan, int in
         piece->tile = last[2].count * last[3].count;
         n += 2;
     }
-    take_stretches(piece, plan, stretches, n);
+    take_stretches(piece, stretches, n);
     return 1;
 }
 
@@ -182,36 +182,43 @@ int64_t lossfn__plan_distinct(lossfn__plan_t *distinct, const lossfn__plan_t *pl
     return repeats;
 }
 
-void lossfn__plan_slice(lossfn__plan_t *slice, const lossfn__plan_t *plan, int32_t j, int64_t index) {
+int32_t lossfn__plan_slice(lossfn__plan_t *slice, const lossfn__plan_t *plan, int32_t j, int64_t index) {
     const lossfn_tensor_t *grad = plan->collected[j];
-    int64_t at[8] = {0};
-    int64_t shape[8];
+    stretch_t stretches[8], columns = {0, 0, 1, 1};
+    int32_t n = 0, found = 0;
     memcpy(slice, plan, sizeof *slice);
-    for (int32_t d = plan->ndim - 1; d >= 0; d--) {
-        int whole = grad->ndim == 0 || grad->shape[d] == 1;
-        shape[d] = whole ? plan->shape[d] : 1;
-        if (!whole) {
-            at[d] = index % plan->shape[d];
-            index /= plan->shape[d];
-        }
-    }
-    slice->units = 1;
-    for (int32_t d = 0; d < plan->ndim; d++) slice->units *= shape[d];
-    slice->span = 1;
-    laid_t all[MAX_LAID];
-    const int n = all_laid(all, plan, slice);
-    for (int i = 0; i < n; i++) {
-        lossfn__layout_t moved = *all[i].layout;
-        int64_t item = lossfn_dtype_size(moved.dtype);
-        for (int32_t d = 0; d < plan->ndim; d++) moved.data += at[d] * moved.strides[d] * item;
-        lossfn__make_view(all[i].view, &moved, plan->ndim, shape, -1);
-    }
-    slice->order.n = 0;
-    slice->reduction = LOSSFN__NONE;
     slice->has_values = slice->has_hess = slice->has_hvp = 0;
     memset(slice->has_grad, 0, sizeof slice->has_grad);
+    for (int32_t d = plan->ndim - 1; d >= 0; d--) {
+        stretch_t s = {d, 0, 1, plan->shape[d]};
+        if (grad->ndim > 0 && grad->shape[d] > 1) {
+            s.first = index % s.count;
+            index /= s.count;
+            s.count = found || s.count - s.first == 1 ? 1 : s.count - s.first;
+            if (s.count > LOSSFN__MAX_SUMS) s.count = LOSSFN__MAX_SUMS;
+        }
+        if (grad->ndim > 0 && grad->shape[d] > 1 && !found) {
+            found = 1;
+            columns = s;
+        } else {
+            stretches[n++] = s;
+        }
+    }
+    for (int32_t i = 0; i < n / 2; i++) { /* by growing axes */
+        const stretch_t s = stretches[i];
+        stretches[i] = stretches[n - 1 - i];
+        stretches[n - 1 - i] = s;
+    }
+    if (found) stretches[n++] = columns;
+    take_stretches(slice, stretches, n);
+    slice->span = 1;
+    slice->order.n = 0;
+    slice->reduction = LOSSFN__NONE;
     slice->has_grad[j] = 1;
     slice->want = LOSSFN__WANT_ALL;
     slice->need_sum = slice->need_total = 0;
     slice->collect = j;
+    slice->n_sums = (int32_t)columns.count;
+    slice->tile = columns.count;
+    return slice->n_sums;
 }

@@ -581,7 +581,7 @@ lossfn_status_t lossfn__plan_make(lossfn__plan_t *plan, const lossfn_t *loss, co
     plan->reduction = loss->reduction;
     plan->upstream_scalar = 1;
     plan->exec = args->exec;
-    plan->n_parts = loss->n_terms;
+    plan->n_parts = plan->n_sums = loss->n_terms;
     for (int32_t k = 0; k < plan->n_parts; k++) {
         lossfn__part_t *part = &plan->parts[k];
         part->term = &loss->terms[k];

@@ -90,18 +90,22 @@ typedef struct lossfn__plan {
     lossfn__layout_t input_layouts[8], weight_layout, mask_layout, upstream_layout;
     const lossfn_tensor_t *collected[8]; /* the gradients of broadcast inputs */
     lossfn__order_t order;
+    int32_t n_sums;
     int32_t is_aliased; /* an output lies on an input */
-    int64_t tile;       /* in a piece: elements of a tile */
+    int64_t tile;       /* elements that a block should have whole numbers of; 0: any */
     lossfn__part_t parts[LOSSFN__MAX_TERMS];
     lossfn__layout_t grad_layouts[8], values_layout, hess_layout, hvp_vector_layout, hvp_layout;
 } lossfn__plan_t;
+
+/* A pass makes an exact sum per part, or of this many columns of a collected gradient: a cache line of them. */
+enum { LOSSFN__MAX_SUMS = 16 };
 
 /* What one thread finds while it runs over its share of the units; shares are merged in any order. */
 typedef struct {
     int64_t fault; /* first element outside the domain, or -1 */
     int32_t fault_part;
     lossfn_status_t status; /* of a callback */
-    lossfn__exact_t sums[]; /* one per part */
+    lossfn__exact_t sums[]; /* n_sums of the plan */
 } lossfn__partial_t;
 
 /* What the pre-pass over weights, masks, labels and NaNs finds. */
@@ -164,7 +168,8 @@ int lossfn__plan_piece(lossfn__plan_t *piece, const lossfn__plan_t *plan, int in
 /* The part of a plan that a survey of weight and mask alone has to see: where both repeat along an axis, once. Returns
  * how often all of it comes in the data. */
 int64_t lossfn__plan_distinct(lossfn__plan_t *distinct, const lossfn__plan_t *plan);
-/* The part of a plan that belongs to element `index` of the gradient of broadcast input j. */
-void lossfn__plan_slice(lossfn__plan_t *slice, const lossfn__plan_t *plan, int32_t j, int64_t index);
+/* The part of a plan that belongs to element `index` of the gradient of broadcast input j, and to some elements after
+ * it along the last axis that it has: they lie along the last axis of the slice. Returns how many they are. */
+int32_t lossfn__plan_slice(lossfn__plan_t *slice, const lossfn__plan_t *plan, int32_t j, int64_t index);
 
 #endif
