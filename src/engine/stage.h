@@ -365,7 +365,7 @@ INLINE void keep_items(REAL *to, const REAL *weight, const char *mask, const int
         const int64_t left = n - i;
         if (left < LANES) memcpy(rest, mask + i * item, (size_t)left * (size_t)item);
         const M kept = kept_lanes(left < LANES ? rest : mask + i * item, item, bits);
-        v_store(to + i, v_where(kept, weight ? load_some(weight, i, n, 0) : v_set(1)));
+        v_store(to + i, v_select(kept, weight ? load_some(weight, i, n, 0) : v_set(1), v_set(0)));
     }
 }
 INLINE int64_t count_items(const char *mask, const int item, uint64_t bits, int64_t n) {
