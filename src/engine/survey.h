@@ -100,7 +100,7 @@ static const REAL *survey_block(walk_t *w, int needs, int64_t begin, int64_t n, 
         survey->kept += count_run(mask->data + begin * mask->item, mask->dtype, mask->item, n);
     else if (!weight)
         survey->kept += n;
-    else if (plan->counts || survey->kept == 0)
+    else if (plan->counts || plan->counts_rows || survey->kept == 0)
         survey->kept += count_kept(weight, n);
     if (plan->weighs) deposit(weight, n, &survey->weights[0], &w->collected);
     if (plan->loss->nan_policy == LOSSFN__NAN_ERROR) find_nans(plan, begin, n, in, weight, survey);
