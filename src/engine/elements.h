@@ -24,7 +24,8 @@ typedef struct {
     REAL *total;
 } output_t;
 
-/* Blocks: at most what one grid takes, no longer than the buffers fit the first cache, but not too short for that. */
+/* Blocks: at most what one grid takes, no longer than the buffers fit the first cache, but not too short for that.
+ * Where data come from memory, they are short: it rests while a block is computed. */
 enum {
     LONGEST_BLOCK = GRID_VECTORS * LANES,
     AT_HAND = 24 * 1024 / sizeof(REAL),
@@ -75,6 +76,7 @@ static void lay_out(walk_t *w, REAL *memory, int64_t n, int more) {
     int64_t length = needed * BLOCK > AT_HAND ? BLOCK : needed ? AT_HAND / needed : LONGEST_BLOCK;
     if (needed && length > ROOM / needed) length = ROOM / needed;
     if (length > LONGEST_BLOCK) length = LONGEST_BLOCK;
+    if (w->plan->is_large && w->plan->tile == 0 && length > BLOCK) length = BLOCK;
     if (length > n) length = n + LANES - 1;
     length = length / LANES * LANES;
     w->arena = (arena_t){memory, 0, length};

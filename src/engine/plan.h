@@ -83,6 +83,7 @@ typedef struct lossfn__plan {
     int32_t dry;                         /* only look for values outside the domain */
     int32_t collect;                     /* or only the exact sum of this input's gradient; -1 normally */
     int32_t streams;                     /* outputs are too large for the caches: they may be written around them */
+    int32_t is_large;                    /* data come from memory rather than from a cache */
     const lossfn_exec_t *exec;
     /* Kept for passes over slices of the data: pred's shape and how everything lies along it. */
     int32_t ndim;

@@ -14,6 +14,9 @@
 /* Below this much work per thread, another thread costs more than it saves. */
 enum { ELEMENTS_PER_THREAD = 1 << 15, SHARE_MULTIPLE = 4096 };
 
+/* Bytes of pred from which data are taken to come from memory, or nearly. */
+enum { LARGE = 8 << 20 };
+
 /* ---- Sharing work among threads ---------------------------------------------------------------------------------- */
 
 typedef struct {
@@ -432,6 +435,7 @@ static __attribute__((noinline)) lossfn_status_t compute(const lossfn_t *loss, l
     LOSSFN__REQUIRE(needed == 0 || (args->exec && args->exec->scratch && args->exec->scratch_size >= needed),
                     LOSSFN_ERROR_ARGUMENT, "exec.scratch has %lld bytes, %lld are needed",
                     (long long)(args->exec ? args->exec->scratch_size : 0), (long long)needed);
+    plan.is_large = plan.units * plan.span * plan.inputs[0].item >= LARGE;
     const int surveys = needs_survey(&plan);
     if (surveys) {
         const lossfn__survey_t *survey = &surveyed.survey;
