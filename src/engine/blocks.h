@@ -21,12 +21,6 @@ static REAL *take(arena_t *arena) {
     return buffer;
 }
 
-NO_INLINE void fill(REAL *to, REAL x, int64_t n) {
-    int64_t i = 0;
-    for (; i + LANES <= n; i += LANES) v_store(to + i, v_set((double)x));
-    for (; i < n; i++) to[i] = x;
-}
-
 /* A built-in loss of elements on a block. */
 static inline void run_kernel(int32_t kernel, int32_t want, block_t *b) {
     const kernel_t *k = &kernels[kernel];

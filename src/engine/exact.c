@@ -164,6 +164,17 @@ void lossfn__exact_merge(lossfn__exact_t *into, const lossfn__exact_t *from) {
     for (int i = from->lo; i < from->hi; i++) into->limb[i] += from->limb[i];
 }
 
+void lossfn__exact_multiply(lossfn__exact_t *sum, uint64_t times) {
+    lossfn__exact_t product;
+    if (times == 1) return;
+    lossfn__exact_clear(&product);
+    for (; times > 0; times >>= 1) {
+        if (times & 1) lossfn__exact_merge(&product, sum);
+        if (times > 1) lossfn__exact_merge(sum, sum);
+    }
+    *sum = product;
+}
+
 /* A sum as sign and magnitude. digit[0] is the lowest and digit[count - 1] the highest that is not 0; count is
  * 0 for 0. */
 typedef struct {

@@ -45,6 +45,9 @@ void lossfn__exact_add_steps(lossfn__exact_t *sum, int64_t high, int64_t low, in
 /* Adds x times over; nothing where times is 0, even if x is NaN. */
 void lossfn__exact_add_multiple(lossfn__exact_t *sum, double x, uint64_t times);
 
+/* times the sum; nothing where times is 0, even of infinities. */
+void lossfn__exact_multiply(lossfn__exact_t *sum, uint64_t times);
+
 void lossfn__exact_merge(lossfn__exact_t *into, const lossfn__exact_t *from);
 
 /* The sum correctly rounded, ties to even. An exact zero is +0. */

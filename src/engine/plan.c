@@ -155,9 +155,8 @@ static lossfn__layout_t lay(const lossfn_tensor_t *t, int32_t ndim, const int64_
     return layout;
 }
 
-/* Merges the axes of a layout (all but `apart`, the class axis; -1 for none). */
-static void make_view(lossfn__view_t *view, const lossfn__layout_t *layout, int32_t ndim, const int64_t *shape,
-                      int32_t apart) {
+void lossfn__make_view(lossfn__view_t *view, const lossfn__layout_t *layout, int32_t ndim, const int64_t *shape,
+                       int32_t apart) {
     view->data = layout->data;
     view->dtype = layout->dtype;
     view->item = (int32_t)lossfn_dtype_size(layout->dtype);
@@ -412,8 +411,8 @@ static lossfn_status_t check_gradients(maker_t *m) {
             continue;
         }
         plan->has_grad[j] = 1;
-        lossfn__layout_t layout = lay(grad, plan->ndim, plan->shape);
-        make_view(&plan->grads[j], &layout, plan->ndim, plan->shape, m->axis);
+        plan->grad_layouts[j] = lay(grad, plan->ndim, plan->shape);
+        lossfn__make_view(&plan->grads[j], &plan->grad_layouts[j], plan->ndim, plan->shape, m->axis);
     }
     return LOSSFN_OK;
 }
@@ -454,10 +453,10 @@ static lossfn_status_t check_outputs(maker_t *m) {
         plan->has_values = 1;
         if (plan->reduction == LOSSFN__PER_ROW && plan->unit == LOSSFN_UNIT_ELEMENT) {
             lossfn__layout_t layout = lay(args->values, ndim, shape);
-            make_view(&plan->values, &layout, ndim, shape, -1);
+            lossfn__make_view(&plan->values, &layout, ndim, shape, -1);
         } else {
-            lossfn__layout_t layout = lay_units(m, args->values);
-            make_view(&plan->values, &layout, plan->ndim, plan->shape, m->axis);
+            plan->values_layout = lay_units(m, args->values);
+            lossfn__make_view(&plan->values, &plan->values_layout, plan->ndim, plan->shape, m->axis);
         }
     }
     if (args->upstream) {
@@ -475,12 +474,12 @@ static lossfn_status_t check_outputs(maker_t *m) {
             if (plan->reduction == LOSSFN__PER_ROW && plan->unit == LOSSFN_UNIT_ELEMENT) {
                 int64_t strides[8];
                 lossfn__layout_t layout = lay(t, ndim, shape);
-                make_view(&plan->upstream, &layout, ndim, shape, -1);
+                lossfn__make_view(&plan->upstream, &layout, ndim, shape, -1);
                 strides_of(t, strides);
                 plan->upstream_layout = (lossfn__layout_t){t->data, t->dtype, {strides[0]}};
             } else {
                 plan->upstream_layout = lay_units(m, t);
-                make_view(&plan->upstream, &plan->upstream_layout, plan->ndim, plan->shape, m->axis);
+                lossfn__make_view(&plan->upstream, &plan->upstream_layout, plan->ndim, plan->shape, m->axis);
             }
         } else {
             lossfn__load_double(t->data, t->dtype, &plan->upstream_scalar);
@@ -500,8 +499,8 @@ static lossfn_status_t check_outputs(maker_t *m) {
     if (args->hess) {
         LOSSFN__TRY(add_output(m, "hess", args->hess));
         LOSSFN__TRY(require_shape("hess", args->hess, "pred", plan->ndim, plan->shape));
-        lossfn__layout_t layout = lay(args->hess, plan->ndim, plan->shape);
-        make_view(&plan->hess, &layout, plan->ndim, plan->shape, m->axis);
+        plan->hess_layout = lay(args->hess, plan->ndim, plan->shape);
+        lossfn__make_view(&plan->hess, &plan->hess_layout, plan->ndim, plan->shape, m->axis);
         plan->has_hess = 1;
     }
     LOSSFN__REQUIRE(!args->hvp == !args->hvp_vector, LOSSFN_ERROR_ARGUMENT, "%s is given without %s",
@@ -515,16 +514,16 @@ static lossfn_status_t check_outputs(maker_t *m) {
         LOSSFN__TRY(require_shape("hvp_vector", args->hvp_vector, "pred", plan->ndim, plan->shape));
         LOSSFN__TRY(add_output(m, "hvp", args->hvp));
         LOSSFN__TRY(require_shape("hvp", args->hvp, "pred", plan->ndim, plan->shape));
-        lossfn__layout_t layout = lay(args->hvp_vector, plan->ndim, plan->shape);
-        make_view(&plan->hvp_vector, &layout, plan->ndim, plan->shape, -1);
-        layout = lay(args->hvp, plan->ndim, plan->shape);
-        make_view(&plan->hvp, &layout, plan->ndim, plan->shape, -1);
+        plan->hvp_vector_layout = lay(args->hvp_vector, plan->ndim, plan->shape);
+        lossfn__make_view(&plan->hvp_vector, &plan->hvp_vector_layout, plan->ndim, plan->shape, -1);
+        plan->hvp_layout = lay(args->hvp, plan->ndim, plan->shape);
+        lossfn__make_view(&plan->hvp, &plan->hvp_layout, plan->ndim, plan->shape, -1);
         plan->has_hvp = 1;
     }
     return LOSSFN_OK;
 }
 
-static lossfn_status_t check_aliasing(const maker_t *m) {
+static lossfn_status_t check_aliasing(maker_t *m) {
     const lossfn_args_t *args = m->args;
     for (int32_t o = 0; o < m->n_outputs; o++) {
         const lossfn_tensor_t *out = m->outputs[o];
@@ -537,7 +536,7 @@ static lossfn_status_t check_aliasing(const maker_t *m) {
             int passes = 0;
             for (int32_t i = 0; i < LOSSFN_MAX_INPUTS; i++) passes |= m->plan->collects[i];
             if (lies_exactly_on(out, in) && same_shape(out, m->plan->ndim, m->plan->shape) && !exact && !passes)
-                exact = 1;
+                exact = m->plan->is_aliased = 1;
             else
                 return lossfn__fail(LOSSFN_ERROR_ALIAS, "%s overlaps the input %s", m->names[o],
                                     m->loss->inputs[j].name);
@@ -582,7 +581,7 @@ lossfn_status_t lossfn__plan_make(lossfn__plan_t *plan, const lossfn_t *loss, co
     plan->reduction = loss->reduction;
     plan->upstream_scalar = 1;
     plan->exec = args->exec;
-    plan->n_parts = loss->n_terms;
+    plan->n_parts = plan->n_sums = loss->n_terms;
     for (int32_t k = 0; k < plan->n_parts; k++) {
         lossfn__part_t *part = &plan->parts[k];
         part->term = &loss->terms[k];
@@ -606,19 +605,19 @@ lossfn_status_t lossfn__plan_make(lossfn__plan_t *plan, const lossfn_t *loss, co
     if (args->weight) {
         LOSSFN__TRY(check_weight(&m, "weight", args->weight, &plan->weight_layout));
         plan->has_weight = 1;
-        make_view(&plan->weight, &plan->weight_layout, plan->ndim, plan->shape, m.axis);
+        lossfn__make_view(&plan->weight, &plan->weight_layout, plan->ndim, plan->shape, m.axis);
     }
     if (args->mask) {
         LOSSFN__TRY(check_weight(&m, "mask", args->mask, &plan->mask_layout));
         plan->has_mask = 1;
-        make_view(&plan->mask, &plan->mask_layout, plan->ndim, plan->shape, m.axis);
+        lossfn__make_view(&plan->mask, &plan->mask_layout, plan->ndim, plan->shape, m.axis);
     }
     LOSSFN__TRY(check_outputs(&m));
     LOSSFN__TRY(check_gradients(&m));
     LOSSFN__TRY(check_aliasing(&m));
     for (int32_t j = 0; j < plan->n_inputs; j++)
         if (!plan->is_constant[j])
-            make_view(&plan->inputs[j], &plan->input_layouts[j], plan->ndim, plan->shape, m.axis);
+            lossfn__make_view(&plan->inputs[j], &plan->input_layouts[j], plan->ndim, plan->shape, m.axis);
     int others = 0;
     for (int32_t j = 1; j < plan->n_inputs; j++) others |= plan->has_grad[j];
     int hess = plan->has_hess || plan->has_hvp;
@@ -626,48 +625,8 @@ lossfn_status_t lossfn__plan_make(lossfn__plan_t *plan, const lossfn_t *loss, co
                  : hess                                 ? LOSSFN__WANT_HESS
                  : plan->has_grad[0]                    ? LOSSFN__WANT_GRAD
                                                         : LOSSFN__WANT_VALUE;
+    lossfn__plan_order(plan);
     return LOSSFN_OK;
-}
-
-void lossfn__plan_slice(lossfn__plan_t *slice, const lossfn__plan_t *plan, int32_t j, int64_t index) {
-    const lossfn_tensor_t *grad = plan->collected[j];
-    int64_t at[8] = {0};
-    int64_t shape[8];
-    memcpy(slice, plan, sizeof *slice);
-    for (int32_t d = plan->ndim - 1; d >= 0; d--) {
-        int whole = grad->ndim == 0 || grad->shape[d] == 1;
-        shape[d] = whole ? plan->shape[d] : 1;
-        if (!whole) {
-            at[d] = index % plan->shape[d];
-            index /= plan->shape[d];
-        }
-    }
-    slice->units = 1;
-    for (int32_t d = 0; d < plan->ndim; d++) slice->units *= shape[d];
-    slice->span = 1;
-    struct {
-        const lossfn__layout_t *layout;
-        lossfn__view_t *view;
-    } all[LOSSFN_MAX_INPUTS + 3];
-    int n = 0;
-    for (int32_t i = 0; i < plan->n_inputs; i++)
-        if (!plan->is_constant[i]) all[n].layout = &plan->input_layouts[i], all[n++].view = &slice->inputs[i];
-    if (plan->has_weight) all[n].layout = &plan->weight_layout, all[n++].view = &slice->weight;
-    if (plan->has_mask) all[n].layout = &plan->mask_layout, all[n++].view = &slice->mask;
-    if (plan->has_upstream) all[n].layout = &plan->upstream_layout, all[n++].view = &slice->upstream;
-    for (int i = 0; i < n; i++) {
-        lossfn__layout_t moved = *all[i].layout;
-        int64_t item = lossfn_dtype_size(moved.dtype);
-        for (int32_t d = 0; d < plan->ndim; d++) moved.data += at[d] * moved.strides[d] * item;
-        make_view(all[i].view, &moved, plan->ndim, shape, -1);
-    }
-    slice->reduction = LOSSFN__NONE;
-    slice->has_values = slice->has_hess = slice->has_hvp = 0;
-    memset(slice->has_grad, 0, sizeof slice->has_grad);
-    slice->has_grad[j] = 1;
-    slice->want = LOSSFN__WANT_ALL;
-    slice->need_sum = slice->need_total = 0;
-    slice->collect = j;
 }
 
 lossfn_status_t lossfn_values_shape(const lossfn_t *loss, const lossfn_tensor_t *pred, int32_t *ndim, int64_t *shape) {

@@ -40,6 +40,15 @@ typedef struct {
     int64_t strides[8];
 } lossfn__layout_t;
 
+/* In what order the elements are walked, where it is not C order: what lies side by side should be met side by side.
+ * Of the last two axes, `tile_rows` times `tile_cols` elements at a time (0: no tiles), where some tensors lie the
+ * other way round than the rest. */
+typedef struct {
+    int32_t n; /* 0: C order */
+    int32_t axis[8];
+    int64_t tile_rows, tile_cols;
+} lossfn__order_t;
+
 /* Rows of up to this many classes are staged whole; a user's kernel over longer ones needs scratch. */
 enum { LOSSFN__STAGED_CLASSES = 64 };
 
@@ -66,12 +75,15 @@ typedef struct lossfn__plan {
     uint8_t has_grad[8];
     uint8_t collects[8]; /* grads[i] belongs to a broadcast input: an exact sum, made in a pass of its own */
     lossfn__view_t values, grads[8], hess, hvp_vector, hvp;
-    int32_t reduction;  /* lossfn__reduction */
-    int32_t need_sum;   /* exact sums are wanted, of rows or of everything */
-    int32_t need_total; /* and of everything, with per_row */
-    int32_t dry;        /* only look for values outside the domain */
-    int32_t collect;    /* or only the exact sum of this input's gradient; -1 normally */
-    int32_t streams;    /* outputs are too large for the caches: they may be written around them */
+    int32_t reduction;                   /* lossfn__reduction */
+    int32_t need_sum;                    /* exact sums are wanted, of rows or of everything */
+    int32_t need_total;                  /* and of everything, with per_row */
+    int32_t weighs, counts, counts_rows; /* the survey is to find the total weight, how many units are kept (or only
+                                            whether any), in how many rows; rows are surveyed for all of it */
+    int32_t dry;                         /* only look for values outside the domain */
+    int32_t collect;                     /* or only the exact sum of this input's gradient; -1 normally */
+    int32_t streams;                     /* outputs are too large for the caches: they may be written around them */
+    int32_t is_large;                    /* data come from memory rather than from a cache */
     const lossfn_exec_t *exec;
     int32_t threads; /* at most */
     /* Kept for passes over slices of the data: pred's shape and how everything lies along it. */
@@ -79,15 +91,23 @@ typedef struct lossfn__plan {
     int64_t shape[8];
     lossfn__layout_t input_layouts[8], weight_layout, mask_layout, upstream_layout;
     const lossfn_tensor_t *collected[8]; /* the gradients of broadcast inputs */
+    lossfn__order_t order;
+    int32_t n_sums;
+    int32_t is_aliased; /* an output lies on an input */
+    int64_t tile;       /* elements that a block should have whole numbers of; 0: any */
     lossfn__part_t parts[LOSSFN__MAX_TERMS];
+    lossfn__layout_t grad_layouts[8], values_layout, hess_layout, hvp_vector_layout, hvp_layout;
 } lossfn__plan_t;
+
+/* A pass makes an exact sum per part, or of this many columns of a collected gradient: a cache line of them. */
+enum { LOSSFN__MAX_SUMS = 16 };
 
 /* What one thread finds while it runs over its share of the units; shares are merged in any order. */
 typedef struct {
     int64_t fault; /* first element outside the domain, or -1 */
     int32_t fault_part;
     lossfn_status_t status; /* of a callback */
-    lossfn__exact_t sums[]; /* one per part */
+    lossfn__exact_t sums[]; /* n_sums of the plan */
 } lossfn__partial_t;
 
 /* What the pre-pass over weights, masks, labels and NaNs finds. */
@@ -139,7 +159,20 @@ static inline int64_t lossfn__view_offset(const lossfn__view_t *view, int64_t i)
 
 /* Checks a call and describes it; fails with a message, having written nothing. */
 lossfn_status_t lossfn__plan_make(lossfn__plan_t *plan, const lossfn_t *loss, const lossfn_args_t *args);
-/* The part of a plan that belongs to element `index` of the gradient of broadcast input j. */
-void lossfn__plan_slice(lossfn__plan_t *slice, const lossfn__plan_t *plan, int32_t j, int64_t index);
+/* Merges the axes of a layout (all but `apart`, the class axis; -1 for none). */
+void lossfn__make_view(lossfn__view_t *view, const lossfn__layout_t *layout, int32_t ndim, const int64_t *shape,
+                       int32_t apart);
+
+/* Chooses the order of a plan's walk. */
+void lossfn__plan_order(lossfn__plan_t *plan);
+/* Piece `index` of a plan that has such an order, itself without one: the elements of each come in that order, in whole
+ * tiles or in less than one along each side. Returns 0 after the last. */
+int lossfn__plan_piece(lossfn__plan_t *piece, const lossfn__plan_t *plan, int index);
+/* The part of a plan that a survey of weight and mask alone has to see: where both repeat along an axis, once. Returns
+ * how often all of it comes in the data. */
+int64_t lossfn__plan_distinct(lossfn__plan_t *distinct, const lossfn__plan_t *plan);
+/* The part of a plan that belongs to element `index` of the gradient of broadcast input j, and to some elements after
+ * it along the last axis that it has: they lie along the last axis of the slice. Returns how many they are. */
+int32_t lossfn__plan_slice(lossfn__plan_t *slice, const lossfn__plan_t *plan, int32_t j, int64_t index);
 
 #endif

@@ -15,6 +15,9 @@
  * one thread so long. */
 enum { ELEMENTS_PER_THREAD = 1 << 15, LONG_NS = 200000, SHARE_MULTIPLE = 4096 };
 
+/* Bytes of pred from which data are taken to come from memory, or nearly. */
+enum { LARGE = 8 << 20 };
+
 /* ---- Sharing work among threads ---------------------------------------------------------------------------------- */
 
 typedef struct {
@@ -27,7 +30,7 @@ typedef struct {
 
 typedef union {
     lossfn__partial_t partial;
-    char room[sizeof(lossfn__partial_t) + LOSSFN__MAX_TERMS * sizeof(lossfn__exact_t)];
+    char room[sizeof(lossfn__partial_t) + LOSSFN__MAX_SUMS * sizeof(lossfn__exact_t)];
 } partial_room;
 
 typedef union {
@@ -35,11 +38,11 @@ typedef union {
     char room[sizeof(lossfn__survey_t) + LOSSFN__MAX_TERMS * sizeof(lossfn__exact_t)];
 } survey_room;
 
-static void clear_partial(lossfn__partial_t *partial, int32_t n_parts) {
+static void clear_partial(lossfn__partial_t *partial, int32_t n_sums) {
     partial->fault = -1;
     partial->fault_part = 0;
     partial->status = LOSSFN_OK;
-    for (int32_t k = 0; k < n_parts; k++) lossfn__exact_clear(&partial->sums[k]);
+    for (int32_t k = 0; k < n_sums; k++) lossfn__exact_clear(&partial->sums[k]);
 }
 
 static void clear_survey(lossfn__survey_t *survey, int32_t n_parts) {
@@ -63,12 +66,12 @@ static void run_task(void *context, int32_t index) {
     lossfn__partial_t *into = work->result, *from = &room.partial;
     range_of(work, index, &begin, &end);
     if (begin == end) return;
-    clear_partial(from, work->plan->n_parts);
+    clear_partial(from, work->plan->n_sums);
     lossfn__fpenv_enter(&saved);
     work->engine->run(work->plan, begin, end, from);
     lossfn__fpenv_leave(&saved);
     pthread_mutex_lock(&work->lock);
-    for (int32_t k = 0; k < work->plan->n_parts; k++) lossfn__exact_merge(&into->sums[k], &from->sums[k]);
+    for (int32_t k = 0; k < work->plan->n_sums; k++) lossfn__exact_merge(&into->sums[k], &from->sums[k]);
     if (from->fault >= 0 && (into->fault < 0 || from->fault < into->fault)) {
         into->fault = from->fault;
         into->fault_part = from->fault_part;
@@ -153,6 +156,7 @@ static int threads_for(const lossfn__plan_t *plan) {
 static void share(const lossfn__plan_t *plan, int threads, void (*task)(void *, int32_t), void *result) {
     work_t work = {plan, lossfn__engine(plan->is_double), 0, result, PTHREAD_MUTEX_INITIALIZER};
     int64_t multiple = plan->unit == LOSSFN_UNIT_ELEMENT && plan->span == 1 ? SHARE_MULTIPLE : 1;
+    if (plan->tile > 1) multiple = (SHARE_MULTIPLE + plan->tile - 1) / plan->tile * plan->tile;
     work.share = (plan->units + threads - 1) / threads;
     work.share = (work.share + multiple - 1) / multiple * multiple;
     if (plan->exec && plan->exec->parallel_for)
@@ -178,8 +182,7 @@ static int overflows_caches(const lossfn__plan_t *plan) {
     return bytes >= lossfn__cache_size() / 2;
 }
 
-/* Runs a pass over all units. The result must have been cleared. */
-static void run_pass(const lossfn__plan_t *plan, lossfn__partial_t *partial) {
+static void run_units(const lossfn__plan_t *plan, lossfn__partial_t *partial) {
     int threads = threads_for(plan);
     if (threads > 1)
         share(plan, threads, run_task, partial);
@@ -187,12 +190,59 @@ static void run_pass(const lossfn__plan_t *plan, lossfn__partial_t *partial) {
         lossfn__engine(plan->is_double)->run(plan, 0, plan->units, partial);
 }
 
-static void run_survey(const lossfn__plan_t *plan, lossfn__survey_t *survey) {
+static void survey_units(const lossfn__plan_t *plan, lossfn__survey_t *survey) {
     int threads = threads_for(plan);
     if (threads > 1)
         share(plan, threads, survey_task, survey);
     else
         lossfn__engine(plan->is_double)->survey(plan, 0, plan->units, survey);
+}
+
+/* The same plan, of which only values outside the domain are wanted. */
+static void make_dry(lossfn__plan_t *dry, const lossfn__plan_t *plan) {
+    *dry = *plan;
+    dry->dry = 1;
+    dry->want = LOSSFN__WANT_VALUE;
+    dry->has_values = dry->has_hess = dry->has_hvp = dry->need_sum = dry->need_total = 0;
+    memset(dry->has_grad, 0, sizeof dry->has_grad);
+}
+
+/* Which fault is the first, and whose, after another order than C order found some. */
+static void find_first_fault(const lossfn__plan_t *plan, lossfn__partial_t *partial) {
+    lossfn__plan_t dry;
+    partial_room room;
+    make_dry(&dry, plan);
+    clear_partial(&room.partial, plan->n_sums);
+    run_units(&dry, &room.partial);
+    partial->fault = room.partial.fault;
+    partial->fault_part = room.partial.fault_part;
+}
+
+/* Runs a pass over all units. The result must have been cleared. */
+static void run_pass(const lossfn__plan_t *plan, lossfn__partial_t *partial) {
+    lossfn__plan_t piece;
+    if (plan->order.n == 0) {
+        run_units(plan, partial);
+        return;
+    }
+    for (int i = 0; partial->status == LOSSFN_OK && lossfn__plan_piece(&piece, plan, i); i++)
+        run_units(&piece, partial);
+    if (partial->fault >= 0) find_first_fault(plan, partial);
+}
+
+static void run_survey(const lossfn__plan_t *plan, lossfn__survey_t *survey) {
+    lossfn__plan_t part;
+    const int64_t repeats = lossfn__plan_distinct(&part, plan);
+    if (repeats > 1) {
+        survey_units(&part, survey);
+        survey->kept *= repeats;
+        for (int32_t k = 0; k < plan->n_parts; k++) lossfn__exact_multiply(&survey->weights[k], (uint64_t)repeats);
+        return;
+    }
+    for (int i = 0; plan->order.n > 0 && lossfn__plan_piece(&part, plan, i); i++) survey_units(&part, survey);
+    if (plan->order.n > 0 && survey->bad_label < 0 && survey->nan_index < 0) return;
+    clear_survey(survey, plan->n_parts); /* in C order, also to say what comes first in it */
+    survey_units(plan, survey);
 }
 
 /* ---- Messages about data ----------------------------------------------------------------------------------------- */
@@ -343,28 +393,41 @@ static int needs_survey(const lossfn__plan_t *plan) {
            plan->loss->nan_policy != LOSSFN__NAN_PROPAGATE;
 }
 
-/* Exact sums of the gradients that broadcast inputs collect, one pass over its slice of the data for each. */
+/* What the survey of elements has to find out. */
+static void set_survey(lossfn__plan_t *plan, int given, int totals) {
+    const int reduction = given ? LOSSFN__SUM : plan->reduction;
+    plan->weighs = plan->has_weight && reduction == LOSSFN__MEAN;
+    plan->counts = totals || reduction == LOSSFN__MEAN_UNITS || (reduction == LOSSFN__MEAN && !plan->has_weight);
+    plan->counts_rows = reduction == LOSSFN__MEAN_ROWS;
+}
+
+/* The place of element `index`, in C order, of a tensor. */
+static char *element_at(const lossfn_tensor_t *t, int64_t index) {
+    int64_t offset = 0, next = 1;
+    for (int32_t d = t->ndim - 1; d >= 0; d--) {
+        offset += index % t->shape[d] * (t->flags & LOSSFN_TENSOR_STRIDED ? t->strides[d] : next);
+        next *= t->shape[d];
+        index /= t->shape[d];
+    }
+    return (char *)t->data + offset * lossfn_dtype_size(t->dtype);
+}
+
+/* Exact sums of the gradients that broadcast inputs collect, one pass over its slice of the data for some of each. */
 static lossfn_status_t collect(const lossfn__plan_t *plan) {
     for (int32_t j = 0; j < plan->n_inputs; j++) {
         if (!plan->collects[j]) continue;
         const lossfn_tensor_t *grad = plan->collected[j];
         int64_t n = 1;
         for (int32_t d = 0; d < grad->ndim; d++) n *= grad->shape[d];
-        for (int64_t i = 0; i < n; i++) {
+        for (int64_t i = 0, some; i < n; i += some) {
             lossfn__plan_t slice;
             partial_room room;
-            int64_t offset = 0, rest = i, next = 1;
-            lossfn__plan_slice(&slice, plan, j, i);
-            clear_partial(&room.partial, plan->n_parts);
+            some = lossfn__plan_slice(&slice, plan, j, i);
+            clear_partial(&room.partial, slice.n_sums);
             run_pass(&slice, &room.partial);
             if (room.partial.status != LOSSFN_OK) return room.partial.status;
-            for (int32_t d = grad->ndim - 1; d >= 0; d--) {
-                offset += rest % grad->shape[d] * (grad->flags & LOSSFN_TENSOR_STRIDED ? grad->strides[d] : next);
-                next *= grad->shape[d];
-                rest /= grad->shape[d];
-            }
-            lossfn__store_double((char *)grad->data + offset * lossfn_dtype_size(grad->dtype), grad->dtype,
-                                 lossfn__exact_round(&room.partial.sums[0]));
+            for (int64_t k = 0; k < some; k++)
+                lossfn__store_double(element_at(grad, i + k), grad->dtype, lossfn__exact_round(&room.partial.sums[k]));
         }
     }
     return LOSSFN_OK;
@@ -404,10 +467,12 @@ static __attribute__((noinline)) lossfn_status_t compute(const lossfn_t *loss, l
     LOSSFN__REQUIRE(needed == 0 || (args->exec && args->exec->scratch && args->exec->scratch_size >= needed),
                     LOSSFN_ERROR_ARGUMENT, "exec.scratch has %lld bytes, %lld are needed",
                     (long long)(args->exec ? args->exec->scratch_size : 0), (long long)needed);
+    plan.is_large = plan.units * plan.span * plan.inputs[0].item >= LARGE;
     const int surveys = needs_survey(&plan);
     if (surveys) {
         const lossfn__survey_t *survey = &surveyed.survey;
         clear_survey(&surveyed.survey, plan.n_parts);
+        set_survey(&plan, args->denominator != NULL, totals != NULL);
         run_survey(&plan, &surveyed.survey);
         if (survey->bad_label >= 0) return fail_label(&plan, survey);
         if (survey->nan_index >= 0 && loss->nan_policy == LOSSFN__NAN_ERROR)
@@ -416,12 +481,9 @@ static __attribute__((noinline)) lossfn_status_t compute(const lossfn_t *loss, l
     }
     set_denominators(&plan, surveys ? &surveyed.survey : NULL, args->denominator);
     if (loss->domain_error) {
-        lossfn__plan_t dry = plan;
-        dry.dry = 1;
-        dry.want = LOSSFN__WANT_VALUE;
-        dry.has_values = dry.has_hess = dry.has_hvp = dry.need_sum = dry.need_total = 0;
-        memset(dry.has_grad, 0, sizeof dry.has_grad);
-        clear_partial(&found.partial, plan.n_parts);
+        lossfn__plan_t dry;
+        make_dry(&dry, &plan);
+        clear_partial(&found.partial, plan.n_sums);
         run_pass(&dry, &found.partial);
         if (found.partial.status != LOSSFN_OK) return fail_callback(found.partial.status, &call);
         if (found.partial.fault >= 0) return fail_domain(&plan, &found.partial);
@@ -429,7 +491,7 @@ static __attribute__((noinline)) lossfn_status_t compute(const lossfn_t *loss, l
     plan.need_total = args->value || args->sum || args->components || totals;
     plan.need_sum =
         plan.need_total || (plan.reduction == LOSSFN__PER_ROW && plan.unit == LOSSFN_UNIT_ELEMENT && plan.has_values);
-    clear_partial(&found.partial, plan.n_parts);
+    clear_partial(&found.partial, plan.n_sums);
     plan.streams = overflows_caches(&plan);
     run_pass(&plan, &found.partial);
     if (found.partial.status != LOSSFN_OK) return fail_callback(found.partial.status, &call);

@@ -30,47 +30,79 @@ INLINE void store_some(REAL *at, int64_t i, int64_t n, V x) {
         v_store_first(at + i, (int)(n - i), x);
 }
 
+NO_INLINE void fill(REAL *to, REAL x, int64_t n) {
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES) v_store(to + i, v_set((double)x));
+    for (; i < n; i++) to[i] = x;
+}
+
 /* ---- Halves, a vector at a time: half.h has the same for single numbers ---- */
 
 #ifdef LOSSFN_REAL_F32
-typedef uint16_t u16v __attribute__((vector_size(VECTOR_BYTES / 2)));
-
 INLINE V bfloat_load(const uint16_t *from) {
-    u16v h;
+    u16h h;
     memcpy(&h, from, sizeof h);
     return (V)(__builtin_convertvector(h, U) << 16);
 }
 
 INLINE V half_load(const uint16_t *from) {
-    u16v h;
+    u16h h;
     memcpy(&h, from, sizeof h);
+#ifdef HAS_HALF_CONVERSIONS
+    return f32_from_halves(h);
+#else
     const U bits = __builtin_convertvector(h, U), magnitude = (bits & 0x7fff) << 13;
     const M special = (M)(magnitude >= (U)i_set(0x7c00 << 13));
     V x = v_select(special, (V)(magnitude | 0x7f800000), (V)magnitude * v_set(0x1p112)); /* subnormals as well */
     return (V)((U)x | (bits & 0x8000) << 16);
+#endif
 }
 
-INLINE void bfloat_store(uint16_t *to, V x) {
+INLINE u16h to_bfloats(V x) {
     const U bits = (U)x, rounded = bits + 0x7fff + (bits >> 16 & 1), nan = (bits & 0x80000000u) | 0x7fc00000;
-    const u16v h = __builtin_convertvector((U)i_select(v_isnan(x), (I)nan, (I)rounded) >> 16, u16v);
-    memcpy(to, &h, sizeof h);
+    return __builtin_convertvector((U)i_select(v_isnan(x), (I)nan, (I)rounded) >> 16, u16h);
 }
 
-INLINE void half_store(uint16_t *to, V x) {
+INLINE u16h to_halves(V x) {
+#ifdef HAS_HALF_CONVERSIONS
+    const I nan = ((I)x & v_sign_bit()) | 0x7fc00000;
+    return f32_to_halves(v_select(v_isnan(x), (V)nan, x));
+#else
     const V a = v_abs(x), half = v_set(0.5);
     const U bits = (U)a, normal = ((bits + 0xfff + (bits >> 13 & 1)) >> 13) - (112 << 10);
     const U subnormal = (U)(a + half) - (U)half; /* rounded to the steps of the smallest number */
     I h = i_select(a < v_set(0x1p-14), (I)subnormal, (I)normal);
     h = i_select(a >= v_set(65520), i_set(0x7c00), h);
     h = i_select(v_isnan(x), i_set(0x7e00), h);
-    const u16v packed = __builtin_convertvector((U)h | ((U)x >> 16 & 0x8000), u16v);
-    memcpy(to, &packed, sizeof packed);
+    return __builtin_convertvector((U)h | ((U)x >> 16 & 0x8000), u16h);
+#endif
+}
+
+/* At least LANES halves, whole vectors of them; the first and the last may overlap the others. */
+INLINE void store_halves(uint16_t *to, const REAL *from, int64_t n, int stream, u16h (*convert)(V)) {
+    int64_t i = 0;
+    if (stream) {
+        const u16h first = convert(v_load(from));
+        memcpy(to, &first, sizeof first);
+        i = (int64_t)(-(uintptr_t)to % sizeof first / sizeof *to);
+        for (; i + LANES <= n; i += LANES) stream_half(to + i, convert(v_load(from + i)));
+    }
+    for (; i < n; i += LANES) {
+        const int64_t at = i + LANES <= n ? i : n - LANES;
+        const u16h h = convert(v_load(from + at));
+        memcpy(to + at, &h, sizeof h);
+    }
 }
 #endif
 
 /* n elements from `from`, `step` apart, to REAL. */
 static void load_run(REAL *restrict to, const char *from, int32_t dtype, int64_t step, int64_t n) {
     int64_t done = 0; /* by vectors */
+    if (step == 0 && n > 1) {
+        load_run(to, from, dtype, 0, 1);
+        fill(to, to[0], n);
+        return;
+    }
 #ifdef LOSSFN_REAL_F32
     if (step == 1 && dtype == LOSSFN_BF16)
         for (; done + LANES <= n; done += LANES) v_store(to + done, bfloat_load((const uint16_t *)from + done));
@@ -112,18 +144,24 @@ static void load_run(REAL *restrict to, const char *from, int32_t dtype, int64_t
     }
 }
 
-static void store_run(char *to, int32_t dtype, int64_t step, const REAL *restrict from, int64_t n) {
-    int64_t done = 0; /* by vectors */
-#ifdef LOSSFN_REAL_F32
-    if (step == 1 && dtype == LOSSFN_BF16)
-        for (; done + LANES <= n; done += LANES) bfloat_store((uint16_t *)to + done, v_load(from + done));
-    if (step == 1 && dtype == LOSSFN_F16)
-        for (; done + LANES <= n; done += LANES) half_store((uint16_t *)to + done, v_load(from + done));
-#endif
+/* `stream`: around the caches, where that is more than a copy. */
+static void store_run_around(char *to, int32_t dtype, int64_t step, const REAL *restrict from, int64_t n, int stream) {
     if (step == 1 && dtype == REAL_DTYPE) {
         memcpy(to, from, (size_t)n * sizeof(REAL));
         return;
     }
+#ifdef LOSSFN_REAL_F32
+    if (step == 1 && n >= LANES && dtype == LOSSFN_BF16) {
+        store_halves((uint16_t *)to, from, n, stream, to_bfloats);
+        return;
+    }
+    if (step == 1 && n >= LANES && dtype == LOSSFN_F16) {
+        store_halves((uint16_t *)to, from, n, stream, to_halves);
+        return;
+    }
+#else
+    (void)stream;
+#endif
     switch (dtype) {
     case LOSSFN_F64:
         for (int64_t i = 0; i < n; i++) ((double *)to)[i * step] = (double)from[i];
@@ -132,48 +170,270 @@ static void store_run(char *to, int32_t dtype, int64_t step, const REAL *restric
         for (int64_t i = 0; i < n; i++) ((float *)to)[i * step] = (float)from[i];
         break;
     case LOSSFN_F16:
-        for (int64_t i = done; i < n; i++) ((uint16_t *)to)[i * step] = double_to_16((double)from[i], 10, 5);
+        for (int64_t i = 0; i < n; i++) ((uint16_t *)to)[i * step] = double_to_16((double)from[i], 10, 5);
         break;
     case LOSSFN_BF16:
-        for (int64_t i = done; i < n; i++) ((uint16_t *)to)[i * step] = double_to_16((double)from[i], 7, 8);
+        for (int64_t i = 0; i < n; i++) ((uint16_t *)to)[i * step] = double_to_16((double)from[i], 7, 8);
         break;
     }
 }
 
-/* Walks the leading indices [begin, begin + n) of a view in straight runs: visit(offset in elements, step, done,
- * count). */
+static void store_run(char *to, int32_t dtype, int64_t step, const REAL *from, int64_t n) {
+    store_run_around(to, dtype, step, from, n, 0);
+}
+
+/* ---- Views ---- */
+
+/* A place in a view, moved on from one straight run of elements to the next; only finding the first takes divisions. */
+typedef struct {
+    int64_t offset;   /* of the element, in elements */
+    int64_t left;     /* in the run */
+    int64_t index[8]; /* along each axis */
+} place_t;
+
+static inline void find_place(place_t *p, const lossfn__view_t *view, int64_t i) {
+    int32_t d = view->ndim - 1;
+    p->offset = 0;
+    p->left = view->ndim > 0 ? view->shape[d] : INT64_MAX;
+    for (; d > 0; d--) {
+        const int64_t rest = i / view->shape[d];
+        p->index[d] = i - rest * view->shape[d];
+        p->offset += p->index[d] * view->strides[d];
+        i = rest;
+    }
+    if (view->ndim == 0) return;
+    p->index[0] = i;
+    p->offset += i * view->strides[0];
+    p->left -= p->index[view->ndim - 1];
+}
+
+/* Moves to the next run, `count` elements further; at the end of the view to nowhere. */
+static inline void next_run(place_t *p, const lossfn__view_t *view, int64_t count) {
+    int32_t d = view->ndim - 1;
+    p->left -= count;
+    if (d < 0) return;
+    p->index[d] += count;
+    p->offset += count * view->strides[d];
+    if (p->left > 0) return;
+    for (; d > 0 && p->index[d] == view->shape[d]; d--) {
+        p->index[d] = 0;
+        p->offset += view->strides[d - 1] - view->shape[d] * view->strides[d];
+        p->index[d - 1]++;
+    }
+    p->left = view->shape[view->ndim - 1];
+}
+
+/* Walks the leading indices [begin, begin + n) of a view in straight runs: offset and step of `count` elements, after
+ * `done` others. */
 #define FOR_RUNS(view, begin, n, offset, step, done, count)                                                            \
     for (int64_t done = 0, count, offset, step;                                                                        \
          done < (n) && run_at(view, (begin) + done, (n)-done, &offset, &step, &count); done += count)
 
 static inline int run_at(const lossfn__view_t *view, int64_t i, int64_t left, int64_t *offset, int64_t *step,
                          int64_t *count) {
-    if (view->ndim == 0) {
-        *offset = 0, *step = 0, *count = left;
-        return 1;
-    }
-    int32_t last = view->ndim - 1;
-    int64_t in_run = view->shape[last] - (view->ndim == 1 ? i : i % view->shape[last]);
-    *offset = lossfn__view_offset(view, i);
-    *step = view->strides[last];
-    *count = in_run < left ? in_run : left;
+    place_t p;
+    find_place(&p, view, i);
+    *offset = p.offset;
+    *step = view->ndim > 0 ? view->strides[view->ndim - 1] : 0;
+    *count = p.left < left ? p.left : left;
     return 1;
 }
 
+static void gather_repeated(REAL *to, const lossfn__view_t *view, int64_t begin, int64_t n);
+
+/* Whether elements lie side by side along the last axis but one instead of along the last. */
+static inline int is_turned(const lossfn__view_t *view) {
+    const int32_t last = view->ndim - 1;
+    return last > 0 && view->strides[last - 1] == 1 && view->strides[last] != 1;
+}
+static void gather_turned(REAL *to, const lossfn__view_t *view, int64_t begin, int64_t n);
+static void scatter_turned(const lossfn__view_t *view, int64_t begin, const REAL *from, int64_t n);
+
 NO_INLINE void gather(REAL *to, const lossfn__view_t *view, int64_t begin, int64_t n) {
-    FOR_RUNS(view, begin, n, offset, step, done, count)
-    load_run(to + done, view->data + offset * view->item, view->dtype, step, count);
+    const int32_t last = view->ndim - 1;
+    const int64_t step = last >= 0 ? view->strides[last] : 0;
+    place_t p;
+    if (last > 0 && step == 0) {
+        gather_repeated(to, view, begin, n);
+        return;
+    }
+    if (is_turned(view)) {
+        gather_turned(to, view, begin, n);
+        return;
+    }
+    find_place(&p, view, begin);
+    for (int64_t done = 0, count; done < n; done += count, next_run(&p, view, count)) {
+        count = p.left < n - done ? p.left : n - done;
+        load_run(to + done, view->data + p.offset * view->item, view->dtype, step, count);
+    }
 }
 
-NO_INLINE void scatter(const lossfn__view_t *view, int64_t begin, const REAL *from, int64_t n) {
-    FOR_RUNS(view, begin, n, offset, step, done, count)
-    store_run(view->data + offset * view->item, view->dtype, step, from + done, count);
+/* The same where each element comes several times: converted once, then spread. */
+static void gather_repeated(REAL *to, const lossfn__view_t *view, int64_t begin, int64_t n) {
+    enum { SOME = 256 };
+    REAL distinct[SOME];
+    const int64_t each = view->shape[view->ndim - 1];
+    lossfn__view_t leading = *view;
+    leading.ndim--;
+    int64_t first = begin / each, end = (first + 1) * each - begin; /* of the repetitions of the first */
+    for (int64_t at = 0; at < n; first += SOME) {
+        int64_t count = (n - end + each - 1) / each + 1;
+        if (count > SOME) count = SOME;
+        gather(distinct, &leading, first, count);
+        for (int64_t i = 0; i < count; i++, at = end, end += each) {
+            if (end > n) end = n;
+            /* whole vectors, into what comes next */
+            for (; at < end; at += LANES) store_some(to, at, n, v_set((double)distinct[i]));
+        }
+    }
 }
+
+/* `stream`: around the caches, if it can be. */
+NO_INLINE void scatter_around(const lossfn__view_t *view, int64_t begin, const REAL *from, int64_t n, int stream) {
+    const int64_t step = view->ndim > 0 ? view->strides[view->ndim - 1] : 0;
+    place_t p;
+    if (is_turned(view)) {
+        scatter_turned(view, begin, from, n);
+        return;
+    }
+    find_place(&p, view, begin);
+    for (int64_t done = 0, count; done < n; done += count, next_run(&p, view, count)) {
+        count = p.left < n - done ? p.left : n - done;
+        store_run_around(view->data + p.offset * view->item, view->dtype, step, from + done, count, stream);
+    }
+}
+
+static void scatter(const lossfn__view_t *view, int64_t begin, const REAL *from, int64_t n) {
+    scatter_around(view, begin, from, n, 0);
+}
+
+/* ---- Masks ---- */
+
+/* The bits of an element of a mask that count: all but the sign of a zero. */
+static inline uint64_t bits_that_count(int32_t dtype) {
+    switch (dtype) {
+    case LOSSFN_F64:
+        return INT64_MAX;
+    case LOSSFN_F32:
+        return INT32_MAX;
+    case LOSSFN_F16:
+    case LOSSFN_BF16:
+        return INT16_MAX;
+    default:
+        return UINT64_MAX;
+    }
+}
+
+/* Which of LANES elements of a mask, `item` bytes each, keep their units. */
+INLINE M kept_lanes(const void *mask, const int item, uint64_t bits) {
+#define KEPT_LANES(type)                                                                                               \
+    typedef type part __attribute__((vector_size(LANES * sizeof(type))));                                              \
+    part x;                                                                                                            \
+    memcpy(&x, mask, sizeof x);                                                                                        \
+    x &= (type)bits;
+    if (item == 1) {
+        KEPT_LANES(uint8_t)
+        return (M)(__builtin_convertvector(x, U) != 0);
+    }
+    if (item == 2) {
+        KEPT_LANES(uint16_t)
+        return (M)(__builtin_convertvector(x, U) != 0);
+    }
+    if (item == 4) {
+        KEPT_LANES(uint32_t)
+        return (M)(__builtin_convertvector(x, U) != 0);
+    }
+#undef KEPT_LANES
+    uint32_t lanes = 0;
+    for (int i = 0; i < LANES / DLANES; i++) {
+        u64v x;
+        memcpy(&x, (const char *)mask + i * VECTOR_BYTES, sizeof x);
+        lanes |= f64_bits((i64v)((x & bits) != 0)) << i * DLANES;
+    }
+    return (M)(((U)i_set((int)lanes) >> (U)i_iota() & 1) != 0);
+}
+
+/* weight (NULL: 1) where the mask is not 0, else 0. `to` has room for whole vectors. */
+INLINE void keep_items(REAL *to, const REAL *weight, const char *mask, const int item, uint64_t bits, int64_t n) {
+    for (int64_t i = 0; i < n; i += LANES) {
+        char rest[8 * LANES] = {0};
+        const int64_t left = n - i;
+        if (left < LANES) memcpy(rest, mask + i * item, (size_t)left * (size_t)item);
+        const M kept = kept_lanes(left < LANES ? rest : mask + i * item, item, bits);
+        v_store(to + i, v_select(kept, weight ? load_some(weight, i, n, 0) : v_set(1), v_set(0)));
+    }
+}
+INLINE int64_t count_items(const char *mask, const int item, uint64_t bits, int64_t n) {
+    int64_t kept = 0;
+    for (int64_t i = 0; i < n; i += LANES) {
+        char rest[8 * LANES] = {0};
+        const int64_t left = n - i;
+        if (left < LANES) memcpy(rest, mask + i * item, (size_t)left * (size_t)item);
+        kept += __builtin_popcount(m_bits(kept_lanes(left < LANES ? rest : mask + i * item, item, bits)));
+    }
+    return kept;
+}
+
+#define FOR_ITEM(size, what)                                                                                           \
+    switch (size) {                                                                                                    \
+    case 1:                                                                                                            \
+        what(1);                                                                                                       \
+        break;                                                                                                         \
+    case 2:                                                                                                            \
+        what(2);                                                                                                       \
+        break;                                                                                                         \
+    case 4:                                                                                                            \
+        what(4);                                                                                                       \
+        break;                                                                                                         \
+    case 8:                                                                                                            \
+        what(8);                                                                                                       \
+        break;                                                                                                         \
+    }
+
+NO_INLINE void keep_run(REAL *to, const REAL *weight, const char *mask, int32_t dtype, int32_t item, int64_t n) {
+    const uint64_t bits = bits_that_count(dtype);
+#define KEEP_RUN(size) keep_items(to, weight, mask, size, bits, n)
+    FOR_ITEM(item, KEEP_RUN)
+#undef KEEP_RUN
+}
+
+/* How many of n bytes are not 0. */
+static int64_t count_bytes(const char *mask, int64_t n) {
+    typedef uint8_t bytes __attribute__((vector_size(VECTOR_BYTES)));
+    int64_t kept = 0, i = 0;
+    while (i + VECTOR_BYTES <= n) {
+        bytes zeros = {0};
+        int64_t vectors = (n - i) / VECTOR_BYTES < 255 ? (n - i) / VECTOR_BYTES : 255;
+        kept += vectors * VECTOR_BYTES;
+        for (; vectors > 0; vectors--, i += VECTOR_BYTES) {
+            bytes x;
+            memcpy(&x, mask + i, sizeof x);
+            zeros -= (bytes)(x == 0);
+        }
+        for (int l = 0; l < VECTOR_BYTES; l++) kept -= zeros[l];
+    }
+    for (; i < n; i++) kept += mask[i] != 0;
+    return kept;
+}
+
+NO_INLINE int64_t count_run(const char *mask, int32_t dtype, int32_t item, int64_t n) {
+    const uint64_t bits = bits_that_count(dtype);
+    int64_t kept = 0;
+    if (item == 1) return count_bytes(mask, n);
+#define COUNT_RUN(size) kept = count_items(mask, size, bits, n)
+    FOR_ITEM(item, COUNT_RUN)
+#undef COUNT_RUN
+    return kept;
+}
+
+/* ---- Where things lie ---- */
+
+/* Whether the elements lie side by side. */
+static inline int in_line(const lossfn__view_t *view) { return view->ndim == 1 && view->strides[0] == 1; }
 
 /* The elements [begin, begin + n) where they lie, if they lie as REAL in a straight line, else NULL. */
 static inline REAL *in_place(const lossfn__view_t *view, int64_t begin) {
-    if (view->dtype == REAL_DTYPE && view->ndim == 1 && view->strides[0] == 1) return (REAL *)view->data + begin;
-    return NULL;
+    return view->dtype == REAL_DTYPE && in_line(view) ? (REAL *)view->data + begin : NULL;
 }
 
 /* The same for the classes [first, first + n) of a row. */
@@ -229,5 +489,7 @@ static inline int load_label(const lossfn__view_t *view, int64_t i, int64_t *lab
     *label = (int64_t)*shown;
     return (double)*label == *shown;
 }
+
+#include "engine/transpose.h"
 
 #endif

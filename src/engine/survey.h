@@ -12,74 +12,122 @@ static void note_nan(lossfn__survey_t *survey, int64_t at, int input) {
     survey->nan_input = input;
 }
 
-/* Whether any of n targets with a weight is neither low nor 1. */
+/* Lanes that are kept; weight NULL: all. */
+INLINE M kept_at(const REAL *weight, int64_t i, int64_t n) {
+    return weight ? (M)(load_some(weight, i, n, 0) != v_zero()) : m_not(m_none());
+}
+
+/* Whether any of n targets that are kept is neither low nor 1. */
 static int has_bad_label(const REAL *target, const REAL *weight, int64_t n, REAL low) {
     M bad = m_none();
     for (int64_t i = 0; i < n; i += LANES) {
-        V t = load_some(target, i, n, 1);
-        bad = m_or(bad, m_and((t != v_one()) & (t != v_set((double)low)), load_some(weight, i, n, 0) != v_zero()));
+        const V t = load_some(target, i, n, 1);
+        bad = m_or(bad, m_and((t != v_one()) & (t != v_set((double)low)), kept_at(weight, i, n)));
     }
     return m_any(bad);
 }
 
 static int64_t count_kept(const REAL *weight, int64_t n) {
-    int64_t kept = 0;
-    for (int64_t i = 0; i < n; i += LANES) kept += __builtin_popcount(m_bits(load_some(weight, i, n, 0) != v_zero()));
-    return kept;
+    return count_run((const char *)weight, REAL_DTYPE, sizeof(REAL), n);
 }
 
 static int has_nan(const REAL *x, const REAL *weight, int64_t n) {
     M nan = m_none();
     for (int64_t i = 0; i < n; i += LANES)
-        nan = m_or(nan, m_and(v_isnan(load_some(x, i, n, 0)), load_some(weight, i, n, 0) != v_zero()));
+        nan = m_or(nan, m_and(v_isnan(load_some(x, i, n, 0)), kept_at(weight, i, n)));
     return m_any(nan);
 }
 
+static void find_nans(const lossfn__plan_t *plan, int64_t begin, int64_t n, const REAL *const *in, const REAL *weight,
+                      lossfn__survey_t *survey) {
+    for (int j = 0; j < plan->n_inputs; j++) {
+        if (plan->is_constant[j] || !has_nan(in[j], weight, n)) continue;
+        for (int64_t e = 0; e < n; e++)
+            if ((!weight || weight[e] != 0) && in[j][e] != in[j][e]) note_nan(survey, begin + e, j);
+    }
+}
+
+static void find_bad_label(const lossfn__plan_t *plan, int64_t begin, int64_t n, const REAL *target, const REAL *weight,
+                           lossfn__survey_t *survey) {
+    for (int k = 0; k < plan->n_parts; k++) {
+        const REAL low = plan->parts[k].labels_01 ? 0 : -1;
+        if (!plan->parts[k].margin_labels || survey->bad_label >= 0) continue;
+        if (!has_bad_label(target, weight, n, low)) continue;
+        int64_t e = 0;
+        while ((weight && weight[e] == 0) || target[e] == 1 || target[e] == low) e++;
+        survey->bad_label = begin + e;
+        survey->label = (double)target[e];
+        survey->label_part = k;
+    }
+}
+
+/* What a survey of elements looks at. */
+enum { SURVEY_INPUTS = 1, SURVEY_TARGET = 2, SURVEY_WEIGHTS = 4, SURVEY_MASK = 8 };
+
+static int survey_needs(const lossfn__plan_t *plan) {
+    int needs = plan->loss->nan_policy != LOSSFN__NAN_PROPAGATE ? SURVEY_INPUTS : 0;
+    for (int k = 0; k < plan->n_parts; k++) needs |= plan->parts[k].margin_labels ? SURVEY_TARGET : 0;
+    if (!is_weighted(plan)) return needs;
+    const int mask_alone = needs == 0 && !plan->has_weight && in_line(&plan->mask) && !plan->counts_rows;
+    return needs | (mask_alone ? SURVEY_MASK : SURVEY_WEIGHTS);
+}
+
+/* How many of the rows of a block, `cols` elements each, have something kept. */
+static int64_t count_rows(const REAL *weight, int64_t n, int64_t cols) {
+    int64_t rows = 0;
+    if (!weight) return n / cols;
+    for (int64_t i = 0; i < n; i += cols) {
+        int kept = 0;
+        if (cols >= LANES)
+            kept = count_kept(weight + i, cols) > 0;
+        else
+            for (int64_t e = i; e < i + cols; e++) kept |= weight[e] != 0;
+        rows += kept;
+    }
+    return rows;
+}
+
+static const REAL *survey_block(walk_t *w, int needs, int64_t begin, int64_t n, lossfn__survey_t *survey) {
+    const lossfn__plan_t *plan = w->plan;
+    const lossfn__view_t *mask = &plan->mask;
+    const REAL *in[LOSSFN_MAX_INPUTS] = {0}, *weight = NULL;
+    if (needs & SURVEY_INPUTS)
+        stage_inputs(w, begin, n, in);
+    else if (needs & SURVEY_TARGET)
+        in[TARGET] = stage(&w->inputs[TARGET], begin, n);
+    if (needs & SURVEY_WEIGHTS) weight = stage_weights(w, begin, n, in);
+    if (needs & SURVEY_MASK)
+        survey->kept += count_run(mask->data + begin * mask->item, mask->dtype, mask->item, n);
+    else if (!weight)
+        survey->kept += n;
+    else if (plan->counts || plan->counts_rows || survey->kept == 0)
+        survey->kept += count_kept(weight, n);
+    if (plan->weighs) deposit(weight, n, &survey->weights[0], &w->collected);
+    if (plan->loss->nan_policy == LOSSFN__NAN_ERROR) find_nans(plan, begin, n, in, weight, survey);
+    if (needs & SURVEY_TARGET) find_bad_label(plan, begin, n, in[TARGET], weight, survey);
+    return weight;
+}
+
 static void survey_elements(const lossfn__plan_t *plan, int64_t begin, int64_t end, lossfn__survey_t *survey) {
-    enum { STEP = 4096 / sizeof(REAL) };
-    REAL memory[LOSSFN_MAX_INPUTS + 2][STEP], *buffers[LOSSFN_MAX_INPUTS], *weight = memory[8], *spare = memory[9];
-    const REAL *in[LOSSFN_MAX_INPUTS] = {0}, *weights = weight;
-    const int weighs = stages_weights(plan), nans = plan->loss->nan_policy == LOSSFN__NAN_ERROR;
-    const int reads = plan->loss->nan_policy != LOSSFN__NAN_PROPAGATE;
-    int labels = 0, guess = GRID_NONE;
-    for (int k = 0; k < plan->n_parts; k++) labels |= plan->parts[k].margin_labels;
-    for (int j = 0; j < LOSSFN_MAX_INPUTS; j++) buffers[j] = memory[j];
-    for (int j = 0; j < plan->n_inputs; j++)
-        if (plan->is_constant[j]) fill(buffers[j], (REAL)plan->constant[j], STEP);
-    if (!weighs) fill(weight, 1, STEP);
-    for (int64_t unit = begin; unit < end; unit += plan->span == 1 ? STEP : 1) {
-        /* a unit is an element, or a row of span elements where rows are counted */
-        int64_t first = unit * plan->span, last = plan->span != 1     ? first + plan->span
-                                                  : unit + STEP < end ? unit + STEP
-                                                                      : end;
-        int64_t kept_before = survey->kept;
-        for (int64_t i = first; i < last; i += STEP) {
-            int64_t n = last - i < STEP ? last - i : STEP;
-            if (reads) {
-                stage_inputs(plan, i, n, buffers, in, 0);
-            } else if (labels) {
-                in[TARGET] = in_place(&plan->inputs[TARGET], i);
-                if (!in[TARGET]) gather(buffers[TARGET], &plan->inputs[TARGET], i, n), in[TARGET] = buffers[TARGET];
-            }
-            if (weighs) weights = weights_of(plan, i, n, in, weight, spare);
-            survey->kept += weighs ? count_kept(weights, n) : n;
-            if (plan->has_weight) deposit(weights, n, &survey->weights[0], &guess);
-            for (int j = 0; nans && j < plan->n_inputs; j++)
-                if (has_nan(in[j], weights, n))
-                    for (int64_t e = 0; e < n; e++)
-                        if (weights[e] != 0 && in[j][e] != in[j][e]) note_nan(survey, i + e, j);
-            for (int k = 0; k < plan->n_parts; k++) {
-                const REAL low = plan->parts[k].labels_01 ? 0 : -1, *target = in[TARGET];
-                if (!plan->parts[k].margin_labels || survey->bad_label >= 0) continue;
-                if (!has_bad_label(target, weights, n, low)) continue;
-                int64_t e = 0;
-                while (weights[e] == 0 || target[e] == 1 || target[e] == low) e++;
-                survey->bad_label = i + e;
-                survey->label = (double)target[e];
-                survey->label_part = k;
-            }
+    _Alignas(64) REAL memory[ROOM + LANES];
+    const int needs = survey_needs(plan), whole = plan->counts || plan->weighs || plan->counts_rows;
+    const int64_t cols = plan->span;
+    walk_t w;
+    begin_survey(&w, plan, memory, needs & SURVEY_INPUTS, needs & SURVEY_TARGET, (end - begin) * cols);
+    if (plan->counts_rows && cols > 0 && cols <= w.block) w.block = w.block / cols * cols; /* of whole rows */
+    const int64_t block = needs & SURVEY_MASK ? 1 << 16 : w.block;
+    int64_t kept_before = 0;
+    for (int64_t i = begin * cols, n; i < end * cols; i += n) {
+        n = end * cols - i < block ? end * cols - i : block;
+        if (plan->counts_rows && cols > block && n > cols - i % cols) n = cols - i % cols; /* of one row */
+        const REAL *weight = survey_block(&w, needs, i, n, survey);
+        if (plan->counts_rows && cols <= block) {
+            survey->kept_rows += count_rows(weight, n, cols);
+        } else if (plan->counts_rows && (i + n) % cols == 0) {
+            survey->kept_rows += survey->kept > kept_before;
+            kept_before = survey->kept;
         }
-        survey->kept_rows += plan->span == 1 ? survey->kept - kept_before : survey->kept > kept_before;
+        if (survey->kept > 0 && !whole && !(needs & (SURVEY_INPUTS | SURVEY_TARGET))) break;
     }
     for (int k = 1; k < plan->n_parts; k++) survey->weights[k] = survey->weights[0];
 }

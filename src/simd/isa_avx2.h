@@ -38,6 +38,7 @@ INLINE f64v f64_load_first(const double *p, int n, f64v rest) {
 }
 
 INLINE void stream_vector(void *to, f32v x) { _mm256_stream_ps(to, x); }
+INLINE void stream_half(void *to, u16h x) { _mm_stream_si128(to, (__m128i)x); }
 INLINE void stream_fence(void) { _mm_sfence(); }
 
 #undef NEAREST

@@ -52,7 +52,12 @@ INLINE f64v f64_load_first(const double *p, int n, f64v rest) { return _mm512_ma
 INLINE void f32_store_first(float *p, int n, f32v x) { _mm512_mask_storeu_ps(p, f32_first(n), x); }
 INLINE void f64_store_first(double *p, int n, f64v x) { _mm512_mask_storeu_pd(p, f64_first(n), x); }
 
+#define HAS_HALF_CONVERSIONS
+INLINE f32v f32_from_halves(u16h x) { return _mm512_cvtph_ps((__m256i)x); }
+INLINE u16h f32_to_halves(f32v x) { return (u16h)_mm512_cvtps_ph(x, NEAREST); }
+
 INLINE void stream_vector(void *to, f32v x) { _mm512_stream_ps(to, x); }
+INLINE void stream_half(void *to, u16h x) { _mm256_stream_si256(to, (__m256i)x); }
 INLINE void stream_fence(void) { _mm_sfence(); }
 
 #undef LOG_LIMITS

@@ -69,4 +69,5 @@ INLINE int f32_any(i32v i) { return (((i64v)i)[0] | ((i64v)i)[1]) != 0; }
 INLINE int f64_any(i64v i) { return (i[0] | i[1]) != 0; }
 
 INLINE void stream_vector(void *to, f32v x) { memcpy(to, &x, sizeof x); } /* an ordinary store */
+INLINE void stream_half(void *to, u16h x) { memcpy(to, &x, sizeof x); }
 INLINE void stream_fence(void) {}

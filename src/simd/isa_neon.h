@@ -22,4 +22,5 @@ INLINE f32v f32_narrow(f64v low, f64v high) {
 }
 
 INLINE void stream_vector(void *to, f32v x) { memcpy(to, &x, sizeof x); } /* an ordinary store */
+INLINE void stream_half(void *to, u16h x) { memcpy(to, &x, sizeof x); }
 INLINE void stream_fence(void) {}

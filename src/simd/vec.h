@@ -54,6 +54,7 @@ typedef int32_t i32v __attribute__((vector_size(VECTOR_BYTES))); /* also what co
 typedef int64_t i64v __attribute__((vector_size(VECTOR_BYTES)));
 typedef uint32_t u32v __attribute__((vector_size(VECTOR_BYTES)));
 typedef uint64_t u64v __attribute__((vector_size(VECTOR_BYTES)));
+typedef uint16_t u16h __attribute__((vector_size(VECTOR_BYTES / 2))); /* as many as f32v has lanes */
 
 /* What differs between instruction sets: fma, sqrt, round (to nearest even), mask bits, integral value to
  * integer, the lower and upper half widened, two halves narrowed. */
