@@ -134,331 +134,484 @@ NO_INLINE void element_block(const element_kernel_t *kernel, int n_inputs, block
 
 /* ---- Rows -------------------------------------------------------------------------------------------------------- */
 
-/* The layout of every sum inside a row: class c belongs to virtual lane c % 16; a lane adds in double, folded every
- * FOLD classes; the 16 lanes meet in one fixed tree. So neither the vector width nor the chunks show in the bits. */
-enum { ROW_LANES = 16, FOLD = 256 };
+/* The layout of every sum inside a row: class c belongs to virtual lane c % ROW_LANES. A lane adds the classes of each
+ * fold of FOLD in REAL, in their order, and the folds in double; at the end the lanes meet in one fixed tree. So
+ * neither the vector width nor the chunks show in the bits. */
+enum { ROW_LANES = 16, FOLD = 64 };
 
-/* Part of a row, staged: classes [first, first + n). */
+/* Classes [first, first + n) of a row, where they lie. */
 typedef struct {
     int64_t first, n;
-    const REAL *x, *t;  /* t NULL: the label */
+    const REAL *x, *t;  /* t NULL: the label, or no target at all */
     const REAL *weight; /* class weights, or NULL */
     const REAL *out;    /* nonzero: the class is taken out; or NULL */
     int64_t label;      /* from 0; -1 without one */
-    int plain;          /* a label without smoothing, class weights or classes taken out: all other targets are 0 */
-    int64_t top_class;  /* first class of the largest x; -1 if there is none */
+    int64_t top;        /* first class of the largest x; -1 if there is none */
+    int plain;  /* the targets of all other classes than the label are 0, without smoothing, and no class is out */
+    REAL *kept; /* what the sums leave for the map, or NULL: it may lie where the gradient will, even if x does */
+    const char *next; /* the same classes of the row after, asked for from memory in good time; class i at i * item */
+    int64_t item;
+} classes_t;
+
+/* Part of a row, staged, and what is known of the whole row by then. */
+typedef struct {
+    classes_t at;
     REAL top, classes;
     REAL constants[MAX_CONSTANTS];
     double sums[MAX_SUMS][ROW_LANES];
-    REAL totals[MAX_SUMS];        /* the sums of the whole row, rounded */
+    REAL own[MAX_SUMS];           /* what the label adds, if the row is plain */
+    REAL at_label[2], at_top[2];  /* x and kept of these two, which the map may find overwritten */
     REAL finished[MAX_CONSTANTS]; /* k[] */
     REAL value, factor;
     REAL *grads[2], *hess;
-    REAL *kept;    /* what the sums leave for the map, or NULL: it may lie where the gradient will */
     int64_t fault; /* first class outside the domain, or -1 */
 } chunk_t;
 
 struct group;
 typedef struct {
     void (*sums)(chunk_t *c);          /* over one chunk, added to c->sums */
-    void (*finish)(chunk_t *c);        /* totals -> value, finished */
+    void (*finish)(chunk_t *c);        /* sums -> value, finished */
     void (*map)(chunk_t *c);           /* over one chunk: derivatives */
     void (*together)(struct group *g); /* all of it, for LANES rows at once */
     int wants_top, keeps;
 } row_kernel_t;
 
-/* The classes of one vector, and which lanes hold one. */
-ALWAYS_INLINE M load_classes(const chunk_t *c, int64_t i, class_t *cl) {
-    I index = i_set(c->first + i) + i_iota();
-    M valid = (M)(index < i_set(c->first + c->n));
-    cl->x = load_some(c->x, i, c->n, 1);
-    cl->t = c->t ? load_some(c->t, i, c->n, 0) : v_where((M)(index == i_set(c->label)), v_one());
-    cl->w = c->weight ? load_some(c->weight, i, c->n, 0) : v_one();
-    cl->top = (M)(index == i_set(c->top_class));
-    cl->has_kept = cl->absent = 0;
-    if (c->out) valid = m_and(valid, load_some(c->out, i, c->n, 1) == v_zero());
-    return valid;
+/* What a loss does with a vector of classes, with sums, with a vector of classes again. */
+typedef void (*sums_fn)(const row_t *r, const class_t *c, const V *p, V *s, unit_t *u);
+typedef void (*finish_fn)(const row_t *r, const V *s, const V *p, V *k, unit_t *u);
+typedef void (*map_fn)(const row_t *r, const class_t *c, const V *k, const V *p, unit_t *u);
+
+/* Loads a vector from at[i]; lanes at or past n read as 0. */
+ALWAYS_INLINE V load_part(const REAL *at, int64_t i, int64_t n) {
+    return i <= n - LANES ? v_load(at + i) : v_load_first(at + i, n - i);
 }
 
-/* The end of the run of classes from i, by `step` and at most to `end`, that are neither the label nor the largest x:
- * in a long row nearly all are. They are computed as load_absent loads them, with less work and the same result. */
-ALWAYS_INLINE int64_t absent_until(const chunk_t *c, int64_t i, int64_t end, int64_t step) {
-    if (!c->plain) return i;
-    const int64_t special[] = {c->label - c->first, c->top_class - c->first};
-    end = i + (end - i) / step * step;
+ALWAYS_INLINE void store_part(REAL *at, int64_t i, int64_t n, V x) {
+    if (i <= n - LANES)
+        v_store(at + i, x);
+    else
+        v_store_first(at + i, n - i, x);
+}
+
+/* The vector of classes at i, as if it held neither the label nor the largest x. */
+ALWAYS_INLINE class_t load_common(const classes_t *at, int64_t i, const int absent, const int whole) {
+    const int64_t n = whole ? INT64_MAX : at->n;
+    class_t cl = {.x = load_part(at->x, i, n), .t = v_zero(), .w = v_one(), .top = m_none(), .absent = absent};
+    if (!absent && at->t) cl.t = load_part(at->t, i, n);
+    if (!absent && at->weight) cl.w = load_part(at->weight, i, n);
+    return cl;
+}
+
+/* Which lanes at i hold a class, and one that takes part. */
+ALWAYS_INLINE M valid_classes(const classes_t *at, int64_t i) {
+    const M valid = (M)(i_iota() < i_set((int)(at->n - i < LANES ? at->n - i : LANES)));
+    return at->out ? m_and(valid, load_part(at->out, i, at->n) == v_zero()) : valid;
+}
+
+/* Which lane at i is class c of the row. */
+ALWAYS_INLINE M is_class(const classes_t *at, int64_t i, int64_t c) {
+    const int64_t lane = c - at->first - i;
+    return (M)(i_iota() == i_set(lane >= 0 && lane < LANES ? (int)lane : -1));
+}
+
+/* The end of the run of whole folds from i, at most to n, that hold neither the label nor the largest x. */
+ALWAYS_INLINE int64_t run_until(const classes_t *at, int64_t i) {
+    const int64_t special[] = {at->label - at->first, at->top - at->first};
+    int64_t end = at->out ? i : i + (at->n - i) / FOLD * FOLD;
     for (int k = 0; k < 2; k++)
-        if (special[k] >= i && special[k] < end) end = i + (special[k] - i) / step * step;
+        if (special[k] >= i && special[k] < end) end = i + (special[k] - i) / FOLD * FOLD;
     return end;
 }
 
-ALWAYS_INLINE class_t load_absent(const REAL *x) {
-    return (class_t){.x = v_load(x), .t = v_zero(), .w = v_one(), .top = m_none(), .absent = 1};
-}
-
-ALWAYS_INLINE row_t load_row(const chunk_t *c) {
-    row_t r;
-    r.top = v_set(c->top);
-    r.classes = v_set(c->classes);
-    return r;
-}
+ALWAYS_INLINE row_t load_row(const chunk_t *c) { return (row_t){v_set((double)c->top), v_set((double)c->classes)}; }
 
 /* x of the classes at i; -inf for those taken out and past the end. */
-ALWAYS_INLINE V load_contenders(const chunk_t *c, int64_t i) {
-    V x = load_some(c->x, i, c->n, -INFINITY);
-    return c->out ? v_select(load_some(c->out, i, c->n, 1) == v_zero(), x, v_set(-INFINITY)) : x;
+ALWAYS_INLINE V load_contenders(const classes_t *at, int64_t i) {
+    if (i + LANES <= at->n && !at->out) return v_load(at->x + i);
+    return v_select(valid_classes(at, i), load_part(at->x, i, at->n), v_set(-INFINITY));
 }
 
-/* The largest x of the chunk and its first place, into top and top_class. NaN is never the largest. */
+/* The largest x of the chunk and its first place, if it is larger than what came before. NaN is never the largest. The
+ * first pass finds the largest, and for each lane which block of classes its own came from. */
 NO_INLINE void chunk_top(chunk_t *c) {
-    enum { STREAMS = 4 }; /* independent of each other, so that none waits */
-    V best[STREAMS];
+    enum { STREAMS = 4, BLOCK_STEPS = 4, BLOCK_CLASSES = STREAMS * BLOCK_STEPS * LANES };
+    const classes_t at = c->at;
+    V best = v_set(-INFINITY);
+    V blocks = v_zero();
     int64_t i = 0;
-    for (int s = 0; s < STREAMS; s++) best[s] = v_set(-INFINITY);
-    for (; !c->out && i + STREAMS * LANES <= c->n; i += STREAMS * LANES)
-        for (int s = 0; s < STREAMS; s++) best[s] = v_greater(v_load(c->x + i + s * LANES), best[s]);
-    for (; i < c->n; i += LANES) best[0] = v_greater(load_contenders(c, i), best[0]);
-    for (int s = 1; s < STREAMS; s++) best[0] = v_greater(best[s], best[0]);
-    REAL top = c->top, lanes[LANES];
-    v_store(lanes, best[0]);
-    for (int l = 0; l < LANES; l++)
-        if (lanes[l] > top) top = lanes[l];
-    if (top == c->top) return;
-    for (i = 0; i < c->n; i += LANES) {
-        uint32_t bits = m_bits(load_contenders(c, i) == v_set((double)top));
-        if (bits == 0) continue;
-        c->top = c->x[i + __builtin_ctz(bits)]; /* of two zeros the first, too */
-        c->top_class = c->first + i + __builtin_ctz(bits);
-        return;
+    int block = 0;
+    for (; !at.out && i + BLOCK_CLASSES <= at.n; block++) {
+        V of_block[STREAMS]; /* independent of each other, so that none waits */
+        UNROLL for (int s = 0; s < STREAMS; s++) of_block[s] = v_greater(v_load(at.x + i + s * LANES), best);
+        for (int step = 1; step < BLOCK_STEPS; step++)
+            UNROLL for (int s = 0; s < STREAMS; s++) of_block[s] =
+                v_greater(v_load(at.x + i + (step * STREAMS + s) * LANES), of_block[s]);
+        const V larger = v_greater(v_greater(of_block[0], of_block[1]), v_greater(of_block[2], of_block[3]));
+        blocks = v_select(larger > best, v_set(block), blocks);
+        best = larger;
+        i += BLOCK_CLASSES;
+    }
+    const V before = best; /* all that is left is one more block */
+    for (; i < at.n; i += LANES) best = v_greater(load_contenders(&at, i), best);
+    blocks = v_select(best > before, v_set(block), blocks);
+    const V wanted = v_largest(best);
+    const REAL top = wanted[0];
+    if (!(top > c->top)) return;
+    uint32_t bits = m_bits(best == wanted);
+    REAL places[LANES];
+    int64_t first = INT64_MAX;
+    v_store(places, blocks);
+    for (; bits; bits &= bits - 1) {
+        const int64_t place = (int64_t)places[__builtin_ctz(bits)];
+        first = place < first ? place : first;
+    }
+    for (i = first * BLOCK_CLASSES; bits == 0; i += LANES) bits = m_bits(load_contenders(&at, i) == wanted);
+    i += __builtin_ctz(bits) - LANES;
+    c->top = c->at_top[0] = at.x[i]; /* of two zeros the first, too */
+    c->at.top = at.first + i;
+}
+
+ALWAYS_INLINE void note_fault_at(chunk_t *c, int64_t i, M fault) {
+    if (__builtin_expect(m_any(fault), 0) && c->fault < 0) c->fault = c->at.first + i + __builtin_ctz(m_bits(fault));
+}
+
+/* The lanes of a fold in double: a D for each DLANES of them. */
+ALWAYS_INLINE void add_fold(D *sums, const V *fold) {
+    UNROLL for (int step = 0; step < ROW_LANES / LANES; step++) {
+        D wide[DPARTS];
+        v_widen(fold[step], wide);
+        UNROLL for (int d = 0; d < DPARTS; d++) sums[step * DPARTS + d] += wide[d];
     }
 }
 
-/* One vector of classes: what it adds to the sums goes to add[]. */
-ALWAYS_INLINE void row_sums_step(chunk_t *c, int64_t i, const row_t *r, const V *p,
-                                 void (*kernel)(const row_t *, const class_t *, const V *, V *, unit_t *),
-                                 const int n_sums, const int keeps, V *add) {
-    class_t cl;
+/* What the vector of classes at i adds to the sums, where it may hold the label, the largest x or the end of the row;
+ * own[] is what the label of a plain row adds. */
+ALWAYS_INLINE void sum_special(chunk_t *c, const classes_t *at, int64_t i, const row_t *r, const V *p, sums_fn kernel,
+                               const int n_fold, const int keeps, const int absent, const V *own, V *s) {
+    const M valid = valid_classes(at, i), is_label = is_class(at, i, at->label);
+    class_t cl = load_common(at, i, absent, 0);
     unit_t u;
-    M valid = load_classes(c, i, &cl);
     u.outside = m_none();
-    kernel(r, &cl, p, add, &u);
-    M fault = m_and(u.outside, valid);
-    if (__builtin_expect(m_any(fault), 0) && c->fault < 0) c->fault = c->first + i + __builtin_ctz(m_bits(fault));
-    if (keeps && c->kept) store_some(c->kept, i, c->n, u.kept);
-    for (int k = 0; k < n_sums; k++) add[k] = v_where(valid, add[k]);
+    cl.top = is_class(at, i, at->top);
+    if (!absent && !at->t) cl.t = v_where(is_label, v_one());
+    kernel(r, &cl, p, s, &u);
+    note_fault_at(c, i, m_and(u.outside, valid));
+    if (keeps) store_part(at->kept, i, at->n, u.kept);
+    if (absent) s[0] = v_select(is_label, own[0], s[0]);
+    UNROLL for (int k = 0; k < n_fold; k++) s[k] = v_where(valid, s[k]);
 }
 
-ALWAYS_INLINE void row_sums_loop(chunk_t *c, void (*kernel)(const row_t *, const class_t *, const V *, V *, unit_t *),
-                                 const int n_sums, const int keeps) {
-    enum { STEPS = ROW_LANES / LANES, GROUPS = ROW_LANES / DLANES };
+/* Adds a chunk to the sums. `keeps`: something is to be left in kept. `absent`: the row is plain, so that other classes
+ * than the label add to sums[0] alone; otherwise those that are not the largest add to the first n_common. */
+ALWAYS_INLINE void row_sums_loop(chunk_t *c, sums_fn kernel, const int n_sums, const int n_common, const int keeps,
+                                 const int absent) {
+    enum { STEPS = ROW_LANES / LANES, GROUPS = ROW_LANES / DLANES, AT_ONCE = STEPS > 4 ? STEPS : 4 };
+    const int n_run = absent ? 1 : n_common, n_fold = absent ? 1 : n_sums, whole = AT_ONCE * LANES == FOLD;
+    const classes_t at = c->at;
     const row_t r = load_row(c);
-    V p[MAX_CONSTANTS], add[MAX_SUMS];
-    D wide[DPARTS];
-    for (int j = 0; j < MAX_CONSTANTS; j++) p[j] = v_set(c->constants[j]);
-    for (int64_t fold = 0; fold < c->n; fold += FOLD) {
-        D sums[MAX_SUMS][GROUPS];
-        int64_t i = fold, end = fold + FOLD < c->n ? fold + FOLD : c->n;
-        for (int k = 0; k < n_sums; k++)
-            for (int g = 0; g < GROUPS; g++) sums[k][g] = d_set(0);
-        while (i < end) {
-            const int64_t stop = absent_until(c, i, end, ROW_LANES);
-            const REAL *const x = c->x;
-            REAL *const kept = keeps ? c->kept : NULL;
-            D run[GROUPS]; /* sums[0], in registers along a run of absent classes */
-            for (int g = 0; g < GROUPS; g++) run[g] = sums[0][g];
-            for (; i < stop; i += ROW_LANES)
-                for (int step = 0; step < STEPS; step++) {
-                    unit_t u;
-                    V s[MAX_SUMS];
-                    const class_t cl = load_absent(x + i + step * LANES);
-                    u.outside = m_none();
-                    kernel(&r, &cl, p, s, &u);
-                    if (__builtin_expect(m_any(u.outside), 0) && c->fault < 0)
-                        c->fault = c->first + i + step * LANES + __builtin_ctz(m_bits(u.outside));
-                    if (kept) v_store(kept + i + step * LANES, u.kept);
-                    v_widen(s[0], wide);
-                    for (int d = 0; d < DPARTS; d++) run[step * DPARTS + d] += wide[d];
-                }
-            for (int g = 0; g < GROUPS; g++) sums[0][g] = run[g];
-            if (i >= end) break;
-            for (int step = 0; step < STEPS; step++) {
-                row_sums_step(c, i + step * LANES, &r, p, kernel, n_sums, keeps, add);
-                for (int k = 0; k < n_sums; k++) {
-                    v_widen(add[k], wide);
-                    for (int d = 0; d < DPARTS; d++) sums[k][step * DPARTS + d] += wide[d];
-                }
-            }
-            i += ROW_LANES;
+    const int64_t label = at.label - at.first, top = at.top - at.first;
+    V p[MAX_CONSTANTS], own[MAX_SUMS], fold[MAX_SUMS][STEPS];
+    D sums[MAX_SUMS][GROUPS];
+    UNROLL for (int j = 0; j < MAX_CONSTANTS; j++) p[j] = v_set((double)c->constants[j]);
+    UNROLL for (int k = 0; k < n_sums; k++) own[k] = v_zero();
+    UNROLL for (int k = 0; k < n_fold; k++) UNROLL for (int g = 0; g < GROUPS; g++) sums[k][g] =
+        at.first ? d_load(c->sums[k] + g * DLANES) : d_set(0);
+    if (label >= 0 && label < at.n) {
+        c->at_label[0] = at.x[label];
+        if (absent) {
+            const class_t cl = {.x = v_set((double)at.x[label]),
+                                .t = v_one(),
+                                .w = v_set(at.weight ? (double)at.weight[label] : 1),
+                                .top = label == top ? m_not(m_none()) : m_none()};
+            unit_t u;
+            kernel(&r, &cl, p, own, &u);
+            UNROLL for (int k = 0; k < n_sums; k++) c->own[k] = own[k][0];
         }
-        for (int k = 0; k < n_sums; k++)
-            for (int g = 0; g < GROUPS; g++) {
-                double *lanes = c->sums[k] + g * DLANES;
-                d_store(lanes, d_load(lanes) + sums[k][g]);
-            }
     }
+    for (int64_t i = 0; i < at.n; i += FOLD) {
+        for (const int64_t stop = run_until(&at, i); i < stop; i += FOLD) {
+            UNROLL for (int k = 0; !whole && k < n_run; k++) UNROLL for (int step = 0; step < STEPS; step++)
+                fold[k][step] = v_zero();
+            for (int64_t j = i; j < i + FOLD; j += AT_ONCE * LANES) {
+                class_t cl[AT_ONCE];
+                unit_t u[AT_ONCE];
+                V s[AT_ONCE][MAX_SUMS];
+                M outside = m_none();
+                UNROLL for (int v = 0; v < AT_ONCE; v++) cl[v] = load_common(&at, j + v * LANES, absent, 1);
+                UNROLL for (int v = 0; v < AT_ONCE; v++) {
+                    __builtin_prefetch(at.next + (j + v * LANES) * at.item, 0, 2);
+                    u[v].outside = m_none();
+                    kernel(&r, &cl[v], p, s[v], &u[v]);
+                    outside = m_or(outside, u[v].outside);
+                }
+                UNROLL for (int v = 0; keeps && v < AT_ONCE; v++) v_store(at.kept + j + v * LANES, u[v].kept);
+                UNROLL for (int v = 0; v < AT_ONCE; v++) UNROLL for (int k = 0; k < n_run; k++) {
+                    V *lanes = &fold[k][v % STEPS];
+                    *lanes = whole && v < STEPS ? s[v][k] : *lanes + s[v][k];
+                }
+                if (__builtin_expect(m_any(outside), 0))
+                    UNROLL for (int v = 0; v < AT_ONCE; v++) note_fault_at(c, j + v * LANES, u[v].outside);
+            }
+            UNROLL for (int k = 0; k < n_run; k++) add_fold(sums[k], fold[k]);
+        }
+        UNROLL for (int k = 0; k < n_fold; k++) UNROLL for (int step = 0; step < STEPS; step++) fold[k][step] =
+            v_zero();
+        for (int64_t j = i; j < i + FOLD && j < at.n; j += ROW_LANES) UNROLL for (int step = 0; step < STEPS; step++) {
+                V s[MAX_SUMS];
+                if (j + step * LANES >= at.n) break;
+                sum_special(c, &at, j + step * LANES, &r, p, kernel, n_fold, keeps, absent, own, s);
+                UNROLL for (int k = 0; k < n_fold; k++) fold[k][step] += s[k];
+            }
+        UNROLL for (int k = 0; k < n_fold; k++) add_fold(sums[k], fold[k]);
+    }
+    UNROLL for (int k = 0; k < n_fold; k++) UNROLL for (int g = 0; g < GROUPS; g++)
+        d_store(c->sums[k] + g * DLANES, sums[k][g]);
+    if (keeps && label >= 0 && label < at.n) c->at_label[1] = at.kept[label];
+    if (keeps && top >= 0 && top < at.n) c->at_top[1] = at.kept[top];
 }
 
-ALWAYS_INLINE void row_finish_once(chunk_t *c, void (*kernel)(const row_t *, const V *, const V *, V *, unit_t *),
-                                   const int n_sums) {
+/* The lanes of a sum, up the tree. */
+ALWAYS_INLINE double add_lanes(const double *lanes) {
+    double sums[ROW_LANES / 2];
+    UNROLL for (int l = 0; l < ROW_LANES / 2; l++) sums[l] = lanes[l] + lanes[l + ROW_LANES / 2];
+    UNROLL for (int half = ROW_LANES / 4; half > 0; half /= 2) UNROLL for (int l = 0; l < half; l++) sums[l] +=
+        sums[l + half];
+    return sums[0];
+}
+
+ALWAYS_INLINE void row_finish_once(chunk_t *c, finish_fn kernel, const int n_sums) {
     const row_t r = load_row(c);
     V p[MAX_CONSTANTS], s[MAX_SUMS], k[MAX_CONSTANTS];
     unit_t u;
-    for (int j = 0; j < MAX_CONSTANTS; j++) p[j] = v_set(c->constants[j]), k[j] = v_zero();
-    for (int j = 0; j < n_sums; j++) {
-        double lanes[ROW_LANES];
-        memcpy(lanes, c->sums[j], sizeof lanes);
-        for (int half = ROW_LANES / 2; half > 0; half /= 2)
-            for (int l = 0; l < half; l++) lanes[l] += lanes[l + half];
-        c->totals[j] = (REAL)lanes[0];
-        s[j] = v_set(c->totals[j]);
-    }
+    UNROLL for (int j = 0; j < MAX_CONSTANTS; j++) p[j] = v_set((double)c->constants[j]), k[j] = v_zero();
+    UNROLL for (int j = 0; j < n_sums; j++) s[j] =
+        v_set(j > 0 && c->at.plain ? 0 + (double)c->own[j] : (double)(REAL)add_lanes(c->sums[j]));
     kernel(&r, s, p, k, &u);
     c->value = u.value[0];
-    for (int j = 0; j < MAX_CONSTANTS; j++) c->finished[j] = k[j][0];
+    UNROLL for (int j = 0; j < MAX_CONSTANTS; j++) c->finished[j] = k[j][0];
 }
 
-/* One vector of classes. `alone`: only the gradient of pred is wanted. */
-ALWAYS_INLINE void row_map_step(const chunk_t *c, int64_t i, const row_t *r, const V *k, const V *p, V factor,
-                                void (*kernel)(const row_t *, const class_t *, const V *, const V *, unit_t *),
-                                const int has_kept, const int alone) {
-    class_t cl;
+/* Derivatives of a vector of classes, those outside the domain NaN; then what is to be written: out[]. */
+ALWAYS_INLINE void map_vector(const row_t *r, const class_t *cl, const V *k, const V *p, V factor, map_fn kernel,
+                              V *out) {
     unit_t u;
-    M valid = load_classes(c, i, &cl);
-    cl.has_kept = has_kept;
-    if (has_kept) cl.kept = load_some(c->kept, i, c->n, 0);
     u.outside = m_none();
-    kernel(r, &cl, k, p, &u);
-    M fault = m_and(u.outside, valid);
-    V nan = v_set(NAN), out[3] = {u.grad[PRED], u.grad[TARGET], u.hess};
-    REAL *const to[3] = {c->grads[PRED], alone ? NULL : c->grads[TARGET], alone ? NULL : c->hess};
-    for (int j = 0; j < (alone ? 1 : 3); j++) {
-        if (!alone && !to[j]) continue;
-        store_some(to[j], i, c->n, v_where(valid, v_select(fault, nan, out[j]) * factor));
-    }
+    kernel(r, cl, k, p, &u);
+    const V nan = v_set(NAN);
+    out[0] = v_select(u.outside, nan, u.grad[PRED]) * factor;
+    out[1] = v_select(u.outside, nan, u.grad[TARGET]) * factor;
+    out[2] = v_select(u.outside, nan, u.hess) * factor;
 }
 
-ALWAYS_INLINE void row_map_loop(chunk_t *c,
-                                void (*kernel)(const row_t *, const class_t *, const V *, const V *, unit_t *),
-                                const int has_kept, const int alone) {
+/* First all classes as if they were neither the label nor the largest, then these two. `alone`: only the gradient of
+ * pred is wanted. */
+ALWAYS_INLINE void row_map_loop(chunk_t *c, map_fn kernel, const int has_kept, const int absent, const int alone) {
+    const classes_t at = c->at;
     const row_t r = load_row(c);
-    V p[MAX_CONSTANTS], k[MAX_CONSTANTS], factor = v_set(c->factor);
-    for (int j = 0; j < MAX_CONSTANTS; j++) p[j] = v_set(c->constants[j]), k[j] = v_set(c->finished[j]);
-    for (int64_t i = 0; i < c->n; i += LANES) {
-        const int64_t stop = alone ? absent_until(c, i, c->n, LANES) : i;
-        const REAL *const x = c->x, *const kept = c->kept;
-        REAL *const grad = c->grads[PRED];
-        for (; i < stop; i += LANES) {
-            unit_t u;
-            class_t cl = load_absent(x + i);
-            cl.has_kept = has_kept;
-            if (has_kept) cl.kept = v_load(kept + i);
-            u.outside = m_none();
-            kernel(&r, &cl, k, p, &u);
-            v_store(grad + i, v_select(u.outside, v_set(NAN), u.grad[PRED]) * factor);
+    REAL *const to[3] = {c->grads[PRED], alone ? NULL : c->grads[TARGET], alone ? NULL : c->hess};
+    const int n_out = alone ? 1 : 3;
+    const int64_t special[2] = {at.label - at.first, at.top - at.first};
+    V p[MAX_CONSTANTS], k[MAX_CONSTANTS], factor = v_set((double)c->factor), out[3];
+    REAL single[2][3];
+    UNROLL for (int j = 0; j < MAX_CONSTANTS; j++) p[j] = v_set((double)c->constants[j]);
+    UNROLL for (int j = 0; j < MAX_CONSTANTS; j++) k[j] = v_set((double)c->finished[j]);
+    for (int l = 0; l < 2; l++) { /* before an output overwrites t */
+        const int64_t i = special[l];
+        const REAL *saved = l ? c->at_top : c->at_label;
+        if (i < 0 || i >= at.n) continue;
+        const class_t cl = {.x = v_set((double)saved[0]),
+                            .t = v_set(at.t ? (double)at.t[i] : i == special[0]),
+                            .w = v_set(at.weight ? (double)at.weight[i] : 1),
+                            .top = at.top == at.first + i ? m_not(m_none()) : m_none(),
+                            .has_kept = has_kept,
+                            .kept = v_set((double)saved[1])};
+        map_vector(&r, &cl, k, p, factor, kernel, out);
+        UNROLL for (int j = 0; j < n_out; j++) single[l][j] = out[j][0];
+    }
+    const int64_t whole = at.out ? 0 : at.n / LANES * LANES;
+    for (int64_t i = 0; i < at.n; i += LANES) {
+        class_t cl;
+        if (i < whole) {
+            cl = load_common(&at, i, absent, 1);
+            if (has_kept) cl.kept = v_load(at.kept + i);
+        } else {
+            cl = load_common(&at, i, absent, 0);
+            if (has_kept) cl.kept = load_part(at.kept, i, at.n);
         }
-        if (i < c->n) row_map_step(c, i, &r, k, p, factor, kernel, has_kept, alone);
+        cl.has_kept = has_kept;
+        map_vector(&r, &cl, k, p, factor, kernel, out);
+        UNROLL for (int j = 0; j < n_out; j++) {
+            if (!alone && !to[j]) continue;
+            if (i < whole)
+                v_store(to[j] + i, out[j]);
+            else
+                store_part(to[j], i, at.n, v_where(valid_classes(&at, i), out[j]));
+        }
+    }
+    for (int l = 0; l < 2; l++) {
+        if (special[l] < 0 || special[l] >= at.n) continue;
+        UNROLL for (int j = 0; j < n_out; j++) if (alone || to[j]) to[j][special[l]] = single[l][j];
     }
 }
 
 /* ---- Rows together ----------------------------------------------------------------------------------------------- */
 
-/* Few classes: LANES rows at once, each in a lane of its own, so that nothing is done across lanes. A row's sums are
- * added in the same order as above, class by class into ROW_LANES lanes and up the same tree: the same bits. */
-enum { TOGETHER = 128 }; /* the most classes, at most FOLD */
+/* LANES rows at once, each in a lane of its own, so that nothing is done across lanes: for few classes, and for rows
+ * that lie side by side. A row's sums are added in the order that they have above, so they have the same bits. */
+
+/* LANES rows, class by class: lane l of class c lies at at[c * step + l]. */
+typedef struct {
+    REAL *at; /* NULL: not there, not wanted */
+    int64_t step;
+} lanes_t;
 
 typedef struct group {
     int64_t cols;
-    const REAL *x, *t;        /* [class][lane]; t NULL: labels */
-    const REAL *class_weight; /* [class], or NULL */
-    const REAL *out;          /* [class] nonzero: taken out; or NULL */
-    int64_t labels[LANES];
+    lanes_t x, t;                /* t.at NULL: labels, or no target at all */
+    const REAL *class_weight;    /* [class], or NULL */
+    const REAL *out;             /* [class] nonzero: taken out; or NULL */
+    int plain;                   /* as in classes_t */
+    const int64_t *labels;       /* [lane] from 0, -1 without one */
+    const REAL *weight, *factor; /* [lane]; weight 0: not kept */
     REAL constants[MAX_CONSTANTS], classes;
-    REAL weight[LANES], factor[LANES]; /* weight 0: not kept */
-    REAL values[LANES];                /* weighted */
-    REAL *grads[2], *hess;             /* [class][lane], or NULL */
-    int64_t fault[LANES];              /* first class outside the domain, or -1 */
+    REAL *values; /* [lane], weighted */
+    lanes_t grads[2], hess;
+    lanes_t kept;         /* what the sums leave for the map: may lie where grads[PRED] does, even if x does */
+    int64_t fault[LANES]; /* first class outside the domain, or -1 */
 } group_t;
 
-ALWAYS_INLINE void note_faults(group_t *g, M fault, int64_t c) {
-    uint32_t bits = m_bits(fault);
+ALWAYS_INLINE V load_lanes(const lanes_t *from, int64_t c) { return v_load(from->at + c * from->step); }
+ALWAYS_INLINE void store_lanes(const lanes_t *to, int64_t c, V x) { v_store(to->at + c * to->step, x); }
+
+NO_INLINE void note_faults(group_t *g, const M *fault, int64_t c) {
+    const uint32_t bits = m_bits(*fault);
     for (int l = 0; l < LANES; l++)
         if (bits >> l & 1 && g->fault[l] < 0) g->fault[l] = c;
 }
 
-ALWAYS_INLINE void rows_together(group_t *g, void (*sums)(const row_t *, const class_t *, const V *, V *, unit_t *),
-                                 void (*finish)(const row_t *, const V *, const V *, V *, unit_t *),
-                                 void (*map)(const row_t *, const class_t *, const V *, const V *, unit_t *),
-                                 const int n_sums, const int wants_top, const int keeps) {
-    const M kept = v_load(g->weight) != v_zero();
-    const int64_t lanes = g->cols < ROW_LANES ? g->cols : ROW_LANES;
-    D acc[MAX_SUMS][ROW_LANES][DPARTS];
-    V p[MAX_CONSTANTS], s[MAX_SUMS], k[MAX_CONSTANTS];
-    I label = i_set(-1), place = i_set(-1);
-    M any_fault = m_none();
-    unit_t u;
-    class_t cl;
-    row_t r = {v_set(-INFINITY), v_set(g->classes)};
-    for (int j = 0; j < MAX_CONSTANTS; j++) p[j] = v_set(g->constants[j]), k[j] = v_zero();
-    for (int l = 0; l < LANES; l++) label[l] = g->labels[l];
-    for (int64_t c = 0; wants_top && c < g->cols; c++) {
-        if (g->out && g->out[c] != 0) continue;
-        V x = v_load(g->x + c * LANES);
-        M larger = x > r.top;
-        r.top = v_select(larger, x, r.top);
-        place = i_select(larger, i_set((int)c), place);
-    }
-    for (int j = 0; j < n_sums; j++)
-        for (int64_t l = 0; l < lanes; l++)
-            for (int d = 0; d < DPARTS; d++) acc[j][l][d] = d_set(0);
+/* The largest x of each row and its first class, -1 if there is none. */
+ALWAYS_INLINE V tops_together(const group_t *g, I *place) {
+    V top = v_set(-INFINITY);
+    *place = i_set(-1);
     for (int64_t c = 0; c < g->cols; c++) {
         if (g->out && g->out[c] != 0) continue;
-        cl.x = v_load(g->x + c * LANES);
-        cl.t = g->t ? v_load(g->t + c * LANES) : v_where((M)(label == i_set((int)c)), v_one());
-        cl.w = v_set(g->class_weight ? g->class_weight[c] : 1);
-        cl.top = (M)(place == i_set((int)c));
-        cl.has_kept = cl.absent = 0;
-        u.outside = m_none();
-        sums(&r, &cl, p, s, &u);
-        if (keeps && g->grads[PRED]) v_store(g->grads[PRED] + c * LANES, u.kept);
-        u.outside = m_and(u.outside, kept);
-        if (__builtin_expect(m_any(u.outside), 0)) {
-            any_fault = m_or(any_fault, u.outside);
-            note_faults(g, u.outside, c);
-        }
-        for (int j = 0; j < n_sums; j++) {
-            D wide[DPARTS];
-            v_widen(s[j], wide);
-            for (int d = 0; d < DPARTS; d++) acc[j][c % ROW_LANES][d] += wide[d];
-        }
+        const V x = load_lanes(&g->x, c);
+        const M larger = x > top;
+        top = v_select(larger, x, top);
+        *place = i_select(larger, i_set((int)c), *place);
     }
-    for (int j = 0; j < n_sums; j++) {
+    return top;
+}
+
+/* What each row's own label adds. */
+ALWAYS_INLINE void own_together(const group_t *g, const row_t *r, I place, I label, const V *p, sums_fn kernel,
+                                V *own) {
+    REAL x[LANES], w[LANES];
+    unit_t u;
+    for (int l = 0; l < LANES; l++) {
+        const int64_t c = g->labels[l] < 0 ? 0 : g->labels[l];
+        x[l] = g->x.at[c * g->x.step + l];
+        w[l] = g->class_weight ? g->class_weight[c] : 1;
+    }
+    const class_t cl = {.x = v_load(x), .t = v_one(), .w = v_load(w), .top = (M)(place == label)};
+    kernel(r, &cl, p, own, &u);
+}
+
+/* Values of all rows and k[] of their maps. `absent` as in row_sums_loop. */
+ALWAYS_INLINE void value_together(group_t *g, V top, I place, I label, sums_fn sums, finish_fn finish, const int n_sums,
+                                  const int keeps, const int absent, V *k) {
+    const int n_fold = absent ? 1 : n_sums;
+    const M kept = v_load(g->weight) != v_zero();
+    const row_t r = {top, v_set((double)g->classes)};
+    D lanes[MAX_SUMS][ROW_LANES][DPARTS];
+    V p[MAX_CONSTANTS], s[MAX_SUMS], own[MAX_SUMS];
+    M any_fault = m_none();
+    unit_t u;
+    UNROLL for (int j = 0; j < MAX_CONSTANTS; j++) p[j] = v_set((double)g->constants[j]), k[j] = v_zero();
+    if (absent) own_together(g, &r, place, label, p, sums, own);
+    const int64_t n_lanes = g->cols < ROW_LANES ? g->cols : ROW_LANES;
+    for (int64_t first = 0; first < g->cols; first += FOLD) {
+        const int64_t end = first + FOLD < g->cols ? first + FOLD : g->cols;
+        V fold[MAX_SUMS][ROW_LANES];
+        for (int64_t c = first; c < end; c++) {
+            const int out = g->out && g->out[c] != 0;
+            const M is_label = (M)(label == i_set((int)c));
+            class_t cl = {.x = load_lanes(&g->x, c), .t = v_zero(), .w = v_one(), .absent = absent};
+            cl.top = (M)(place == i_set((int)c));
+            if (!absent) cl.t = g->t.at ? load_lanes(&g->t, c) : v_where(is_label, v_one());
+            if (!absent && g->class_weight) cl.w = v_set((double)g->class_weight[c]);
+            u.outside = m_none();
+            sums(&r, &cl, p, s, &u);
+            if (absent) s[0] = v_select(is_label, own[0], s[0]);
+            if (keeps && g->kept.at) store_lanes(&g->kept, c, u.kept);
+            const M fault = out ? m_none() : m_and(u.outside, kept);
+            if (__builtin_expect(m_any(fault), 0)) {
+                any_fault = m_or(any_fault, fault);
+                note_faults(g, &fault, c);
+            }
+            UNROLL for (int j = 0; j < n_fold; j++) {
+                V *lane = &fold[j][c % ROW_LANES], add = out ? v_zero() : s[j];
+                *lane = c - first < ROW_LANES ? add : *lane + add;
+            }
+        }
+        for (int j = 0; j < n_fold; j++)
+            for (int64_t l = 0; l < n_lanes; l++) {
+                D wide[DPARTS];
+                v_widen(first + l < end ? fold[j][l] : v_zero(), wide);
+                UNROLL for (int d = 0; d < DPARTS; d++) lanes[j][l][d] = (first ? lanes[j][l][d] : d_set(0)) + wide[d];
+            }
+    }
+    for (int j = 0; j < n_fold; j++) {
         for (int half = ROW_LANES / 2; half > 0; half /= 2)
-            for (int64_t l = 0; l < half && l + half < lanes; l++)
-                for (int d = 0; d < DPARTS; d++) acc[j][l][d] += acc[j][l + half][d];
-        s[j] = v_narrow(acc[j][0]);
+            for (int64_t l = 0; l < half && l + half < n_lanes; l++)
+                UNROLL for (int d = 0; d < DPARTS; d++) lanes[j][l][d] += lanes[j][l + half][d];
+        s[j] = v_narrow(lanes[j][0]);
     }
+    UNROLL for (int j = n_fold; j < n_sums; j++) s[j] = v_zero() + own[j];
     finish(&r, s, p, k, &u);
     V value = v_select(any_fault, v_set(NAN), u.value) * v_load(g->weight);
     v_store(g->values, v_where(kept, value));
-    if (!g->grads[0] && !g->grads[1] && !g->hess) return;
-    V factor = v_load(g->factor);
-    const int has_kept = keeps && g->grads[PRED];
+}
+
+/* `alone`: only the gradient of pred is wanted. */
+ALWAYS_INLINE void map_together(const group_t *g, V top, I place, I label, const V *k, map_fn map, const int has_kept,
+                                const int alone) {
+    const M kept = v_load(g->weight) != v_zero();
+    const row_t r = {top, v_set((double)g->classes)};
+    const V factor = v_load(g->factor);
+    const lanes_t to[3] = {g->grads[PRED], g->grads[TARGET], g->hess};
+    const int n_out = alone ? 1 : 3;
+    V p[MAX_CONSTANTS], out[3];
+    UNROLL for (int j = 0; j < MAX_CONSTANTS; j++) p[j] = v_set((double)g->constants[j]);
     for (int64_t c = 0; c < g->cols; c++) {
-        M valid = g->out && g->out[c] != 0 ? m_none() : kept;
-        cl.x = v_load(g->x + c * LANES);
-        cl.t = g->t ? v_load(g->t + c * LANES) : v_where((M)(label == i_set((int)c)), v_one());
-        cl.w = v_set(g->class_weight ? g->class_weight[c] : 1);
+        const M valid = g->out && g->out[c] != 0 ? m_none() : kept, is_label = (M)(label == i_set((int)c));
+        class_t cl = {.x = load_lanes(&g->x, c), .w = v_one(), .has_kept = has_kept};
+        cl.t = g->t.at ? load_lanes(&g->t, c) : v_where(is_label, v_one());
         cl.top = (M)(place == i_set((int)c));
-        cl.absent = 0;
-        cl.has_kept = has_kept;
-        if (has_kept) cl.kept = v_load(g->grads[PRED] + c * LANES);
-        u.outside = m_none();
-        map(&r, &cl, k, p, &u);
-        V nan = v_set(NAN);
-        for (int j = 0; j < 2; j++)
-            if (g->grads[j])
-                v_store(g->grads[j] + c * LANES, v_where(valid, v_select(u.outside, nan, u.grad[j]) * factor));
-        if (g->hess) v_store(g->hess + c * LANES, v_where(valid, v_select(u.outside, nan, u.hess) * factor));
+        if (g->class_weight) cl.w = v_set((double)g->class_weight[c]);
+        if (has_kept) cl.kept = load_lanes(&g->kept, c);
+        map_vector(&r, &cl, k, p, factor, map, out);
+        UNROLL for (int j = 0; j < n_out; j++) if (alone || to[j].at) store_lanes(&to[j], c, v_where(valid, out[j]));
     }
+}
+
+ALWAYS_INLINE void rows_together(group_t *g, sums_fn sums, finish_fn finish, map_fn map, const int n_sums,
+                                 const int wants_top, const int keeps) {
+    V top = v_set(-INFINITY), k[MAX_CONSTANTS];
+    I place = i_set(-1), label;
+    for (int l = 0; l < LANES; l++) label[l] = g->labels[l];
+    if (wants_top) top = tops_together(g, &place);
+    if (g->plain)
+        value_together(g, top, place, label, sums, finish, n_sums, keeps, 1, k);
+    else
+        value_together(g, top, place, label, sums, finish, n_sums, keeps, 0, k);
+    const int alone = g->grads[PRED].at && !g->grads[TARGET].at && !g->hess.at;
+    if (keeps && g->kept.at && alone)
+        map_together(g, top, place, label, k, map, 1, 1);
+    else if (keeps && g->kept.at)
+        map_together(g, top, place, label, k, map, 1, 0);
+    else if (g->grads[PRED].at || g->grads[TARGET].at || g->hess.at)
+        map_together(g, top, place, label, k, map, 0, 0);
 }
 
 /* ---- The functions of a loss ------------------------------------------------------------------------------------- */
@@ -476,16 +629,27 @@ ALWAYS_INLINE void rows_together(group_t *g, void (*sums)(const row_t *, const c
     ELEMENTWISE_FUNCTION(name, n_inputs, all, ALL, 0)
 
 #define ROWWISE_FUNCTIONS(name)                                                                                        \
-    NO_INLINE void name##_row_sums(chunk_t *c) { row_sums_loop(c, name##_sums, name##_n_sums, name##_keeps); }         \
+    NO_INLINE void name##_row_sums(chunk_t *c) {                                                                       \
+        if (name##_keeps && c->at.kept && c->at.plain)                                                                 \
+            row_sums_loop(c, name##_sums, name##_n_sums, name##_n_common, 1, 1);                                       \
+        else if (name##_keeps && c->at.kept)                                                                           \
+            row_sums_loop(c, name##_sums, name##_n_sums, name##_n_common, 1, 0);                                       \
+        else if (c->at.plain)                                                                                          \
+            row_sums_loop(c, name##_sums, name##_n_sums, name##_n_common, 0, 1);                                       \
+        else                                                                                                           \
+            row_sums_loop(c, name##_sums, name##_n_sums, name##_n_common, 0, 0);                                       \
+    }                                                                                                                  \
     NO_INLINE void name##_row_finish(chunk_t *c) { row_finish_once(c, name##_finish, name##_n_sums); }                 \
     NO_INLINE void name##_row_map(chunk_t *c) {                                                                        \
         const int alone = c->grads[PRED] && !c->grads[TARGET] && !c->hess;                                             \
-        if (name##_keeps && c->kept && alone)                                                                          \
-            row_map_loop(c, name##_map, 1, 1);                                                                         \
-        else if (name##_keeps && c->kept)                                                                              \
-            row_map_loop(c, name##_map, 1, 0);                                                                         \
+        if (name##_keeps && c->at.kept && alone && c->at.plain)                                                        \
+            row_map_loop(c, name##_map, 1, 1, 1);                                                                      \
+        else if (name##_keeps && c->at.kept && alone)                                                                  \
+            row_map_loop(c, name##_map, 1, 0, 1);                                                                      \
+        else if (name##_keeps && c->at.kept)                                                                           \
+            row_map_loop(c, name##_map, 1, 0, 0);                                                                      \
         else                                                                                                           \
-            row_map_loop(c, name##_map, 0, 0);                                                                         \
+            row_map_loop(c, name##_map, 0, 0, 0);                                                                      \
     }                                                                                                                  \
     NO_INLINE void name##_rows_together(group_t *g) {                                                                  \
         rows_together(g, name##_sums, name##_finish, name##_map, name##_n_sums, name##_wants_top, name##_keeps);       \

@@ -50,9 +50,10 @@ typedef struct {
 typedef struct {
     V x, t, w; /* pred, target (labels arrive as one-hot), class weight (1 without) */
     M top;     /* the class of the largest x, once per row; only if the loss asks for it */
-    V kept; /* mapping: what ROW_SUMS left in u->kept for this class, if has_kept; only if the loss keeps something */
+    V kept; /* mapping: what ROW_SUMS left in u->kept for this class, if has_kept; then x is there only for grad[TARGET]
+             */
     int has_kept;
-    int absent; /* known while compiling: t is 0 even when smoothed, and top none; such a class adds to s[0] alone */
+    int absent; /* known while compiling: t is 0 even when smoothed; such a class adds to s[0] alone */
 } class_t;
 
 typedef struct {
@@ -60,8 +61,10 @@ typedef struct {
     V classes; /* how many classes the row has (without those taken out) */
 } row_t;
 
-#define ROWWISE(name, n_sums, wants_top, keeps)                                                                        \
-    enum { name##_n_sums = n_sums, name##_wants_top = wants_top, name##_keeps = keeps }
+/* n_common: to how many sums, the first of them, a class adds that is not the largest; wants_top: whether the largest
+ * is asked for; keeps: whether ROW_SUMS leaves something in u->kept. */
+#define ROWWISE(name, sums, common, wants, keeps_some)                                                                 \
+    enum { name##_n_sums = sums, name##_n_common = common, name##_wants_top = wants, name##_keeps = keeps_some }
 #define ROW_SUMS(name)   ALWAYS_INLINE void name##_sums(const row_t *r, const class_t *c, const V *p, V *s, unit_t *u)
 #define ROW_FINISH(name) ALWAYS_INLINE void name##_finish(const row_t *r, const V *s, const V *p, V *k, unit_t *u)
 #define ROW_MAP(name)    ALWAYS_INLINE void name##_map(const row_t *r, const class_t *c, const V *k, const V *p, unit_t *u)

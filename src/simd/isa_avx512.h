@@ -23,11 +23,19 @@ INLINE f32v f32_from_int(i32v i) { return _mm512_cvtepi32_ps((__m512i)i); }
 INLINE f64v f64_from_int(i64v i) { return _mm512_cvtepi64_pd((__m512i)i); }
 INLINE f32v f32_ldexp(f32v x, f32v n) { return _mm512_scalef_ps(x, n); }
 INLINE f64v f64_ldexp(f64v x, f64v n) { return _mm512_scalef_pd(x, n); }
+INLINE f32v f32_lookup8(i32v i, const float *t) {
+    return _mm512_permutexvar_ps((__m512i)i, (f32v){t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[0], t[1], t[2],
+                                                    t[3], t[4], t[5], t[6], t[7]});
+}
 INLINE f64v f32_widen_low(f32v x) { return _mm512_cvtps_pd(_mm512_castps512_ps256(x)); }
 INLINE f64v f32_widen_high(f32v x) { return _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1)); }
 INLINE f32v f32_narrow(f64v low, f64v high) {
     return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(low)), _mm512_cvtpd_ps(high), 1);
 }
+INLINE f32v f32_load_first(const float *p, uint32_t n) { return _mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p); }
+INLINE f64v f64_load_first(const double *p, uint32_t n) { return _mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), p); }
+INLINE void f32_store_first(float *p, uint32_t n, f32v x) { _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), x); }
+INLINE void f64_store_first(double *p, uint32_t n, f64v x) { _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), x); }
 
 INLINE void stream_vector(void *to, f32v x) { _mm512_stream_ps(to, x); }
 INLINE void stream_fence(void) { _mm_sfence(); }

@@ -40,6 +40,13 @@
 #endif
 
 #define INLINE static inline __attribute__((always_inline, unused))
+/* Before a short loop of constant length over vectors, which must be in registers. clang unrolls it unasked, the
+ * baseline need not be fast. */
+#if defined(__clang__) || defined(LOSSFN_ISA_BASELINE)
+#define UNROLL
+#else
+#define UNROLL _Pragma("GCC unroll 32")
+#endif
 
 typedef float f32v __attribute__((vector_size(VECTOR_BYTES)));
 typedef double f64v __attribute__((vector_size(VECTOR_BYTES)));
@@ -152,6 +159,70 @@ INLINE V v_greater(V a, V b) { return v_select(a > b, a, b); }
 /* NaN if either is NaN; of two zeros the second. */
 INLINE V v_min(V a, V b) { return v_select((a < b) | v_isnan(a), a, b); }
 INLINE V v_max(V a, V b) { return v_select((a > b) | v_isnan(a), a, b); }
+
+/* ---- parts and rows ---- */
+
+/* The first n lanes alone, 0 < n < LANES; nothing behind them is touched, and the others load as 0. */
+#if defined(LOSSFN_ISA_AVX512)
+INLINE V v_load_first(const REAL *p, int64_t n) { return ISA_OP(load_first)(p, (uint32_t)n); }
+INLINE void v_store_first(REAL *p, int64_t n, V x) { ISA_OP(store_first)(p, (uint32_t)n, x); }
+#else
+INLINE V v_load_first(const REAL *p, int64_t n) {
+    REAL lanes[LANES] = {0};
+    for (int64_t l = 0; l < n; l++) lanes[l] = p[l];
+    return v_load(lanes);
+}
+INLINE void v_store_first(REAL *p, int64_t n, V x) {
+    REAL lanes[LANES];
+    v_store(lanes, x);
+    for (int64_t l = 0; l < n; l++) p[l] = lanes[l];
+}
+#endif
+
+/* Lanes of a and b in turn: of the lower halves of both, of the upper ones. */
+#ifdef __clang__
+#define V_PICK(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define V_PICK(a, b, ...) __builtin_shuffle(a, b, (I){__VA_ARGS__})
+#endif
+#if LANES == 16
+INLINE V v_low_pairs(V a, V b) { return V_PICK(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23); }
+INLINE V v_high_pairs(V a, V b) { return V_PICK(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31); }
+#elif LANES == 8
+INLINE V v_low_pairs(V a, V b) { return V_PICK(a, b, 0, 8, 1, 9, 2, 10, 3, 11); }
+INLINE V v_high_pairs(V a, V b) { return V_PICK(a, b, 4, 12, 5, 13, 6, 14, 7, 15); }
+#elif LANES == 4
+INLINE V v_low_pairs(V a, V b) { return V_PICK(a, b, 0, 4, 1, 5); }
+INLINE V v_high_pairs(V a, V b) { return V_PICK(a, b, 2, 6, 3, 7); }
+#else
+INLINE V v_low_pairs(V a, V b) { return V_PICK(a, b, 0, 2); }
+INLINE V v_high_pairs(V a, V b) { return V_PICK(a, b, 1, 3); }
+#endif
+
+/* The largest lane, in all lanes; none is NaN. */
+INLINE V v_largest(V x) {
+    UNROLL for (int n = 1; n < LANES; n *= 2) x = v_greater(v_low_pairs(x, x), v_high_pairs(x, x));
+    return x;
+}
+
+/* Lane j of row i to lane i of row j, by as many rounds of pairing as LANES has bits. */
+INLINE void v_transpose(V rows[LANES]) {
+    V other[LANES];
+    UNROLL for (int round = 1; round < LANES; round *= 2) {
+        UNROLL for (int i = 0; i < LANES / 2; i++) {
+            other[2 * i] = v_low_pairs(rows[i], rows[i + LANES / 2]);
+            other[2 * i + 1] = v_high_pairs(rows[i], rows[i + LANES / 2]);
+        }
+        UNROLL for (int i = 0; i < LANES; i++) rows[i] = other[i];
+    }
+}
+
+/* ---- a table of eight ---- */
+
+#ifdef LOSSFN_REAL_F32
+/* The one of eight that the last three bits of each lane choose. */
+#define v_lookup8(i, a, b, c, d, e, f, g, h) ISA_OP(lookup8)(i, (const float[8]){a, b, c, d, e, f, g, h})
+#endif
 
 /* ---- between integers and reals ----
  * Integral values with |x| < 2^31 (f32), 2^51 (f64); anything else gives some integer. */
