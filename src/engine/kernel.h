@@ -159,9 +159,9 @@ typedef struct {
     REAL top, classes;
     REAL constants[MAX_CONSTANTS];
     double sums[MAX_SUMS][ROW_LANES];
-    REAL own[MAX_SUMS];           /* what the label adds, if the row is plain */
-    REAL at_label[2], at_top[2];  /* x and kept of these two, which the map may find overwritten */
-    REAL finished[MAX_CONSTANTS]; /* k[] */
+    REAL own[MAX_SUMS];          /* what the label adds, if the row is plain */
+    REAL at_label[2], at_top[2]; /* x and kept of these two, which the map may find overwritten */
+    REAL finished[MAX_FINISHED]; /* k[] */
     REAL value, factor;
     REAL *grads[2], *hess;
     int64_t fault; /* first class outside the domain, or -1 */
@@ -169,10 +169,10 @@ typedef struct {
 
 struct group;
 typedef struct {
-    void (*sums)(chunk_t *c);          /* over one chunk, added to c->sums */
-    void (*finish)(chunk_t *c);        /* sums -> value, finished */
-    void (*map)(chunk_t *c);           /* over one chunk: derivatives */
-    void (*together)(struct group *g); /* all of it, for LANES rows at once */
+    void (*sums)(chunk_t *c);                      /* over one chunk, added to c->sums */
+    void (*finish)(chunk_t *chunks, int n);        /* of n rows of the same call: sums -> value, finished */
+    void (*map)(chunk_t *c);                       /* over one chunk: derivatives */
+    void (*together)(struct group *groups, int n); /* all of it, for n times LANES rows */
     int wants_top, keeps;
 } row_kernel_t;
 
@@ -301,16 +301,61 @@ ALWAYS_INLINE void sum_special(chunk_t *c, const classes_t *at, int64_t i, const
     UNROLL for (int k = 0; k < n_fold; k++) s[k] = v_where(valid, s[k]);
 }
 
+/* A fold of classes whose largest x is not to count: at `without` and past the end x is -inf. */
+ALWAYS_INLINE void copy_fold(REAL *to, const classes_t *at, int64_t i, int64_t without) {
+    for (int64_t j = 0; j < FOLD; j += LANES)
+        v_store(to + j, i + j >= at->n
+                            ? v_set(-INFINITY)
+                            : v_select(valid_classes(at, i + j), load_part(at->x, i + j, at->n), v_set(-INFINITY)));
+    if (without >= i && without < i + FOLD) to[without - i] = -INFINITY;
+}
+
+/* A fold of classes that are neither the label nor the largest. */
+ALWAYS_INLINE void sum_fold(chunk_t *c, const classes_t *at, int64_t i, const REAL *x, REAL *kept, const row_t *r,
+                            const V *p, sums_fn kernel, const int n_run, const int keeps, const int absent, D *sums) {
+    enum { STEPS = ROW_LANES / LANES, GROUPS = ROW_LANES / DLANES, AT_ONCE = STEPS > 4 ? STEPS : 4 };
+    const int whole = AT_ONCE * LANES == FOLD;
+    V fold[MAX_SUMS][STEPS];
+    UNROLL for (int k = 0; !whole && k < n_run; k++) UNROLL for (int step = 0; step < STEPS; step++) fold[k][step] =
+        v_zero();
+    for (int64_t j = 0; j < FOLD; j += AT_ONCE * LANES) {
+        class_t cl[AT_ONCE];
+        unit_t u[AT_ONCE];
+        V s[AT_ONCE][MAX_SUMS];
+        M outside = m_none();
+        UNROLL for (int v = 0; v < AT_ONCE; v++) {
+            cl[v] = (class_t){.x = v_load(x + j + v * LANES), .t = v_zero(), .w = v_one(), .absent = absent};
+            cl[v].top = m_none();
+            if (!absent && at->t) cl[v].t = v_load(at->t + i + j + v * LANES);
+            if (!absent && at->weight) cl[v].w = v_load(at->weight + i + j + v * LANES);
+        }
+        UNROLL for (int v = 0; v < AT_ONCE; v++) {
+            __builtin_prefetch(at->next + (i + j + v * LANES) * at->item, 0, 2);
+            u[v].outside = m_none();
+            kernel(r, &cl[v], p, s[v], &u[v]);
+            outside = m_or(outside, u[v].outside);
+        }
+        UNROLL for (int v = 0; keeps && v < AT_ONCE; v++) v_store(kept + j + v * LANES, u[v].kept);
+        UNROLL for (int v = 0; v < AT_ONCE; v++) UNROLL for (int k = 0; k < n_run; k++) {
+            V *lanes = &fold[k][v % STEPS];
+            *lanes = whole && v < STEPS ? s[v][k] : *lanes + s[v][k];
+        }
+        if (__builtin_expect(m_any(outside), 0))
+            UNROLL for (int v = 0; v < AT_ONCE; v++) note_fault_at(c, i + j + v * LANES, u[v].outside);
+    }
+    UNROLL for (int k = 0; k < n_run; k++) add_fold(sums + k * GROUPS, fold[k]);
+}
+
 /* Adds a chunk to the sums. `keeps`: something is to be left in kept. `absent`: the row is plain, so that other classes
  * than the label add to sums[0] alone; otherwise those that are not the largest add to the first n_common. */
-ALWAYS_INLINE void row_sums_loop(chunk_t *c, sums_fn kernel, const int n_sums, const int n_common, const int keeps,
-                                 const int absent) {
-    enum { STEPS = ROW_LANES / LANES, GROUPS = ROW_LANES / DLANES, AT_ONCE = STEPS > 4 ? STEPS : 4 };
-    const int n_run = absent ? 1 : n_common, n_fold = absent ? 1 : n_sums, whole = AT_ONCE * LANES == FOLD;
+ALWAYS_INLINE void row_sums_loop(chunk_t *c, sums_fn kernel, const int n_sums, const int n_common, const int wants_top,
+                                 const int keeps, const int absent) {
+    enum { STEPS = ROW_LANES / LANES, GROUPS = ROW_LANES / DLANES };
+    const int n_run = absent ? 1 : n_common, n_fold = absent ? 1 : n_sums;
     const classes_t at = c->at;
     const row_t r = load_row(c);
     const int64_t label = at.label - at.first, top = at.top - at.first;
-    V p[MAX_CONSTANTS], own[MAX_SUMS], fold[MAX_SUMS][STEPS];
+    V p[MAX_CONSTANTS], own[MAX_SUMS];
     D sums[MAX_SUMS][GROUPS];
     UNROLL for (int j = 0; j < MAX_CONSTANTS; j++) p[j] = v_set((double)c->constants[j]);
     UNROLL for (int k = 0; k < n_sums; k++) own[k] = v_zero();
@@ -328,41 +373,34 @@ ALWAYS_INLINE void row_sums_loop(chunk_t *c, sums_fn kernel, const int n_sums, c
             UNROLL for (int k = 0; k < n_sums; k++) c->own[k] = own[k][0];
         }
     }
-    for (int64_t i = 0; i < at.n; i += FOLD) {
-        for (const int64_t stop = run_until(&at, i); i < stop; i += FOLD) {
-            UNROLL for (int k = 0; !whole && k < n_run; k++) UNROLL for (int step = 0; step < STEPS; step++)
-                fold[k][step] = v_zero();
-            for (int64_t j = i; j < i + FOLD; j += AT_ONCE * LANES) {
-                class_t cl[AT_ONCE];
-                unit_t u[AT_ONCE];
-                V s[AT_ONCE][MAX_SUMS];
-                M outside = m_none();
-                UNROLL for (int v = 0; v < AT_ONCE; v++) cl[v] = load_common(&at, j + v * LANES, absent, 1);
-                UNROLL for (int v = 0; v < AT_ONCE; v++) {
-                    __builtin_prefetch(at.next + (j + v * LANES) * at.item, 0, 2);
-                    u[v].outside = m_none();
-                    kernel(&r, &cl[v], p, s[v], &u[v]);
-                    outside = m_or(outside, u[v].outside);
-                }
-                UNROLL for (int v = 0; keeps && v < AT_ONCE; v++) v_store(at.kept + j + v * LANES, u[v].kept);
-                UNROLL for (int v = 0; v < AT_ONCE; v++) UNROLL for (int k = 0; k < n_run; k++) {
-                    V *lanes = &fold[k][v % STEPS];
-                    *lanes = whole && v < STEPS ? s[v][k] : *lanes + s[v][k];
-                }
-                if (__builtin_expect(m_any(outside), 0))
-                    UNROLL for (int v = 0; v < AT_ONCE; v++) note_fault_at(c, j + v * LANES, u[v].outside);
-            }
-            UNROLL for (int k = 0; k < n_run; k++) add_fold(sums[k], fold[k]);
+    if (absent && wants_top) { /* then the label is like all others, and the largest like one at -inf */
+        REAL with_top[FOLD], last[FOLD], last_kept[FOLD];
+        const int64_t last_at = at.n / FOLD * FOLD, top_at = top >= 0 && top < at.n ? top / FOLD * FOLD : -1;
+        if (last_at < at.n) copy_fold(last, &at, last_at, top);
+        if (top_at >= 0 && top_at < last_at) copy_fold(with_top, &at, top_at, top);
+        for (int64_t i = 0; i < at.n; i += FOLD) {
+            const REAL *x = i == last_at ? last : i == top_at ? with_top : at.x + i;
+            REAL *kept = i == last_at ? last_kept : at.kept + (keeps ? i : 0);
+            sum_fold(c, &at, i, x, kept, &r, p, kernel, n_run, keeps, absent, sums[0]);
         }
-        UNROLL for (int k = 0; k < n_fold; k++) UNROLL for (int step = 0; step < STEPS; step++) fold[k][step] =
-            v_zero();
-        for (int64_t j = i; j < i + FOLD && j < at.n; j += ROW_LANES) UNROLL for (int step = 0; step < STEPS; step++) {
-                V s[MAX_SUMS];
-                if (j + step * LANES >= at.n) break;
-                sum_special(c, &at, j + step * LANES, &r, p, kernel, n_fold, keeps, absent, own, s);
-                UNROLL for (int k = 0; k < n_fold; k++) fold[k][step] += s[k];
-            }
-        UNROLL for (int k = 0; k < n_fold; k++) add_fold(sums[k], fold[k]);
+        for (int64_t i = last_at; keeps && i < at.n; i += LANES)
+            store_part(at.kept, i, at.n, v_load(last_kept + i - last_at));
+    } else {
+        for (int64_t i = 0; i < at.n; i += FOLD) {
+            for (const int64_t stop = run_until(&at, i); i < stop; i += FOLD)
+                sum_fold(c, &at, i, at.x + i, at.kept + (keeps ? i : 0), &r, p, kernel, n_run, keeps, absent, sums[0]);
+            V fold[MAX_SUMS][STEPS];
+            UNROLL for (int k = 0; k < n_fold; k++) UNROLL for (int step = 0; step < STEPS; step++) fold[k][step] =
+                v_zero();
+            for (int64_t j = i; j < i + FOLD && j < at.n; j += ROW_LANES)
+                UNROLL for (int step = 0; step < STEPS; step++) {
+                    V s[MAX_SUMS];
+                    if (j + step * LANES >= at.n) break;
+                    sum_special(c, &at, j + step * LANES, &r, p, kernel, n_fold, keeps, absent, own, s);
+                    UNROLL for (int k = 0; k < n_fold; k++) fold[k][step] += s[k];
+                }
+            UNROLL for (int k = 0; k < n_fold; k++) add_fold(sums[k], fold[k]);
+        }
     }
     UNROLL for (int k = 0; k < n_fold; k++) UNROLL for (int g = 0; g < GROUPS; g++)
         d_store(c->sums[k] + g * DLANES, sums[k][g]);
@@ -379,16 +417,32 @@ ALWAYS_INLINE double add_lanes(const double *lanes) {
     return sums[0];
 }
 
-ALWAYS_INLINE void row_finish_once(chunk_t *c, finish_fn kernel, const int n_sums) {
-    const row_t r = load_row(c);
-    V p[MAX_CONSTANTS], s[MAX_SUMS], k[MAX_CONSTANTS];
-    unit_t u;
-    UNROLL for (int j = 0; j < MAX_CONSTANTS; j++) p[j] = v_set((double)c->constants[j]), k[j] = v_zero();
-    UNROLL for (int j = 0; j < n_sums; j++) s[j] =
-        v_set(j > 0 && c->at.plain ? 0 + (double)c->own[j] : (double)(REAL)add_lanes(c->sums[j]));
-    kernel(&r, s, p, k, &u);
-    c->value = u.value[0];
-    UNROLL for (int j = 0; j < MAX_CONSTANTS; j++) c->finished[j] = k[j][0];
+/* Values of n rows and what their maps want, each row in a lane. */
+ALWAYS_INLINE void finish_rows(chunk_t *chunks, int n, finish_fn kernel, const int n_sums) {
+    for (; n > 0; chunks += LANES, n -= LANES) {
+        REAL tops[LANES], sums[MAX_SUMS][LANES], values[LANES], finished[MAX_FINISHED][LANES];
+        V p[MAX_CONSTANTS], s[MAX_SUMS], k[MAX_FINISHED];
+        unit_t u;
+        v_store(tops, v_zero());
+        UNROLL for (int j = 0; j < n_sums; j++) v_store(sums[j], v_zero());
+        for (int l = 0; l < n && l < LANES; l++) {
+            const chunk_t *c = &chunks[l];
+            tops[l] = c->top;
+            UNROLL for (int j = 0; j < n_sums; j++) sums[j][l] =
+                j > 0 && c->at.plain ? 0 + c->own[j] : (REAL)add_lanes(c->sums[j]);
+        }
+        const row_t r = {v_load(tops), v_set((double)chunks->classes)};
+        UNROLL for (int j = 0; j < MAX_CONSTANTS; j++) p[j] = v_set((double)chunks->constants[j]);
+        UNROLL for (int j = 0; j < n_sums; j++) s[j] = v_load(sums[j]);
+        UNROLL for (int j = 0; j < MAX_FINISHED; j++) k[j] = v_zero();
+        kernel(&r, s, p, k, &u);
+        v_store(values, u.value);
+        UNROLL for (int j = 0; j < MAX_FINISHED; j++) v_store(finished[j], k[j]);
+        for (int l = 0; l < n && l < LANES; l++) {
+            chunks[l].value = values[l];
+            for (int j = 0; j < MAX_FINISHED; j++) chunks[l].finished[j] = finished[j][l];
+        }
+    }
 }
 
 /* Derivatives of a vector of classes, those outside the domain NaN; then what is to be written: out[]. */
@@ -411,10 +465,10 @@ ALWAYS_INLINE void row_map_loop(chunk_t *c, map_fn kernel, const int has_kept, c
     REAL *const to[3] = {c->grads[PRED], alone ? NULL : c->grads[TARGET], alone ? NULL : c->hess};
     const int n_out = alone ? 1 : 3;
     const int64_t special[2] = {at.label - at.first, at.top - at.first};
-    V p[MAX_CONSTANTS], k[MAX_CONSTANTS], factor = v_set((double)c->factor), out[3];
+    V p[MAX_CONSTANTS], k[MAX_FINISHED], factor = v_set((double)c->factor), out[3];
     REAL single[2][3];
     UNROLL for (int j = 0; j < MAX_CONSTANTS; j++) p[j] = v_set((double)c->constants[j]);
-    UNROLL for (int j = 0; j < MAX_CONSTANTS; j++) k[j] = v_set((double)c->finished[j]);
+    UNROLL for (int j = 0; j < MAX_FINISHED; j++) k[j] = v_set((double)c->finished[j]);
     for (int l = 0; l < 2; l++) { /* before an output overwrites t */
         const int64_t i = special[l];
         const REAL *saved = l ? c->at_top : c->at_label;
@@ -429,24 +483,20 @@ ALWAYS_INLINE void row_map_loop(chunk_t *c, map_fn kernel, const int has_kept, c
         UNROLL for (int j = 0; j < n_out; j++) single[l][j] = out[j][0];
     }
     const int64_t whole = at.out ? 0 : at.n / LANES * LANES;
-    for (int64_t i = 0; i < at.n; i += LANES) {
-        class_t cl;
-        if (i < whole) {
-            cl = load_common(&at, i, absent, 1);
-            if (has_kept) cl.kept = v_load(at.kept + i);
-        } else {
-            cl = load_common(&at, i, absent, 0);
-            if (has_kept) cl.kept = load_part(at.kept, i, at.n);
-        }
+    for (int64_t i = 0; i < whole; i += LANES) {
+        class_t cl = load_common(&at, i, absent, 1);
         cl.has_kept = has_kept;
+        if (has_kept) cl.kept = v_load(at.kept + i);
         map_vector(&r, &cl, k, p, factor, kernel, out);
-        UNROLL for (int j = 0; j < n_out; j++) {
-            if (!alone && !to[j]) continue;
-            if (i < whole)
-                v_store(to[j] + i, out[j]);
-            else
-                store_part(to[j], i, at.n, v_where(valid_classes(&at, i), out[j]));
-        }
+        UNROLL for (int j = 0; j < n_out; j++) if (alone || to[j]) v_store(to[j] + i, out[j]);
+    }
+    for (int64_t i = whole; i < at.n; i += LANES) {
+        class_t cl = load_common(&at, i, absent, 0);
+        cl.has_kept = has_kept;
+        if (has_kept) cl.kept = load_part(at.kept, i, at.n);
+        map_vector(&r, &cl, k, p, factor, kernel, out);
+        UNROLL for (int j = 0; j < n_out; j++) if (alone || to[j])
+            store_part(to[j], i, at.n, v_where(valid_classes(&at, i), out[j]));
     }
     for (int l = 0; l < 2; l++) {
         if (special[l] < 0 || special[l] >= at.n) continue;
@@ -471,6 +521,7 @@ typedef struct group {
     const REAL *class_weight;    /* [class], or NULL */
     const REAL *out;             /* [class] nonzero: taken out; or NULL */
     int plain;                   /* as in classes_t */
+    int64_t next;                /* lane l of the groups after these lies at x.at[c * x.step + next + l]; 0: unknown */
     const int64_t *labels;       /* [lane] from 0, -1 without one */
     const REAL *weight, *factor; /* [lane]; weight 0: not kept */
     REAL constants[MAX_CONSTANTS], classes;
@@ -489,22 +540,29 @@ NO_INLINE void note_faults(group_t *g, const M *fault, int64_t c) {
         if (bits >> l & 1 && g->fault[l] < 0) g->fault[l] = c;
 }
 
-/* The largest x of each row and its first class, -1 if there is none. */
-ALWAYS_INLINE V tops_together(const group_t *g, I *place) {
+/* What is known of a group's rows between the passes. */
+typedef struct {
+    V top, s[MAX_SUMS], k[MAX_FINISHED];
+    I place, label; /* the classes of the largest x, -1 if there is none, and of the label */
+    M any_fault;
+} rows_state_t;
+
+/* The largest x of each row and its first class. */
+ALWAYS_INLINE void tops_together(const group_t *g, rows_state_t *state) {
     V top = v_set(-INFINITY);
-    *place = i_set(-1);
+    I place = i_set(-1);
     for (int64_t c = 0; c < g->cols; c++) {
         if (g->out && g->out[c] != 0) continue;
         const V x = load_lanes(&g->x, c);
-        const M larger = x > top;
-        top = v_select(larger, x, top);
-        *place = i_select(larger, i_set((int)c), *place);
+        place = i_select(x > top, i_set((int)c), place);
+        top = v_greater(x, top);
     }
-    return top;
+    state->top = top;
+    state->place = place;
 }
 
 /* What each row's own label adds. */
-ALWAYS_INLINE void own_together(const group_t *g, const row_t *r, I place, I label, const V *p, sums_fn kernel,
+ALWAYS_INLINE void own_together(const group_t *g, const row_t *r, const rows_state_t *state, const V *p, sums_fn kernel,
                                 V *own) {
     REAL x[LANES], w[LANES];
     unit_t u;
@@ -513,37 +571,41 @@ ALWAYS_INLINE void own_together(const group_t *g, const row_t *r, I place, I lab
         x[l] = g->x.at[c * g->x.step + l];
         w[l] = g->class_weight ? g->class_weight[c] : 1;
     }
-    const class_t cl = {.x = v_load(x), .t = v_one(), .w = v_load(w), .top = (M)(place == label)};
+    const class_t cl = {.x = v_load(x), .t = v_one(), .w = v_load(w), .top = (M)(state->place == state->label)};
     kernel(r, &cl, p, own, &u);
 }
 
-/* Values of all rows and k[] of their maps. `absent` as in row_sums_loop. */
-ALWAYS_INLINE void value_together(group_t *g, V top, I place, I label, sums_fn sums, finish_fn finish, const int n_sums,
-                                  const int keeps, const int absent, V *k) {
+/* The sums of all rows; `keeps` and `absent` as in row_sums_loop. */
+ALWAYS_INLINE void sums_together(group_t *g, rows_state_t *state, sums_fn sums, const int n_sums, const int keeps,
+                                 const int absent) {
     const int n_fold = absent ? 1 : n_sums;
     const M kept = v_load(g->weight) != v_zero();
-    const row_t r = {top, v_set((double)g->classes)};
+    const row_t r = {state->top, v_set((double)g->classes)};
+    const I place = state->place, label = state->label;
+    const int64_t cols = g->cols, n_lanes = cols < ROW_LANES ? cols : ROW_LANES;
     D lanes[MAX_SUMS][ROW_LANES][DPARTS];
-    V p[MAX_CONSTANTS], s[MAX_SUMS], own[MAX_SUMS];
+    V p[MAX_CONSTANTS], s[MAX_SUMS], own[MAX_SUMS], fold[MAX_SUMS][ROW_LANES];
     M any_fault = m_none();
-    unit_t u;
-    UNROLL for (int j = 0; j < MAX_CONSTANTS; j++) p[j] = v_set((double)g->constants[j]), k[j] = v_zero();
-    if (absent) own_together(g, &r, place, label, p, sums, own);
-    const int64_t n_lanes = g->cols < ROW_LANES ? g->cols : ROW_LANES;
-    for (int64_t first = 0; first < g->cols; first += FOLD) {
-        const int64_t end = first + FOLD < g->cols ? first + FOLD : g->cols;
-        V fold[MAX_SUMS][ROW_LANES];
+    UNROLL for (int j = 0; j < MAX_CONSTANTS; j++) p[j] = v_set((double)g->constants[j]);
+    if (absent) own_together(g, &r, state, p, sums, own);
+    for (int64_t first = 0; first < cols; first += FOLD) {
+        const int64_t end = first + FOLD < cols ? first + FOLD : cols;
         for (int64_t c = first; c < end; c++) {
             const int out = g->out && g->out[c] != 0;
             const M is_label = (M)(label == i_set((int)c));
             class_t cl = {.x = load_lanes(&g->x, c), .t = v_zero(), .w = v_one(), .absent = absent};
+            unit_t u;
             cl.top = (M)(place == i_set((int)c));
             if (!absent) cl.t = g->t.at ? load_lanes(&g->t, c) : v_where(is_label, v_one());
             if (!absent && g->class_weight) cl.w = v_set((double)g->class_weight[c]);
             u.outside = m_none();
             sums(&r, &cl, p, s, &u);
             if (absent) s[0] = v_select(is_label, own[0], s[0]);
-            if (keeps && g->kept.at) store_lanes(&g->kept, c, u.kept);
+            if (keeps) store_lanes(&g->kept, c, u.kept);
+            if (g->next) {
+                __builtin_prefetch(g->x.at + c * g->x.step + g->next);
+                if (g->grads[PRED].at) __builtin_prefetch(g->grads[PRED].at + c * g->grads[PRED].step, 1);
+            }
             const M fault = out ? m_none() : m_and(u.outside, kept);
             if (__builtin_expect(m_any(fault), 0)) {
                 any_fault = m_or(any_fault, fault);
@@ -554,35 +616,45 @@ ALWAYS_INLINE void value_together(group_t *g, V top, I place, I label, sums_fn s
                 *lane = c - first < ROW_LANES ? add : *lane + add;
             }
         }
-        for (int j = 0; j < n_fold; j++)
-            for (int64_t l = 0; l < n_lanes; l++) {
-                D wide[DPARTS];
-                v_widen(first + l < end ? fold[j][l] : v_zero(), wide);
-                UNROLL for (int d = 0; d < DPARTS; d++) lanes[j][l][d] = (first ? lanes[j][l][d] : d_set(0)) + wide[d];
-            }
+        UNROLL for (int j = 0; j < n_fold; j++) for (int64_t l = 0; l < n_lanes; l++) {
+            D wide[DPARTS];
+            v_widen(first + l < end ? fold[j][l] : v_zero(), wide);
+            UNROLL for (int d = 0; d < DPARTS; d++) lanes[j][l][d] = (first ? lanes[j][l][d] : d_set(0)) + wide[d];
+        }
     }
-    for (int j = 0; j < n_fold; j++) {
+    UNROLL for (int j = 0; j < n_fold; j++) {
         for (int half = ROW_LANES / 2; half > 0; half /= 2)
             for (int64_t l = 0; l < half && l + half < n_lanes; l++)
                 UNROLL for (int d = 0; d < DPARTS; d++) lanes[j][l][d] += lanes[j][l + half][d];
-        s[j] = v_narrow(lanes[j][0]);
+        state->s[j] = v_narrow(lanes[j][0]);
     }
-    UNROLL for (int j = n_fold; j < n_sums; j++) s[j] = v_zero() + own[j];
-    finish(&r, s, p, k, &u);
-    V value = v_select(any_fault, v_set(NAN), u.value) * v_load(g->weight);
-    v_store(g->values, v_where(kept, value));
+    UNROLL for (int j = n_fold; j < n_sums; j++) state->s[j] = v_zero() + own[j];
+    state->any_fault = any_fault;
+}
+
+/* Weighted values, and k[] for the map. */
+ALWAYS_INLINE void finish_together(const group_t *g, rows_state_t *state, finish_fn finish) {
+    const row_t r = {state->top, v_set((double)g->classes)};
+    const V weight = v_load(g->weight);
+    V p[MAX_CONSTANTS];
+    unit_t u;
+    UNROLL for (int j = 0; j < MAX_CONSTANTS; j++) p[j] = v_set((double)g->constants[j]);
+    finish(&r, state->s, p, state->k, &u);
+    v_store(g->values, v_where(weight != v_zero(), v_select(state->any_fault, v_set(NAN), u.value) * weight));
 }
 
 /* `alone`: only the gradient of pred is wanted. */
-ALWAYS_INLINE void map_together(const group_t *g, V top, I place, I label, const V *k, map_fn map, const int has_kept,
+ALWAYS_INLINE void map_together(const group_t *g, const rows_state_t *state, map_fn map, const int has_kept,
                                 const int alone) {
     const M kept = v_load(g->weight) != v_zero();
-    const row_t r = {top, v_set((double)g->classes)};
+    const row_t r = {state->top, v_set((double)g->classes)};
     const V factor = v_load(g->factor);
+    const I place = state->place, label = state->label;
     const lanes_t to[3] = {g->grads[PRED], g->grads[TARGET], g->hess};
     const int n_out = alone ? 1 : 3;
-    V p[MAX_CONSTANTS], out[3];
+    V p[MAX_CONSTANTS], k[MAX_FINISHED], out[3];
     UNROLL for (int j = 0; j < MAX_CONSTANTS; j++) p[j] = v_set((double)g->constants[j]);
+    UNROLL for (int j = 0; j < MAX_FINISHED; j++) k[j] = state->k[j];
     for (int64_t c = 0; c < g->cols; c++) {
         const M valid = g->out && g->out[c] != 0 ? m_none() : kept, is_label = (M)(label == i_set((int)c));
         class_t cl = {.x = load_lanes(&g->x, c), .w = v_one(), .has_kept = has_kept};
@@ -595,23 +667,40 @@ ALWAYS_INLINE void map_together(const group_t *g, V top, I place, I label, const
     }
 }
 
-ALWAYS_INLINE void rows_together(group_t *g, sums_fn sums, finish_fn finish, map_fn map, const int n_sums,
-                                 const int wants_top, const int keeps) {
-    V top = v_set(-INFINITY), k[MAX_CONSTANTS];
-    I place = i_set(-1), label;
-    for (int l = 0; l < LANES; l++) label[l] = g->labels[l];
-    if (wants_top) top = tops_together(g, &place);
-    if (g->plain)
-        value_together(g, top, place, label, sums, finish, n_sums, keeps, 1, k);
-    else
-        value_together(g, top, place, label, sums, finish, n_sums, keeps, 0, k);
-    const int alone = g->grads[PRED].at && !g->grads[TARGET].at && !g->hess.at;
-    if (keeps && g->kept.at && alone)
-        map_together(g, top, place, label, k, map, 1, 1);
-    else if (keeps && g->kept.at)
-        map_together(g, top, place, label, k, map, 1, 0);
-    else if (g->grads[PRED].at || g->grads[TARGET].at || g->hess.at)
-        map_together(g, top, place, label, k, map, 0, 0);
+enum { GROUPS_AT_ONCE = 4 };
+
+/* Several groups at once, pass by pass: what one group waits for, another fills. All of them are alike. */
+ALWAYS_INLINE void rows_together(group_t *groups, int n, sums_fn sums, finish_fn finish, map_fn map, const int n_sums,
+                                 const int wants_top, const int keeps_some) {
+    rows_state_t states[GROUPS_AT_ONCE];
+    const int keeps = keeps_some && groups->kept.at;
+    const int some = groups->grads[PRED].at || groups->grads[TARGET].at || groups->hess.at;
+    const int alone = groups->grads[PRED].at && !groups->grads[TARGET].at && !groups->hess.at;
+    for (int i = 0; i < n; i++) {
+        for (int l = 0; l < LANES; l++) states[i].label[l] = groups[i].labels[l];
+        states[i].top = v_set(-INFINITY);
+        states[i].place = i_set(-1);
+        if (wants_top) tops_together(&groups[i], &states[i]);
+    }
+    for (int i = 0; i < n; i++) {
+        if (keeps_some && keeps && groups->plain)
+            sums_together(&groups[i], &states[i], sums, n_sums, 1, 1);
+        else if (keeps_some && keeps)
+            sums_together(&groups[i], &states[i], sums, n_sums, 1, 0);
+        else if (groups->plain)
+            sums_together(&groups[i], &states[i], sums, n_sums, 0, 1);
+        else
+            sums_together(&groups[i], &states[i], sums, n_sums, 0, 0);
+    }
+    for (int i = 0; i < n; i++) finish_together(&groups[i], &states[i], finish);
+    for (int i = 0; some && i < n; i++) {
+        if (keeps_some && keeps && alone)
+            map_together(&groups[i], &states[i], map, 1, 1);
+        else if (keeps_some && keeps)
+            map_together(&groups[i], &states[i], map, 1, 0);
+        else
+            map_together(&groups[i], &states[i], map, 0, 0);
+    }
 }
 
 /* ---- The functions of a loss ------------------------------------------------------------------------------------- */
@@ -631,15 +720,15 @@ ALWAYS_INLINE void rows_together(group_t *g, sums_fn sums, finish_fn finish, map
 #define ROWWISE_FUNCTIONS(name)                                                                                        \
     NO_INLINE void name##_row_sums(chunk_t *c) {                                                                       \
         if (name##_keeps && c->at.kept && c->at.plain)                                                                 \
-            row_sums_loop(c, name##_sums, name##_n_sums, name##_n_common, 1, 1);                                       \
+            row_sums_loop(c, name##_sums, name##_n_sums, name##_n_common, name##_wants_top, 1, 1);                     \
         else if (name##_keeps && c->at.kept)                                                                           \
-            row_sums_loop(c, name##_sums, name##_n_sums, name##_n_common, 1, 0);                                       \
+            row_sums_loop(c, name##_sums, name##_n_sums, name##_n_common, name##_wants_top, 1, 0);                     \
         else if (c->at.plain)                                                                                          \
-            row_sums_loop(c, name##_sums, name##_n_sums, name##_n_common, 0, 1);                                       \
+            row_sums_loop(c, name##_sums, name##_n_sums, name##_n_common, name##_wants_top, 0, 1);                     \
         else                                                                                                           \
-            row_sums_loop(c, name##_sums, name##_n_sums, name##_n_common, 0, 0);                                       \
+            row_sums_loop(c, name##_sums, name##_n_sums, name##_n_common, name##_wants_top, 0, 0);                     \
     }                                                                                                                  \
-    NO_INLINE void name##_row_finish(chunk_t *c) { row_finish_once(c, name##_finish, name##_n_sums); }                 \
+    NO_INLINE void name##_row_finish(chunk_t *chunks, int n) { finish_rows(chunks, n, name##_finish, name##_n_sums); } \
     NO_INLINE void name##_row_map(chunk_t *c) {                                                                        \
         const int alone = c->grads[PRED] && !c->grads[TARGET] && !c->hess;                                             \
         if (name##_keeps && c->at.kept && alone && c->at.plain)                                                        \
@@ -651,8 +740,9 @@ ALWAYS_INLINE void rows_together(group_t *g, sums_fn sums, finish_fn finish, map
         else                                                                                                           \
             row_map_loop(c, name##_map, 0, 0, 0);                                                                      \
     }                                                                                                                  \
-    NO_INLINE void name##_rows_together(group_t *g) {                                                                  \
-        rows_together(g, name##_sums, name##_finish, name##_map, name##_n_sums, name##_wants_top, name##_keeps);       \
+    NO_INLINE void name##_rows_together(group_t *groups, int n) {                                                      \
+        rows_together(groups, n, name##_sums, name##_finish, name##_map, name##_n_sums, name##_wants_top,              \
+                      name##_keeps);                                                                                   \
     }
 
 typedef struct {

@@ -76,6 +76,26 @@ static int stage_rows(const lossfn__plan_t *plan, int64_t row, int64_t n, int64_
     return in_range;
 }
 
+/* Labels and weights of a batch of rows, and what their derivatives are multiplied with; past the end nothing is kept.
+ */
+typedef struct {
+    int64_t labels[ROW_BATCH + LANES];
+    REAL weights[ROW_BATCH + LANES], factors[ROW_BATCH + LANES], values[ROW_BATCH + LANES];
+} batch_t;
+
+static void stage_batch(const lossfn__plan_t *plan, int64_t row, int64_t n, batch_t *b) {
+    stage_rows(plan, row, n, b->labels, b->weights);
+    for (int64_t i = n; i < n + LANES; i++) b->labels[i] = -1, b->weights[i] = 0;
+    if (plan->has_upstream) {
+        gather(b->factors, &plan->upstream, row, n);
+        for (int64_t i = 0; i < n; i++)
+            b->factors[i] = (REAL)(b->weights[i] * plan->parts[0].scale * (double)b->factors[i]);
+    } else {
+        for (int64_t i = 0; i < n; i++) b->factors[i] = (REAL)(b->weights[i] * plan->parts[0].scale);
+    }
+    for (int64_t i = n; i < n + LANES; i++) b->factors[i] = 0;
+}
+
 static const double *class_weights(const lossfn__term_t *term) {
     return term->class_weight >= 0 ? term->values[term->class_weight].list : NULL;
 }
@@ -100,7 +120,6 @@ typedef struct {
     lossfn__partial_t *partial;
     int64_t end;   /* after the last row */
     int64_t block; /* classes staged at a time: all, or a multiple of FOLD */
-    int streams;   /* whole rows of the gradient are written around the caches */
     REAL *inputs[LOSSFN_MAX_INPUTS], *weights[LOSSFN__MAX_TERMS], *outs[LOSSFN__MAX_TERMS];
     REAL *element_values, *element_weight, *element_factor;
     REAL *grads[2], *hess, *total_grads[2], *total_hess;
@@ -165,18 +184,9 @@ static REAL *grad_in_place(const lossfn__view_t *view, int64_t row, int64_t firs
 static REAL *keeping_place(const rows_t *w, int64_t row, int64_t first, const chunk_t *c) {
     const lossfn__plan_t *plan = w->plan;
     if (!plan->has_grad[PRED] || is_sum(plan)) return NULL;
-    REAL *place = plan->dry || w->streams ? NULL : grad_in_place(&plan->grads[PRED], row, first);
+    REAL *place = plan->dry ? NULL : grad_in_place(&plan->grads[PRED], row, first);
     if (place && (place == c->at.t || (place == c->at.x && plan->has_grad[TARGET]))) return NULL;
     return place ? place : plan->cols <= w->block ? w->grads[PRED] : NULL;
-}
-
-/* Around the caches, but for what does not fill a vector at either end. */
-static void stream_copy(REAL *to, const REAL *from, int64_t n) {
-    const int64_t lead = (int64_t)(-(uintptr_t)to % VECTOR_BYTES / sizeof(REAL)), head = lead < n ? lead : n;
-    int64_t i = head;
-    if (head) v_store_first(to, head, v_load_first(from, head));
-    for (; i + LANES <= n; i += LANES) stream_vector(to + i, (f32v)v_load(from + i));
-    if (i < n) v_store_first(to + i, n - i, v_load_first(from + i, n - i));
 }
 
 /* Derivatives of one chunk: of every part, added up if there are several, and written. */
@@ -199,7 +209,7 @@ static lossfn_status_t map_chunk(rows_t *w, int64_t row, int64_t first, REAL wei
         for (int j = 0; j < 2; j++) {
             const lossfn__view_t *view = &plan->grads[j];
             c->grads[j] = j < part->n_inputs && plan->has_grad[j] ? w->grads[j] : NULL;
-            REAL *place = c->grads[j] && !sum && !w->streams ? grad_in_place(view, row, first) : NULL;
+            REAL *place = c->grads[j] && !sum ? grad_in_place(view, row, first) : NULL;
             if (place) c->grads[j] = place;
         }
         if (plan->has_hess) {
@@ -250,10 +260,6 @@ static lossfn_status_t map_chunk(rows_t *w, int64_t row, int64_t first, REAL wei
             for (int64_t i = 0; i < n; i++) out_hess[i] += c->hess[i];
     }
     if (plan->dry) return LOSSFN_OK;
-    if (w->streams) {
-        stream_copy(grad_in_place(&plan->grads[PRED], row, first), out_grads[PRED], n);
-        return LOSSFN_OK;
-    }
     for (int j = 0; j < 2; j++)
         if (plan->has_grad[j] && j < plan->n_inputs) store_classes(&plan->grads[j], row, first, out_grads[j], n);
     if (plan->has_hess) store_classes(&plan->hess, row, first, out_hess, n);
@@ -303,7 +309,7 @@ static lossfn_status_t value_row(rows_t *w, int64_t row, int64_t label, REAL wei
                 c->at.kept = kernel->keeps ? keeping_place(w, row, first, c) : NULL;
                 kernel->sums(c);
             }
-            kernel->finish(c);
+            kernel->finish(c, 1);
         }
         if (c->fault >= 0) {
             c->value = NAN;
@@ -328,7 +334,7 @@ static void clear_row(rows_t *w, int64_t row) {
     }
 }
 
-static void run_rows(const lossfn__plan_t *plan, int64_t begin, int64_t end, lossfn__partial_t *partial) {
+static void run_cut_rows(const lossfn__plan_t *plan, int64_t begin, int64_t end, lossfn__partial_t *partial) {
     _Alignas(64) REAL memory[ARENA];
     rows_t w;
     memset(&w, 0, sizeof w);
@@ -352,8 +358,6 @@ static void run_rows(const lossfn__plan_t *plan, int64_t begin, int64_t end, los
     else
         arena.length = arena.length / FOLD * FOLD;
     w.block = arena.length;
-    w.streams = plan->streams && plan->cols <= w.block && plan->has_grad[PRED] && !plan->has_grad[TARGET] &&
-                !plan->has_hess && !is_sum(plan) && grad_in_place(&plan->grads[PRED], 0, 0);
     for (int j = 0; j < plan->n_inputs; j++) {
         w.inputs[j] = take(&arena);
         if (plan->is_constant[j]) fill(w.inputs[j], (REAL)plan->constant[j], w.block);
@@ -432,7 +436,193 @@ static void run_rows(const lossfn__plan_t *plan, int64_t begin, int64_t end, los
                       plan->values.dtype, 0, &value, 1);
     }
     flush_rows(&w);
-    if (w.streams) stream_fence();
+}
+
+/* ---- Whole rows of one loss -------------------------------------------------------------------------------------- */
+
+/* Some at once, pass by pass: what one row waits for at the end of a pass, another fills. */
+enum { ROWS_AT_ONCE = 4, ROWS_BYTES = 32 * 1024 };
+
+static int lies_by_row(const lossfn__view_t *view) { return view->dtype == REAL_DTYPE && view->class_stride == 1; }
+
+static int streams_rows(const lossfn__plan_t *plan) {
+    return plan->streams && lies_by_row(&plan->grads[PRED]) && plan->cols * (int64_t)sizeof(REAL) >= 16 * VECTOR_BYTES;
+}
+
+/* What a row needs a buffer for. */
+typedef struct {
+    uint8_t inputs[2], grads[2], hess;
+    int streams, count;
+} needs_t;
+
+static needs_t needs_of_row(const lossfn__plan_t *plan, int streams) {
+    needs_t needs = {.streams = streams};
+    needs.inputs[PRED] = !lies_by_row(&plan->inputs[PRED]);
+    needs.inputs[TARGET] = plan->n_inputs > 1 && !plan->has_labels && !lies_by_row(&plan->inputs[TARGET]);
+    for (int j = 0; j < 2; j++)
+        needs.grads[j] = plan->has_grad[j] && (streams || plan->dry || !lies_by_row(&plan->grads[j]));
+    needs.hess = plan->has_hess && (plan->dry || !lies_by_row(&plan->hess));
+    needs.count = needs.inputs[0] + needs.inputs[1] + needs.grads[0] + needs.grads[1] + needs.hess;
+    return needs;
+}
+
+/* How many rows can be run at once; 0: they must be cut. */
+static int64_t rows_at_once(const lossfn__plan_t *plan, const needs_t *needs) {
+    const lossfn__term_t *term = plan->parts[0].term;
+    const int64_t block = (plan->cols + LANES - 1) / LANES * LANES, room = ARENA - 2 * block;
+    const int64_t bytes = plan->cols * 2 * (int64_t)sizeof(REAL);
+    if (is_sum(plan) || term->definition->user || ((class_weights(term) || class_mask(term)) && room < 0)) return 0;
+    int64_t most = ROWS_BYTES / (bytes ? bytes : 1);
+    if (needs->count && room / (needs->count * block) < most) most = room / (needs->count * block);
+    if (most < 1 && !(needs->count && room < needs->count * block)) most = 1;
+    return most < ROWS_AT_ONCE ? most : ROWS_AT_ONCE;
+}
+
+static REAL *row_output(const lossfn__view_t *view, int wanted, int buffered, int64_t row, arena_t *arena) {
+    return !wanted ? NULL : buffered ? take(arena) : grad_in_place(view, row, 0);
+}
+
+/* Stages a row; `after` is the one that is run when this one is done. */
+static void stage_row(const lossfn__plan_t *plan, const needs_t *needs, chunk_t *c, int64_t row, int64_t after,
+                      arena_t *arena) {
+    const row_kernel_t *kernel = &kernels[plan->parts[0].term->definition->kernel].rows;
+    const lossfn__view_t *pred = &plan->inputs[PRED];
+    classes_t *at = &c->at;
+    at->first = 0;
+    at->n = plan->cols;
+    at->top = -1;
+    c->top = -INFINITY;
+    c->fault = -1;
+    at->x = row_classes(pred, row, 0, plan->cols, needs->inputs[PRED] ? take(arena) : NULL);
+    at->t = NULL;
+    if (plan->n_inputs > 1 && !plan->has_labels)
+        at->t = row_classes(&plan->inputs[TARGET], row, 0, plan->cols, needs->inputs[TARGET] ? take(arena) : NULL);
+    for (int j = 0; j < 2; j++)
+        c->grads[j] = row_output(&plan->grads[j], plan->has_grad[j], needs->grads[j], row, arena);
+    c->hess = row_output(&plan->hess, plan->has_hess, needs->hess, row, arena);
+    at->kept = kernel->keeps ? c->grads[PRED] : NULL;
+    if (at->kept && (at->kept == at->t || (at->kept == at->x && c->grads[TARGET]))) at->kept = NULL;
+    at->next = (const char *)at->x;
+    at->item = sizeof(REAL);
+    if (pred->class_stride == 1) {
+        at->next = pred->data + lossfn__view_offset(pred, after) * pred->item;
+        at->item = pred->item;
+    }
+}
+
+/* Around the caches, but for what does not fill a vector at either end. */
+static void stream_copy(REAL *to, const REAL *from, int64_t n) {
+    const int64_t lead = (int64_t)(-(uintptr_t)to % VECTOR_BYTES / sizeof(REAL)), head = lead < n ? lead : n;
+    int64_t i = head;
+    if (head) v_store_first(to, head, v_load_first(from, head));
+    for (; i + LANES <= n; i += LANES) stream_vector(to + i, (f32v)v_load(from + i));
+    if (i < n) v_store_first(to + i, n - i, v_load_first(from + i, n - i));
+}
+
+static void write_row(const lossfn__plan_t *plan, const needs_t *needs, const chunk_t *c, int64_t row) {
+    if (needs->streams) stream_copy(grad_in_place(&plan->grads[PRED], row, 0), c->grads[PRED], plan->cols);
+    for (int j = 0; j < 2; j++)
+        if (needs->grads[j] && !needs->streams) store_classes(&plan->grads[j], row, 0, c->grads[j], plan->cols);
+    if (needs->hess) store_classes(&plan->hess, row, 0, c->hess, plan->cols);
+}
+
+/* Zeros for a row that is not kept. */
+static void write_zeros(const lossfn__plan_t *plan, int64_t row) {
+    static const REAL zeros[FOLD];
+    for (int64_t first = 0; first < plan->cols; first += FOLD) {
+        const int64_t n = plan->cols - first < FOLD ? plan->cols - first : FOLD;
+        for (int j = 0; j < 2; j++)
+            if (plan->has_grad[j]) store_classes(&plan->grads[j], row, first, zeros, n);
+        if (plan->has_hess) store_classes(&plan->hess, row, first, zeros, n);
+    }
+}
+
+/* Values and derivatives of n <= ROWS_AT_ONCE rows. */
+static void run_some_rows(const lossfn__plan_t *plan, const needs_t *needs, int64_t row, int64_t n, int64_t end,
+                          chunk_t *chunks, arena_t arena, batch_t *b, int64_t at, lossfn__partial_t *partial) {
+    const row_kernel_t *kernel = &kernels[plan->parts[0].term->definition->kernel].rows;
+    const int maps = plan->has_grad[PRED] || plan->has_grad[TARGET] || plan->has_hess;
+    int64_t rows[ROWS_AT_ONCE];
+    int kept = 0;
+    for (int64_t i = 0; i < n; i++) {
+        chunk_t *c = &chunks[kept];
+        if (b->weights[at + i] == 0) {
+            if (!plan->dry) write_zeros(plan, row + i);
+            continue;
+        }
+        rows[kept++] = i;
+        c->at.label = b->labels[at + i];
+        c->factor = b->factors[at + i];
+        stage_row(plan, needs, c, row + i, row + i + n < end ? row + i + n : row + i, &arena);
+        if (kernel->wants_top) chunk_top(c);
+    }
+    for (int k = 0; k < kept; k++) kernel->sums(&chunks[k]);
+    kernel->finish(chunks, kept);
+    for (int k = 0; maps && k < kept; k++) kernel->map(&chunks[k]);
+    for (int k = 0; k < kept; k++) {
+        const chunk_t *c = &chunks[k];
+        const int64_t where = (row + rows[k]) * plan->cols + c->fault;
+        if (c->fault >= 0 && (partial->fault < 0 || where < partial->fault)) {
+            partial->fault = where;
+            partial->fault_part = 0;
+        }
+        if (!plan->dry) write_row(plan, needs, c, row + rows[k]);
+    }
+    for (int k = 0; k < kept; k++)
+        b->values[at + rows[k]] = (chunks[k].fault >= 0 ? (REAL)NAN : chunks[k].value) * b->weights[at + rows[k]];
+}
+
+static void run_whole_rows(const lossfn__plan_t *plan, const needs_t *needs, int64_t at_once, int64_t begin,
+                           int64_t end, lossfn__partial_t *partial) {
+    _Alignas(64) REAL memory[ARENA];
+    const lossfn__term_t *term = plan->parts[0].term;
+    const double *weights = class_weights(term), *mask = class_mask(term);
+    chunk_t chunks[ROWS_AT_ONCE];
+    batch_t batch;
+    int guess = GRID_NONE;
+    arena_t arena = {memory, ARENA, (plan->cols + LANES - 1) / LANES * LANES};
+    REAL *list = weights ? take(&arena) : NULL, *outs = mask ? take(&arena) : NULL;
+    REAL classes = (REAL)plan->cols;
+    if (weights) list_to_real(list, weights, 0, plan->cols);
+    for (int64_t i = 0; mask && i < plan->cols; i++) {
+        outs[i] = mask[i] == 0;
+        classes -= outs[i];
+    }
+    for (int64_t i = 0; i < at_once; i++) {
+        chunk_t *c = &chunks[i];
+        c->at.weight = list;
+        c->at.out = outs;
+        c->at.plain = is_plain(plan, term);
+        c->classes = classes;
+        set_constants(c->constants, &plan->parts[0]);
+    }
+    for (int64_t first = begin; first < end; first += ROW_BATCH) {
+        const int64_t n = end - first < ROW_BATCH ? end - first : ROW_BATCH;
+        stage_batch(plan, first, n, &batch);
+        for (int64_t i = 0; i < n; i++) batch.values[i] = 0;
+        for (int64_t i = 0; i < n; i += at_once)
+            run_some_rows(plan, needs, first + i, n - i < at_once ? n - i : at_once, end, chunks, arena, &batch, i,
+                          partial);
+        if (plan->need_sum) deposit(batch.values, n, &partial->sums[0], &guess);
+        if (plan->has_values && !plan->dry) scatter(&plan->values, first, batch.values, n);
+    }
+    if (needs->streams) stream_fence();
+}
+
+/* Rows of classes in any way that they can be run one by one. */
+static void run_rows(const lossfn__plan_t *plan, int64_t begin, int64_t end, lossfn__partial_t *partial) {
+    needs_t needs = needs_of_row(plan, 0);
+    int64_t at_once = 0;
+    if (streams_rows(plan) && plan->has_grad[PRED] && !plan->has_grad[TARGET] && !plan->has_hess) {
+        const needs_t streaming = needs_of_row(plan, 1);
+        at_once = rows_at_once(plan, &streaming);
+        if (at_once > 1) needs = streaming;
+    }
+    if (at_once <= 1) at_once = rows_at_once(plan, &needs);
+    if (at_once > 0)
+        run_whole_rows(plan, &needs, at_once, begin, end, partial);
+    else
+        run_cut_rows(plan, begin, end, partial);
 }
 
 #endif

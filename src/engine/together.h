@@ -112,26 +112,6 @@ static void scatter_group(const lossfn__view_t *view, int64_t row, const REAL *f
     }
 }
 
-/* Labels and weights of a batch of rows, and what their derivatives are multiplied with; past the end nothing is kept.
- */
-typedef struct {
-    int64_t labels[ROW_BATCH + LANES];
-    REAL weights[ROW_BATCH + LANES], factors[ROW_BATCH + LANES], values[ROW_BATCH + LANES];
-} batch_t;
-
-static void stage_batch(const lossfn__plan_t *plan, int64_t row, int64_t n, batch_t *b) {
-    stage_rows(plan, row, n, b->labels, b->weights);
-    for (int64_t i = n; i < n + LANES; i++) b->labels[i] = -1, b->weights[i] = 0;
-    if (plan->has_upstream) {
-        gather(b->factors, &plan->upstream, row, n);
-        for (int64_t i = 0; i < n; i++)
-            b->factors[i] = (REAL)(b->weights[i] * plan->parts[0].scale * (double)b->factors[i]);
-    } else {
-        for (int64_t i = 0; i < n; i++) b->factors[i] = (REAL)(b->weights[i] * plan->parts[0].scale);
-    }
-    for (int64_t i = n; i < n + LANES; i++) b->factors[i] = 0;
-}
-
 /* Where the outputs of one group go: in place, or into tiles that are scattered afterwards. */
 static lanes_t output_lanes(const lossfn__plan_t *plan, const lossfn__view_t *view, int wanted, int64_t row, int64_t n,
                             REAL *tile) {
@@ -140,64 +120,89 @@ static lanes_t output_lanes(const lossfn__plan_t *plan, const lossfn__view_t *vi
     return place.at ? place : (lanes_t){tile, LANES};
 }
 
-static void run_rows_together(const lossfn__plan_t *plan, int64_t begin, int64_t end, lossfn__partial_t *partial) {
-    _Alignas(64) REAL tiles[6][TOGETHER * LANES];
-    REAL lists[2][TOGETHER];
-    REAL *const weights = lists[0], *const outs = lists[1], *const spare = tiles[5];
-    const lossfn__part_t *part = &plan->parts[0];
-    const lossfn__term_t *term = part->term;
-    const row_kernel_t *kernel = &kernels[term->definition->kernel].rows;
+/* Buffers of the groups that are run at once, cut from tiles of TOGETHER classes. */
+typedef struct {
+    REAL pred[TOGETHER * LANES], target[TOGETHER * LANES], grads[2][TOGETHER * LANES], hess[TOGETHER * LANES];
+    REAL spare[TOGETHER * LANES];
+} tiles_t;
+
+static void stage_group(const lossfn__plan_t *plan, group_t *g, int64_t row, int64_t n, tiles_t *tiles, int64_t tile) {
     const int has_target = plan->n_inputs > 1 && !plan->has_labels;
+    for (int64_t l = 0; l < LANES; l++) g->fault[l] = -1;
+    g->x = lanes_in_place(&plan->inputs[PRED], row, n);
+    g->next = g->x.at ? GROUPS_AT_ONCE * LANES : 0;
+    if (!g->x.at) {
+        g->x = (lanes_t){tiles->pred + tile, LANES};
+        gather_group(g->x.at, &plan->inputs[PRED], row, n, plan->cols, tiles->spare);
+    }
+    g->t = has_target ? lanes_in_place(&plan->inputs[TARGET], row, n) : (lanes_t){0};
+    if (has_target && !g->t.at) {
+        g->t = (lanes_t){tiles->target + tile, LANES};
+        gather_group(g->t.at, &plan->inputs[TARGET], row, n, plan->cols, tiles->spare);
+    }
+    for (int j = 0; j < 2; j++)
+        g->grads[j] = output_lanes(plan, &plan->grads[j], plan->has_grad[j], row, n, tiles->grads[j] + tile);
+    g->hess = output_lanes(plan, &plan->hess, plan->has_hess, row, n, tiles->hess + tile);
+    g->kept = plan->has_grad[PRED] ? (lanes_t){tiles->grads[PRED] + tile, LANES} : (lanes_t){0};
+}
+
+/* Faults, values, and the outputs that have not been written in place. */
+static void write_group(const lossfn__plan_t *plan, const group_t *g, int64_t row, int64_t n, tiles_t *tiles,
+                        int64_t tile, lossfn__partial_t *partial) {
+    for (int64_t l = 0; l < n; l++) {
+        int64_t where = (row + l) * plan->cols + g->fault[l];
+        if (g->fault[l] < 0 || (partial->fault >= 0 && partial->fault <= where)) continue;
+        partial->fault = where;
+        partial->fault_part = 0;
+    }
+    if (plan->dry) return;
+    if (plan->has_values) scatter(&plan->values, row, g->values, n);
+    for (int j = 0; j < 2; j++)
+        if (g->grads[j].at == tiles->grads[j] + tile)
+            scatter_group(&plan->grads[j], row, g->grads[j].at, n, plan->cols, tiles->spare);
+    if (g->hess.at == tiles->hess + tile) scatter_group(&plan->hess, row, g->hess.at, n, plan->cols, tiles->spare);
+}
+
+static void run_rows_together(const lossfn__plan_t *plan, int64_t begin, int64_t end, lossfn__partial_t *partial) {
+    _Alignas(64) tiles_t tiles;
+    REAL weights[TOGETHER], outs[TOGETHER];
+    const lossfn__part_t *part = &plan->parts[0];
+    const row_kernel_t *kernel = &kernels[part->term->definition->kernel].rows;
+    const int64_t tile = (plan->cols + LANES - 1) / LANES * LANES * LANES; /* of one group */
+    const int64_t fit = TOGETHER * LANES / tile, at_once = (fit < GROUPS_AT_ONCE ? fit : GROUPS_AT_ONCE) * LANES;
     batch_t batch;
     int guess = GRID_NONE;
-    group_t g;
-    g.cols = plan->cols;
-    g.plain = is_plain(plan, term);
-    g.classes = (REAL)plan->cols;
-    g.class_weight = class_weights(term) ? weights : NULL;
-    g.out = class_mask(term) ? outs : NULL;
-    if (g.class_weight) list_to_real(weights, class_weights(term), 0, plan->cols);
-    for (int64_t c = 0; g.out && c < plan->cols; c++) {
-        outs[c] = class_mask(term)[c] == 0;
-        g.classes -= outs[c];
+    group_t groups[GROUPS_AT_ONCE];
+    groups[0].cols = plan->cols;
+    groups[0].plain = is_plain(plan, part->term);
+    groups[0].classes = (REAL)plan->cols;
+    groups[0].class_weight = class_weights(part->term) ? weights : NULL;
+    groups[0].out = class_mask(part->term) ? outs : NULL;
+    if (groups[0].class_weight) list_to_real(weights, class_weights(part->term), 0, plan->cols);
+    for (int64_t c = 0; groups[0].out && c < plan->cols; c++) {
+        outs[c] = class_mask(part->term)[c] == 0;
+        groups[0].classes -= outs[c];
     }
-    set_constants(g.constants, part);
-    for (int64_t row = begin; row < end; row += LANES) {
-        const int64_t n = end - row < LANES ? end - row : LANES, at = (row - begin) % ROW_BATCH;
-        const int64_t batched = end - (row - at) < ROW_BATCH ? end - (row - at) : ROW_BATCH;
-        if (at == 0) stage_batch(plan, row, batched, &batch);
-        g.labels = batch.labels + at;
-        g.weight = batch.weights + at;
-        g.factor = batch.factors + at;
-        g.values = batch.values + at;
-        for (int64_t l = 0; l < LANES; l++) g.fault[l] = -1;
-        g.x = lanes_in_place(&plan->inputs[PRED], row, n);
-        if (!g.x.at) {
-            g.x = (lanes_t){tiles[0], LANES};
-            gather_group(tiles[0], &plan->inputs[PRED], row, n, plan->cols, spare);
+    set_constants(groups[0].constants, part);
+    for (int i = 1; i < at_once / LANES && i * LANES < end - begin; i++) groups[i] = groups[0];
+    for (int64_t first = begin; first < end; first += at_once) {
+        const int64_t some = end - first < at_once ? end - first : at_once;
+        const int n = (int)((some + LANES - 1) / LANES);
+        stage_batch(plan, first, some, &batch);
+        for (int i = 0; i < n; i++) {
+            const int64_t row = first + i * LANES, rows = end - row < LANES ? end - row : LANES;
+            groups[i].labels = batch.labels + i * LANES;
+            groups[i].weight = batch.weights + i * LANES;
+            groups[i].factor = batch.factors + i * LANES;
+            groups[i].values = batch.values + i * LANES;
+            stage_group(plan, &groups[i], row, rows, &tiles, i * tile);
         }
-        g.t = has_target ? lanes_in_place(&plan->inputs[TARGET], row, n) : (lanes_t){0};
-        if (has_target && !g.t.at) {
-            g.t = (lanes_t){tiles[1], LANES};
-            gather_group(tiles[1], &plan->inputs[TARGET], row, n, plan->cols, spare);
+        kernel->together(groups, n);
+        for (int i = 0; i < n; i++) {
+            const int64_t row = first + i * LANES, rows = end - row < LANES ? end - row : LANES;
+            write_group(plan, &groups[i], row, rows, &tiles, i * tile, partial);
         }
-        for (int j = 0; j < 2; j++)
-            g.grads[j] = output_lanes(plan, &plan->grads[j], plan->has_grad[j], row, n, tiles[2 + j]);
-        g.hess = output_lanes(plan, &plan->hess, plan->has_hess, row, n, tiles[4]);
-        g.kept = plan->has_grad[PRED] && kernel->keeps ? (lanes_t){tiles[2], LANES} : (lanes_t){0};
-        kernel->together(&g);
-        for (int64_t l = 0; l < n; l++) {
-            int64_t where = (row + l) * plan->cols + g.fault[l];
-            if (g.fault[l] < 0 || (partial->fault >= 0 && partial->fault <= where)) continue;
-            partial->fault = where;
-            partial->fault_part = 0;
-        }
-        if (plan->need_sum && at + n == batched) deposit(batch.values, batched, &partial->sums[0], &guess);
-        if (plan->dry) continue;
-        if (plan->has_values) scatter(&plan->values, row, g.values, n);
-        for (int j = 0; j < 2; j++)
-            if (g.grads[j].at == tiles[2 + j]) scatter_group(&plan->grads[j], row, tiles[2 + j], n, plan->cols, spare);
-        if (g.hess.at == tiles[4]) scatter_group(&plan->hess, row, tiles[4], n, plan->cols, spare);
+        if (plan->need_sum) deposit(batch.values, some, &partial->sums[0], &guess);
     }
 }
 

@@ -22,7 +22,7 @@ enum {
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
-enum { MAX_GRADS = 4, MAX_SUMS = 4, MAX_CONSTANTS = LOSSFN__MAX_CONSTANTS };
+enum { MAX_GRADS = 4, MAX_SUMS = 4, MAX_FINISHED = 6, MAX_CONSTANTS = LOSSFN__MAX_CONSTANTS };
 
 /* For what is too long to be inlined into every loop; vectors go through pointers. */
 #define OUT_OF_LINE static __attribute__((noinline, unused))
@@ -44,7 +44,7 @@ typedef struct {
 
 /* A loss over rows. Its value is made of up to MAX_SUMS sums over classes, its derivatives class by class:
  *   ROW_SUMS    s[]: what class c adds to each sum
- *   ROW_FINISH  u->value from the sums, and k[]: numbers that the map wants
+ *   ROW_FINISH  u->value from the sums, and k[]: up to MAX_FINISHED numbers that the map wants
  *   ROW_MAP     u->grad[] and u->hess of class c
  * Written on vectors without saying whether lanes are classes or rows. */
 typedef struct {

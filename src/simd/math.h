@@ -129,8 +129,9 @@ typedef struct {
 #ifdef LOSSFN_REAL_F32
 #define BELOW_FAR   256.0 /* more than twice -ln of the smallest subnormal */
 #define BELOW_MAGIC 0x1.8p23
-#define BELOW_HEAD  30 /* e^x is first made this many powers of two smaller: its exponent is never that of a subnormal \
-                        */
+#define BELOW_HEAD                                                                                                     \
+    30 /* e^x is first made this many powers of two smaller: its exponent is never that of a subnormal                 \
+        */
 #define BELOW_LOWEST 155
 #define BELOW_BITS   3 /* the table has this many of the fraction of x in powers of two */
 #else
