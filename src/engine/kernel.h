@@ -149,7 +149,7 @@ typedef struct {
     int64_t top;        /* first class of the largest x; -1 if there is none */
     int plain;  /* the targets of all other classes than the label are 0, without smoothing, and no class is out */
     REAL *kept; /* what the sums leave for the map, or NULL: it may lie where the gradient will, even if x does */
-    const char *next; /* the same classes of the row after, asked for from memory in good time; class i at i * item */
+    const char *next[2]; /* x and t of the row after, asked for from memory in good time: class i at i * item */
     int64_t item;
 } classes_t;
 
@@ -330,7 +330,9 @@ ALWAYS_INLINE void sum_fold(chunk_t *c, const classes_t *at, int64_t i, const RE
             if (!absent && at->weight) cl[v].w = v_load(at->weight + i + j + v * LANES);
         }
         UNROLL for (int v = 0; v < AT_ONCE; v++) {
-            __builtin_prefetch(at->next + (i + j + v * LANES) * at->item, 0, 2);
+            const int64_t byte = (i + j + v * LANES) * at->item;
+            __builtin_prefetch(at->next[0] + byte, 0, 2);
+            if (!absent && at->t) __builtin_prefetch(at->next[1] + byte, 0, 2);
             u[v].outside = m_none();
             kernel(r, &cl[v], p, s[v], &u[v]);
             outside = m_or(outside, u[v].outside);
@@ -698,6 +700,8 @@ ALWAYS_INLINE void rows_together(group_t *groups, int n, sums_fn sums, finish_fn
             map_together(&groups[i], &states[i], map, 1, 1);
         else if (keeps_some && keeps)
             map_together(&groups[i], &states[i], map, 1, 0);
+        else if (alone)
+            map_together(&groups[i], &states[i], map, 0, 1);
         else
             map_together(&groups[i], &states[i], map, 0, 0);
     }
@@ -737,6 +741,10 @@ ALWAYS_INLINE void rows_together(group_t *groups, int n, sums_fn sums, finish_fn
             row_map_loop(c, name##_map, 1, 0, 1);                                                                      \
         else if (name##_keeps && c->at.kept)                                                                           \
             row_map_loop(c, name##_map, 1, 0, 0);                                                                      \
+        else if (alone && c->at.plain)                                                                                 \
+            row_map_loop(c, name##_map, 0, 1, 1);                                                                      \
+        else if (alone)                                                                                                \
+            row_map_loop(c, name##_map, 0, 0, 1);                                                                      \
         else                                                                                                           \
             row_map_loop(c, name##_map, 0, 0, 0);                                                                      \
     }                                                                                                                  \

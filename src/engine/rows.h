@@ -138,6 +138,20 @@ static void flush_rows(rows_t *w) {
     w->waiting = 0;
 }
 
+/* Where the classes from `first` of the row that is run next lie; those that are staged already where that is unknown.
+ */
+static void ask_for_row(const lossfn__plan_t *plan, classes_t *at, int64_t row, int64_t first) {
+    at->item = sizeof(REAL);
+    at->next[0] = (const char *)at->x;
+    at->next[1] = (const char *)at->t;
+    const lossfn__view_t *pred = &plan->inputs[PRED], *target = &plan->inputs[TARGET];
+    if (pred->class_stride != 1) return;
+    at->item = pred->item;
+    at->next[0] = pred->data + (lossfn__view_offset(pred, row) + first) * pred->item;
+    if (at->t && target->class_stride == 1 && target->item == pred->item)
+        at->next[1] = target->data + (lossfn__view_offset(target, row) + first) * target->item;
+}
+
 static void stage_chunk(rows_t *w, int64_t row, int64_t first, chunk_t *c, int k) {
     const lossfn__plan_t *plan = w->plan;
     const lossfn__term_t *term = plan->parts[k].term;
@@ -164,13 +178,7 @@ static void stage_chunk(rows_t *w, int64_t row, int64_t first, chunk_t *c, int k
     for (int64_t i = 0; mask && plan->cols > w->block && i < n; i++) w->outs[k][i] = mask[first + i] == 0;
     at->weight = weights ? w->weights[k] : NULL;
     at->out = mask ? w->outs[k] : NULL;
-    const lossfn__view_t *pred = &plan->inputs[PRED];
-    at->next = (const char *)at->x;
-    at->item = sizeof(REAL);
-    if (row + 1 < w->end && pred->class_stride == 1) {
-        at->next = pred->data + (lossfn__view_offset(pred, row + 1) + first) * pred->item;
-        at->item = pred->item;
-    }
+    ask_for_row(plan, at, row + 1 < w->end ? row + 1 : row, first);
 }
 
 /* Where the classes from `first` lie in a row of a gradient, if they lie as REAL side by side, else NULL. */
@@ -486,14 +494,13 @@ static REAL *row_output(const lossfn__view_t *view, int wanted, int buffered, in
 static void stage_row(const lossfn__plan_t *plan, const needs_t *needs, chunk_t *c, int64_t row, int64_t after,
                       arena_t *arena) {
     const row_kernel_t *kernel = &kernels[plan->parts[0].term->definition->kernel].rows;
-    const lossfn__view_t *pred = &plan->inputs[PRED];
     classes_t *at = &c->at;
     at->first = 0;
     at->n = plan->cols;
     at->top = -1;
     c->top = -INFINITY;
     c->fault = -1;
-    at->x = row_classes(pred, row, 0, plan->cols, needs->inputs[PRED] ? take(arena) : NULL);
+    at->x = row_classes(&plan->inputs[PRED], row, 0, plan->cols, needs->inputs[PRED] ? take(arena) : NULL);
     at->t = NULL;
     if (plan->n_inputs > 1 && !plan->has_labels)
         at->t = row_classes(&plan->inputs[TARGET], row, 0, plan->cols, needs->inputs[TARGET] ? take(arena) : NULL);
@@ -502,12 +509,7 @@ static void stage_row(const lossfn__plan_t *plan, const needs_t *needs, chunk_t 
     c->hess = row_output(&plan->hess, plan->has_hess, needs->hess, row, arena);
     at->kept = kernel->keeps ? c->grads[PRED] : NULL;
     if (at->kept && (at->kept == at->t || (at->kept == at->x && c->grads[TARGET]))) at->kept = NULL;
-    at->next = (const char *)at->x;
-    at->item = sizeof(REAL);
-    if (pred->class_stride == 1) {
-        at->next = pred->data + lossfn__view_offset(pred, after) * pred->item;
-        at->item = pred->item;
-    }
+    ask_for_row(plan, at, after, 0);
 }
 
 /* Around the caches, but for what does not fill a vector at either end. */
