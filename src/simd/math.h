@@ -126,19 +126,20 @@ typedef struct {
     V magic; /* an integer added to it is rounded, its last bits are the biased exponent and the step of the table */
 } below_t;
 
+/* FAR is more than twice -ln of the smallest subnormal. e^x is first made 2^HEAD times smaller, so that its exponent is
+ * never that of a subnormal. At 2^-LOWEST the power of two is 0: the product is, too, without underflow. A table has
+ * BITS of the fraction of x in powers of two. */
 #ifdef LOSSFN_REAL_F32
-#define BELOW_FAR   256.0 /* more than twice -ln of the smallest subnormal */
-#define BELOW_MAGIC 0x1.8p23
-#define BELOW_HEAD                                                                                                     \
-    30 /* e^x is first made this many powers of two smaller: its exponent is never that of a subnormal                 \
-        */
-#define BELOW_LOWEST 155
-#define BELOW_BITS   3 /* the table has this many of the fraction of x in powers of two */
+#define BELOW_FAR    256.0
+#define BELOW_MAGIC  0x1.8p23
+#define BELOW_HEAD   30
+#define BELOW_LOWEST 157
+#define BELOW_BITS   3
 #else
 #define BELOW_FAR    2048.0
 #define BELOW_MAGIC  0x1.8p52
 #define BELOW_HEAD   60
-#define BELOW_LOWEST 1081
+#define BELOW_LOWEST 1083
 #define BELOW_BITS   0
 #endif
 #define BELOW_STEPS (1 << BELOW_BITS)
