@@ -96,37 +96,40 @@ static void rows_alone(direct_rows_t *d, int64_t row, int64_t n) {
     const lossfn__direct_t *call = d->call;
     const int smoothing = call->loss->terms[0].label_smoothing;
     chunk_t c;
-    c.first = 0;
-    c.n = call->cols;
+    classes_t *const at = &c.at;
+    at->first = 0;
+    at->n = call->cols;
+    at->weight = at->out = NULL;
+    at->plain = call->labels && !(smoothing >= 0 && call->loss->terms[0].values[smoothing].number != 0);
+    at->item = sizeof(REAL);
     c.classes = (REAL)call->cols;
-    c.weight = c.out = NULL;
-    c.plain = call->labels && !(smoothing >= 0 && call->loss->terms[0].values[smoothing].number != 0);
     c.factor = d->scale;
     direct_constants(call, c.constants);
     for (int64_t i = 0; i < n; i++) {
-        const int64_t at = (row + i) * c.n;
-        c.x = (const REAL *)call->inputs[PRED] + at;
-        c.t = call->inputs[TARGET] ? (const REAL *)call->inputs[TARGET] + at : NULL;
-        c.grads[PRED] = call->grad ? (REAL *)call->grad + at : NULL;
+        const int64_t begin = (row + i) * at->n;
+        at->x = (const REAL *)call->inputs[PRED] + begin;
+        at->t = call->inputs[TARGET] ? (const REAL *)call->inputs[TARGET] + begin : NULL;
+        at->next[0] = (const char *)at->x;
+        at->next[1] = (const char *)at->t;
+        c.grads[PRED] = call->grad ? (REAL *)call->grad + begin : NULL;
         c.grads[TARGET] = NULL;
-        c.hess = call->hess ? (REAL *)call->hess + at : NULL;
+        c.hess = call->hess ? (REAL *)call->hess + begin : NULL;
         if (!is_kept(d, i)) {
-            if (c.grads[PRED]) fill(c.grads[PRED], 0, c.n);
-            if (c.hess) fill(c.hess, 0, c.n);
+            if (c.grads[PRED]) fill(c.grads[PRED], 0, at->n);
+            if (c.hess) fill(c.hess, 0, at->n);
             continue;
         }
-        c.label = call->labels ? d->labels[i] : -1;
+        at->label = call->labels ? d->labels[i] : -1;
+        at->top = -1;
         c.top = -INFINITY;
-        c.top_class = -1;
         c.fault = -1;
-        if (c.n <= ROW_LANES) {
+        if (at->n <= ROW_LANES) {
             d->kernel->whole(&c);
         } else {
-            c.kept = d->kernel->keeps && c.grads[PRED] != c.x && c.grads[PRED] != c.t ? c.grads[PRED] : NULL;
+            at->kept = d->kernel->keeps && c.grads[PRED] != at->t ? c.grads[PRED] : NULL;
             if (d->kernel->wants_top) chunk_top(&c);
-            memset(c.sums, 0, sizeof c.sums);
             d->kernel->sums(&c);
-            d->kernel->finish(&c);
+            d->kernel->finish(&c, 1);
             if (c.grads[PRED]) d->kernel->map(&c);
         }
         if (c.fault >= 0) {
@@ -137,64 +140,11 @@ static void rows_alone(direct_rows_t *d, int64_t row, int64_t n) {
     }
 }
 
-/* n rows as a view of them. */
-static lossfn__view_t direct_view(const lossfn__direct_t *call, const void *data) {
-    lossfn__view_t view;
-    view.data = (char *)(uintptr_t)data;
-    view.dtype = REAL_DTYPE;
-    view.item = sizeof(REAL);
-    view.ndim = 1;
-    view.shape[0] = call->n / call->cols;
-    view.strides[0] = call->cols;
-    view.class_stride = 1;
-    return view;
-}
-
-/* n rows, LANES at a time. */
-static void rows_in_groups(direct_rows_t *d, int64_t row, int64_t n) {
-    _Alignas(64) REAL tiles[4][TOGETHER * LANES];
-    const lossfn__direct_t *call = d->call;
-    const void *const arrays[4] = {call->inputs[PRED], call->inputs[TARGET], call->grad, call->hess};
-    lossfn__view_t views[4];
-    REAL *tile[4];
-    group_t g;
-    for (int k = 0; k < 4; k++) {
-        tile[k] = arrays[k] ? tiles[k] : NULL;
-        if (tile[k]) views[k] = direct_view(call, arrays[k]);
-    }
-    g.cols = call->cols;
-    g.x = tile[0];
-    g.t = tile[1];
-    g.grads[PRED] = tile[2];
-    g.grads[TARGET] = NULL;
-    g.hess = tile[3];
-    g.class_weight = g.out = NULL;
-    g.classes = (REAL)call->cols;
-    direct_constants(call, g.constants);
-    for (int64_t i = 0; i < n; i += LANES) {
-        const int64_t some = n - i < LANES ? n - i : LANES;
-        for (int64_t l = 0; l < LANES; l++) {
-            const int kept = l < some && is_kept(d, i + l);
-            g.fault[l] = -1;
-            g.labels[l] = kept && call->labels ? d->labels[i + l] : -1;
-            g.weight[l] = kept;
-            g.factor[l] = kept ? d->scale : 0;
-        }
-        for (int k = 0; k < 2; k++)
-            if (tile[k]) gather_group(tile[k], &views[k], row + i, some, call->cols);
-        d->kernel->together(&g);
-        for (int64_t l = 0; l < some; l++) {
-            if (g.fault[l] >= 0) direct_fault(d->call, row + i + l, g.fault[l]);
-            if (is_kept(d, i + l)) d->values[d->n_values++] = g.values[l];
-        }
-        for (int k = 2; k < 4; k++)
-            if (tile[k]) scatter_group(&views[k], row + i, tile[k], some, call->cols);
-    }
-}
-
 static int direct_rows(lossfn__direct_t *call) {
     const int64_t rows = call->n / call->cols;
     direct_rows_t d;
+    /* Where there are fewer vectors of rows than of classes, rows together are faster, and a plan does that. */
+    if (call->cols <= TOGETHER && rows * ((call->cols + LANES - 1) / LANES) >= call->cols) return 0;
     int grid = GRID_NONE;
     d.call = call;
     d.kernel = &kernels[call->loss->terms[0].definition->kernel].rows;
@@ -208,13 +158,11 @@ static int direct_rows(lossfn__direct_t *call) {
         }
     if (call->kept == 0) return 0;
     d.scale = direct_scale(call);
-    /* The fewer vectors: of classes, row by row, or of rows, class by class. */
-    const int alone = call->cols > TOGETHER || rows * ((call->cols + LANES - 1) / LANES) < call->cols;
     for (int64_t row = 0; row < rows; row += ROW_BATCH) {
         const int64_t n = rows - row < ROW_BATCH ? rows - row : ROW_BATCH;
         if (call->labels && rows > ROW_BATCH) direct_labels(call, row, n, d.labels);
         d.n_values = 0;
-        (alone ? rows_alone : rows_in_groups)(&d, row, n);
+        rows_alone(&d, row, n);
         deposit(d.values, d.n_values, &call->sum, &grid);
     }
     return 1;

@@ -168,6 +168,10 @@ void lossfn__exact_multiply(lossfn__exact_t *sum, uint64_t times) {
     lossfn__exact_t product;
     if (times == 1) return;
     lossfn__exact_clear(&product);
+    if (sum->held) { /* a sum that is merged into itself must not hold anything back */
+        settle(sum, sum->held, sum->held_exponent);
+        sum->held = 0;
+    }
     for (; times > 0; times >>= 1) {
         if (times & 1) lossfn__exact_merge(&product, sum);
         if (times > 1) lossfn__exact_merge(sum, sum);

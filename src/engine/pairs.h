@@ -40,7 +40,7 @@ NO_INLINE void sum_short_rows(const REAL *c, int64_t rows, int64_t cols, double 
             REAL turned[LANES][LANES];
             UNROLL
             for (int l = 0; l < LANES; l++) x[l] = v_load(c + (row + (l < some ? l : 0)) * cols + first);
-            transpose_square(x);
+            v_transpose(x);
             UNROLL
             for (int l = 0; l < LANES; l++) v_store(turned[l], x[l]);
             for (int l = 0; l < width; l++) {

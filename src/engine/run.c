@@ -168,8 +168,8 @@ static void share(const lossfn__plan_t *plan, int threads, void (*task)(void *, 
 /* Whether the outputs would throw everything out of the caches and be thrown out themselves. An output that lies on an
  * input is there already. */
 static int overflows_caches(const lossfn__plan_t *plan) {
-    int64_t bytes = 0, elements = plan->units * plan->span;
-    if (plan->unit != LOSSFN_UNIT_ELEMENT || (plan->exec && plan->exec->flags & LOSSFN_EXEC_CACHED)) return 0;
+    int64_t bytes = 0, elements = plan->units * (plan->unit == LOSSFN_UNIT_ROW ? plan->cols : plan->span);
+    if (plan->exec && plan->exec->flags & LOSSFN_EXEC_CACHED) return 0;
     for (int32_t j = 0; j < plan->n_inputs; j++) {
         if (plan->has_grad[j]) bytes += elements * plan->grads[j].item;
         for (int32_t i = 0; i < plan->n_inputs; i++)

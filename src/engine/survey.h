@@ -132,24 +132,42 @@ static void survey_elements(const lossfn__plan_t *plan, int64_t begin, int64_t e
     for (int k = 1; k < plan->n_parts; k++) survey->weights[k] = survey->weights[0];
 }
 
-static void survey_rows(const lossfn__plan_t *plan, int64_t begin, int64_t end, lossfn__survey_t *survey) {
-    REAL buffer[64], weights[64];
-    int64_t labels[64];
-    int plain = has_plain_rows(plan);
+/* As long as nothing is wrong with them, rows are looked at many at a time. Returns the first of those that are left.
+ */
+static int64_t survey_good_rows(const lossfn__plan_t *plan, int64_t begin, int64_t end, lossfn__survey_t *survey) {
+    REAL weights[ROW_BATCH], totals[ROW_BATCH];
+    int64_t labels[ROW_BATCH];
+    int guesses[LOSSFN__MAX_TERMS];
+    if (plan->loss->nan_policy == LOSSFN__NAN_ERROR) return begin;
     for (int k = 0; k < plan->n_parts; k++) {
         const lossfn__term_t *term = plan->parts[k].term;
-        const int32_t lists[] = {term->class_weight, term->class_mask};
-        for (int i = 0; i < 2; i++) plain &= lists[i] < 0 || !term->values[lists[i]].list;
+        guesses[k] = GRID_NONE;
+        if (class_mask(term) || (class_weights(term) && !plan->has_labels) ||
+            term->definition->unit == LOSSFN_UNIT_ELEMENT)
+            return begin;
     }
-    /* as long as nothing is wrong; the rest is looked at one by one */
-    for (int64_t n; plain && begin < end; begin += n) {
-        n = end - begin < 64 ? end - begin : 64;
-        if (!plain_rows(plan, begin, n, labels, weights)) break;
+    for (int64_t n; begin < end; begin += n) {
+        n = end - begin < ROW_BATCH ? end - begin : ROW_BATCH;
+        if (!stage_rows(plan, begin, n, labels, weights)) return begin;
         survey->kept += count_kept(weights, n);
+        for (int k = 0; k < plan->n_parts; k++) {
+            const double *list = class_weights(plan->parts[k].term);
+            if (!list && !plan->has_weight) continue;
+            for (int64_t i = 0; i < n; i++)
+                totals[i] = !list ? weights[i] : weights[i] == 0 ? 0 : weights[i] * (REAL)list[labels[i]];
+            deposit(totals, n, &survey->weights[k], &guesses[k]);
+        }
     }
+    return begin;
+}
+
+static void survey_rows(const lossfn__plan_t *plan, int64_t begin, int64_t end, lossfn__survey_t *survey) {
+    REAL buffer[64];
+    begin = survey_good_rows(plan, begin, end, survey);
     for (int64_t row = begin; row < end; row++) {
         int64_t label;
-        REAL weight = row_weight(plan, row, &label);
+        REAL weight;
+        stage_rows(plan, row, 1, &label, &weight);
         if (weight == 0) continue;
         survey->kept++;
         if (plan->has_labels && (label < 0 || label >= plan->cols) && survey->bad_label < 0) {
@@ -159,7 +177,7 @@ static void survey_rows(const lossfn__plan_t *plan, int64_t begin, int64_t end, 
         }
         for (int k = 0; k < plan->n_parts; k++) {
             const lossfn__term_t *term = plan->parts[k].term;
-            const double *list = term->class_weight >= 0 ? term->values[term->class_weight].list : NULL;
+            const double *list = class_weights(term);
             REAL total = weight;
             if (list && plan->has_labels) {
                 total = label >= 0 && label < plan->cols ? weight * (REAL)list[label] : 0;
@@ -175,7 +193,7 @@ static void survey_rows(const lossfn__plan_t *plan, int64_t begin, int64_t end, 
             /* in a sum with a loss of elements, each element of the row has the row's weight */
             int64_t each = term->definition->unit == LOSSFN_UNIT_ELEMENT ? plan->cols : 1;
             lossfn__exact_add_multiple(&survey->weights[k], (double)total, (uint64_t)each);
-            const double *mask = term->class_mask >= 0 ? term->values[term->class_mask].list : NULL;
+            const double *mask = class_mask(term);
             if (mask && plan->has_labels && label >= 0 && label < plan->cols && mask[label] == 0 &&
                 survey->bad_label < 0) {
                 survey->bad_label = row;

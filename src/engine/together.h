@@ -1,120 +1,209 @@
 /* SPDX-License-Identifier: MIT
- * Rows of few classes, LANES of them at a time. */
+ * LANES rows at a time: rows of few classes, turned so that each has a lane, and rows that lie side by side. */
 #ifndef LOSSFN_ENGINE_TOGETHER_H
 #define LOSSFN_ENGINE_TOGETHER_H
 
 #include "engine/rows.h"
 
-/* Few classes, one built-in loss: LANES rows at a time. */
-static int runs_together(const lossfn__plan_t *plan) {
-    const lossfn__definition_t *definition = plan->parts[0].term->definition;
-    return !is_sum(plan) && plan->cols <= TOGETHER && !definition->user;
+enum { TOGETHER = 128 }; /* the most classes of rows that must be turned */
+
+/* Whether the rows of a view lie side by side as REAL, class by class. */
+static int lies_by_class(const lossfn__view_t *view) {
+    return view->dtype == REAL_DTYPE && view->class_stride != 1 && view->ndim > 0 && view->strides[view->ndim - 1] == 1;
 }
 
-/* Where n rows of a view lie if they are REAL and evenly spaced, `step` apart, else NULL. */
-static REAL *evenly(const lossfn__view_t *view, int64_t row, int64_t n, int64_t *step) {
+static int runs_together(const lossfn__plan_t *plan) {
+    if (is_sum(plan) || plan->parts[0].term->definition->user) return 0;
+    return plan->cols <= TOGETHER;
+}
+
+/* n rows of a view if they lie `step` apart, of any dtype, else NULL. */
+static char *evenly(const lossfn__view_t *view, int64_t row, int64_t n, int64_t *step) {
     int64_t offset, count;
     run_at(view, row, n, &offset, step, &count);
-    return view->dtype == REAL_DTYPE && count == n ? (REAL *)view->data + offset : NULL;
+    return count == n ? view->data + offset * view->item : NULL;
 }
 
-/* n rows of a view, class by class into [class][lane]; lanes past n repeat the last. */
-static void gather_group(REAL *to, const lossfn__view_t *view, int64_t row, int64_t n, int64_t cols) {
+/* The rows [row, row + LANES) where they lie, if nothing need be done to read or write them. */
+static lanes_t lanes_in_place(const lossfn__view_t *view, int64_t row, int64_t n) {
     int64_t step;
-    const REAL *from = evenly(view, row, n, &step);
-    if (from && n == LANES && step == 1) {
-        for (int64_t c = 0; c < cols; c++) v_store(to + c * LANES, v_load(from + c * view->class_stride));
-    } else if (from && n == LANES) {
-        for (int64_t c = 0; c < cols; c++, from += view->class_stride, to += LANES)
-            for (int64_t l = 0; l < LANES; l++) to[l] = from[l * step];
-    } else {
-        lossfn__view_t class = *view;
-        for (int64_t c = 0; c < cols; c++, to += LANES) {
-            gather(to, &class, row, n);
-            for (int64_t l = n; l < LANES; l++) to[l] = to[n - 1];
-            class.data += view->class_stride * view->item;
+    if (n < LANES || !lies_by_class(view)) return (lanes_t){0};
+    char *at = evenly(view, row, n, &step);
+    return (lanes_t){(REAL *)at, view->class_stride};
+}
+
+/* n rows, `step` apart, to [class][lane]; lanes past n repeat the last. What lies behind a row's classes may be read as
+ * long as it lies before the last row's end. */
+NO_INLINE void turn_rows_in(REAL *to, const REAL *from, int64_t step, int64_t n, int64_t cols) {
+    const REAL *const last = from + (n - 1) * step + cols - LANES;
+    for (int64_t c = 0; c < cols; c += LANES) {
+        V rows[LANES];
+        UNROLL for (int64_t l = 0; l < LANES; l++) {
+            const REAL *at = from + (l < n ? l : n - 1) * step + c;
+            rows[l] =
+                at <= last ? v_load(at) : v_load_first(at, cols - c < LANES ? (int)(cols - c) : LANES - 1, v_zero());
+        }
+        v_transpose(rows);
+        UNROLL for (int64_t j = 0; j < LANES; j++) v_store(to + (c + j) * LANES, rows[j]);
+    }
+}
+
+/* The reverse. Where rows follow each other without a gap, what is behind a row's classes may be overwritten: it comes
+ * after, in the rows and from the last classes to the first. */
+NO_INLINE void turn_rows_out(REAL *to, int64_t step, const REAL *from, int64_t n, int64_t cols) {
+    const REAL *const last = to + n * step - LANES;
+    for (int64_t c = (cols - 1) / LANES * LANES; c >= 0; c -= LANES) {
+        const int64_t some = cols - c < LANES ? cols - c : LANES;
+        V rows[LANES];
+        UNROLL for (int64_t j = 0; j < LANES; j++) rows[j] = v_load(from + (c + j) * LANES);
+        v_transpose(rows);
+        UNROLL for (int64_t l = 0; l < LANES; l++) {
+            REAL *const at = to + l * step + c;
+            if (l >= n) continue;
+            if (some == LANES || (step == cols && at <= last))
+                v_store(at, rows[l]);
+            else
+                v_store_first(at, (int)some, rows[l]);
         }
     }
 }
 
-static void scatter_group(const lossfn__view_t *view, int64_t row, const REAL *from, int64_t n, int64_t cols) {
+/* n rows of a view to [class][lane]; lanes past n repeat the last. `spare` has room for as much. */
+static void gather_group(REAL *to, const lossfn__view_t *view, int64_t row, int64_t n, int64_t cols, REAL *spare) {
     int64_t step;
-    REAL *to = evenly(view, row, n, &step);
-    if (to && n == LANES && step == 1) {
-        for (int64_t c = 0; c < cols; c++) v_store(to + c * view->class_stride, v_load(from + c * LANES));
-    } else if (to && n == LANES) {
-        for (int64_t l = 0; l < LANES; l++)
-            for (int64_t c = 0; c < cols; c++) to[l * step + c * view->class_stride] = from[c * LANES + l];
-    } else {
-        lossfn__view_t class = *view;
-        for (int64_t c = 0; c < cols; c++, from += LANES) {
-            scatter(&class, row, from, n);
-            class.data += view->class_stride * view->item;
+    const char *from = evenly(view, row, n, &step);
+    if (from && view->class_stride == 1 && step >= 0) {
+        if (view->dtype != REAL_DTYPE) {
+            for (int64_t l = 0; step != cols && l < n; l++)
+                load_run(spare + l * cols, from + l * step * view->item, view->dtype, 1, cols);
+            if (step == cols) load_run(spare, from, view->dtype, 1, n * cols);
+            from = (const char *)spare;
+            step = cols;
         }
+        turn_rows_in(to, (const REAL *)from, step, n, cols);
+        return;
     }
+    lossfn__view_t class = *view;
+    for (int64_t c = 0; c < cols; c++, to += LANES) {
+        gather(to, &class, row, n);
+        for (int64_t l = n; l < LANES; l++) to[l] = to[n - 1];
+        class.data += view->class_stride * view->item;
+    }
+}
+
+static void scatter_group(const lossfn__view_t *view, int64_t row, const REAL *from, int64_t n, int64_t cols,
+                          REAL *spare) {
+    int64_t step;
+    char *to = evenly(view, row, n, &step);
+    if (to && view->class_stride == 1 && step >= 0) {
+        if (view->dtype == REAL_DTYPE) {
+            turn_rows_out((REAL *)to, step, from, n, cols);
+            return;
+        }
+        turn_rows_out(spare, cols, from, n, cols);
+        for (int64_t l = 0; step != cols && l < n; l++)
+            store_run(to + l * step * view->item, view->dtype, 1, spare + l * cols, cols);
+        if (step == cols) store_run(to, view->dtype, 1, spare, n * cols);
+        return;
+    }
+    lossfn__view_t class = *view;
+    for (int64_t c = 0; c < cols; c++, from += LANES) {
+        scatter(&class, row, from, n);
+        class.data += view->class_stride * view->item;
+    }
+}
+
+/* Where the outputs of one group go: in place, or into tiles that are scattered afterwards. */
+static lanes_t output_lanes(const lossfn__plan_t *plan, const lossfn__view_t *view, int wanted, int64_t row, int64_t n,
+                            REAL *tile) {
+    if (!wanted) return (lanes_t){0};
+    lanes_t place = plan->dry ? (lanes_t){0} : lanes_in_place(view, row, n);
+    return place.at ? place : (lanes_t){tile, LANES};
+}
+
+/* Buffers of the groups that are run at once, cut from tiles of TOGETHER classes. */
+typedef struct {
+    REAL pred[TOGETHER * LANES], target[TOGETHER * LANES], grads[2][TOGETHER * LANES], hess[TOGETHER * LANES];
+    REAL spare[TOGETHER * LANES];
+} tiles_t;
+
+static void stage_group(const lossfn__plan_t *plan, group_t *g, int64_t row, int64_t n, tiles_t *tiles, int64_t tile) {
+    const int has_target = plan->n_inputs > 1 && !plan->has_labels;
+    for (int64_t l = 0; l < LANES; l++) g->fault[l] = -1;
+    g->x = lanes_in_place(&plan->inputs[PRED], row, n);
+    g->next = g->x.at ? GROUPS_AT_ONCE * LANES : 0;
+    if (!g->x.at) {
+        g->x = (lanes_t){tiles->pred + tile, LANES};
+        gather_group(g->x.at, &plan->inputs[PRED], row, n, plan->cols, tiles->spare);
+    }
+    g->t = has_target ? lanes_in_place(&plan->inputs[TARGET], row, n) : (lanes_t){0};
+    if (has_target && !g->t.at) {
+        g->t = (lanes_t){tiles->target + tile, LANES};
+        gather_group(g->t.at, &plan->inputs[TARGET], row, n, plan->cols, tiles->spare);
+    }
+    for (int j = 0; j < 2; j++)
+        g->grads[j] = output_lanes(plan, &plan->grads[j], plan->has_grad[j], row, n, tiles->grads[j] + tile);
+    g->hess = output_lanes(plan, &plan->hess, plan->has_hess, row, n, tiles->hess + tile);
+    g->kept = plan->has_grad[PRED] ? (lanes_t){tiles->grads[PRED] + tile, LANES} : (lanes_t){0};
+}
+
+/* Faults, values, and the outputs that have not been written in place. */
+static void write_group(const lossfn__plan_t *plan, const group_t *g, int64_t row, int64_t n, tiles_t *tiles,
+                        int64_t tile, lossfn__partial_t *partial) {
+    for (int64_t l = 0; l < n; l++) {
+        int64_t where = (row + l) * plan->cols + g->fault[l];
+        if (g->fault[l] < 0 || (partial->fault >= 0 && partial->fault <= where)) continue;
+        partial->fault = where;
+        partial->fault_part = 0;
+    }
+    if (plan->dry) return;
+    if (plan->has_values) scatter(&plan->values, row, g->values, n);
+    for (int j = 0; j < 2; j++)
+        if (g->grads[j].at == tiles->grads[j] + tile)
+            scatter_group(&plan->grads[j], row, g->grads[j].at, n, plan->cols, tiles->spare);
+    if (g->hess.at == tiles->hess + tile) scatter_group(&plan->hess, row, g->hess.at, n, plan->cols, tiles->spare);
 }
 
 static void run_rows_together(const lossfn__plan_t *plan, int64_t begin, int64_t end, lossfn__partial_t *partial) {
-    _Alignas(64) REAL tiles[5][TOGETHER * LANES], lists[2][TOGETHER], waiting[ROW_BATCH];
+    _Alignas(64) tiles_t tiles;
+    REAL weights[TOGETHER], outs[TOGETHER];
     const lossfn__part_t *part = &plan->parts[0];
-    const lossfn__term_t *term = part->term;
-    const double *class_weight = term->class_weight >= 0 ? term->values[term->class_weight].list : NULL;
-    const double *class_mask = term->class_mask >= 0 ? term->values[term->class_mask].list : NULL;
-    const int has_target = plan->n_inputs > 1 && !plan->has_labels;
-    const int plain = has_plain_rows(plan);
+    const row_kernel_t *kernel = &kernels[part->term->definition->kernel].rows;
+    const int64_t tile = (plan->cols + LANES - 1) / LANES * LANES * LANES; /* of one group */
+    const int64_t fit = TOGETHER * LANES / tile, at_once = (fit < GROUPS_AT_ONCE ? fit : GROUPS_AT_ONCE) * LANES;
+    batch_t batch;
     int guess = GRID_NONE;
-    int64_t n_waiting = 0;
-    group_t g;
-    g.cols = plan->cols;
-    g.x = tiles[0];
-    g.t = has_target ? tiles[1] : NULL;
-    g.grads[0] = plan->has_grad[0] ? tiles[2] : NULL;
-    g.grads[1] = plan->has_grad[1] ? tiles[3] : NULL;
-    g.hess = plan->has_hess ? tiles[4] : NULL;
-    g.class_weight = class_weight ? lists[0] : NULL;
-    g.out = class_mask ? lists[1] : NULL;
-    g.classes = (REAL)plan->cols;
-    if (class_weight) list_to_real(lists[0], class_weight, 0, plan->cols);
-    for (int64_t c = 0; class_mask && c < plan->cols; c++) {
-        lists[1][c] = class_mask[c] == 0;
-        g.classes -= lists[1][c];
+    group_t groups[GROUPS_AT_ONCE];
+    groups[0].cols = plan->cols;
+    groups[0].plain = is_plain(plan, part->term);
+    groups[0].classes = (REAL)plan->cols;
+    groups[0].class_weight = class_weights(part->term) ? weights : NULL;
+    groups[0].out = class_mask(part->term) ? outs : NULL;
+    if (groups[0].class_weight) list_to_real(weights, class_weights(part->term), 0, plan->cols);
+    for (int64_t c = 0; groups[0].out && c < plan->cols; c++) {
+        outs[c] = class_mask(part->term)[c] == 0;
+        groups[0].classes -= outs[c];
     }
-    set_constants(g.constants, part);
-    for (int64_t row = begin; row < end; row += LANES) {
-        const int64_t n = end - row < LANES ? end - row : LANES;
-        for (int64_t l = 0; l < LANES; l++) {
-            g.fault[l] = g.labels[l] = -1;
-            g.weight[l] = 0;
+    set_constants(groups[0].constants, part);
+    for (int i = 1; i < at_once / LANES && i * LANES < end - begin; i++) groups[i] = groups[0];
+    for (int64_t first = begin; first < end; first += at_once) {
+        const int64_t some = end - first < at_once ? end - first : at_once;
+        const int n = (int)((some + LANES - 1) / LANES);
+        stage_batch(plan, first, some, &batch);
+        for (int i = 0; i < n; i++) {
+            const int64_t row = first + i * LANES, rows = end - row < LANES ? end - row : LANES;
+            groups[i].labels = batch.labels + i * LANES;
+            groups[i].weight = batch.weights + i * LANES;
+            groups[i].factor = batch.factors + i * LANES;
+            groups[i].values = batch.values + i * LANES;
+            stage_group(plan, &groups[i], row, rows, &tiles, i * tile);
         }
-        if (plain) plain_rows(plan, row, n, g.labels, g.weight);
-        for (int64_t l = 0; l < LANES; l++) {
-            double upstream = 1;
-            if (!plain && l < n) g.weight[l] = row_weight(plan, row + l, &g.labels[l]);
-            if (l < n && plan->has_upstream) upstream = (double)load_one(&plan->upstream, row + l);
-            g.factor[l] = (REAL)(g.weight[l] * part->scale * upstream);
+        kernel->together(groups, n);
+        for (int i = 0; i < n; i++) {
+            const int64_t row = first + i * LANES, rows = end - row < LANES ? end - row : LANES;
+            write_group(plan, &groups[i], row, rows, &tiles, i * tile, partial);
         }
-        gather_group(tiles[0], &plan->inputs[PRED], row, n, plan->cols);
-        if (has_target) gather_group(tiles[1], &plan->inputs[TARGET], row, n, plan->cols);
-        kernels[term->definition->kernel].rows.together(&g);
-        for (int64_t l = 0; l < n; l++) {
-            int64_t at = (row + l) * plan->cols + g.fault[l];
-            if (g.fault[l] < 0 || (partial->fault >= 0 && partial->fault <= at)) continue;
-            partial->fault = at;
-            partial->fault_part = 0;
-        }
-        if (plan->need_sum) {
-            memcpy(waiting + n_waiting, g.values, (size_t)n * sizeof(REAL));
-            n_waiting += n;
-            if (n_waiting > ROW_BATCH - LANES || row + LANES >= end) {
-                deposit(waiting, n_waiting, &partial->sums[0], &guess);
-                n_waiting = 0;
-            }
-        }
-        if (plan->dry) continue;
-        if (plan->has_values) scatter(&plan->values, row, g.values, n);
-        for (int j = 0; j < 2; j++)
-            if (g.grads[j]) scatter_group(&plan->grads[j], row, g.grads[j], n, plan->cols);
-        if (g.hess) scatter_group(&plan->hess, row, g.hess, n, plan->cols);
+        if (plan->need_sum) deposit(batch.values, some, &partial->sums[0], &guess);
     }
 }
 

@@ -1,43 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Squares of LANES times LANES, turned in registers, and tensors that lie the other way round than the walk goes. Part
- * of stage.h, which includes it. */
+ * Tensors that lie the other way round than the walk goes. Part of stage.h, which includes it. */
 #ifndef LOSSFN_ENGINE_TRANSPOSE_H
 #define LOSSFN_ENGINE_TRANSPOSE_H
-
-/* The lower and upper halves of two vectors, lane beside lane. */
-#if LANES == 16
-#define ZIP_LOW  0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
-#define ZIP_HIGH 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
-#elif LANES == 8
-#define ZIP_LOW  0, 8, 1, 9, 2, 10, 3, 11
-#define ZIP_HIGH 4, 12, 5, 13, 6, 14, 7, 15
-#elif LANES == 4
-#define ZIP_LOW  0, 4, 1, 5
-#define ZIP_HIGH 2, 6, 3, 7
-#else
-#define ZIP_LOW  0, 2
-#define ZIP_HIGH 1, 3
-#endif
-#ifdef __clang__
-#define ZIP(a, b, lanes) __builtin_shufflevector(a, b, lanes)
-#else
-#define ZIP(a, b, lanes) __builtin_shuffle(a, b, (I){lanes})
-#endif
-
-/* x[r][c] to x[c][r]: each round moves the highest bit of the row to the lowest of the column and the other way. */
-INLINE void transpose_square(V *x) {
-    V y[LANES];
-    UNROLL
-    for (int round = 1; round < LANES; round *= 2) {
-        UNROLL
-        for (int i = 0; i < LANES / 2; i++) {
-            y[2 * i] = ZIP(x[i], x[i + LANES / 2], ZIP_LOW);
-            y[2 * i + 1] = ZIP(x[i], x[i + LANES / 2], ZIP_HIGH);
-        }
-        UNROLL
-        for (int i = 0; i < LANES; i++) x[i] = y[i];
-    }
-}
 
 /* How many whole rows of the last two axes, up to n elements, begin at a place; 0 inside of a row. */
 static inline int64_t rows_from(const place_t *p, const lossfn__view_t *view, int64_t n) {
@@ -60,7 +24,7 @@ static void turn_in(REAL *to, const lossfn__view_t *view, const char *from, int6
             V x[LANES];
             UNROLL
             for (int l = 0; l < LANES; l++) x[l] = v_load(columns[l < width ? l : 0] + row);
-            transpose_square(x);
+            v_transpose(x);
             REAL *at = to + row * cols + first;
             if (width == LANES && row + LANES <= rows) {
                 UNROLL
@@ -89,7 +53,7 @@ static void turn_out(const lossfn__view_t *view, char *to, const REAL *from, int
                 for (int64_t l = 0; l < LANES; l++)
                     x[l] = row + l < rows ? load_some(at + l * cols, 0, width, 0) : v_set(0);
             }
-            transpose_square(x);
+            v_transpose(x);
             UNROLL
             for (int l = 0; l < LANES; l++) v_store(columns[l] + row, x[l]);
         }

@@ -61,34 +61,35 @@ DEFINE(cross_entropy) = {
     .ulp_hess = 6,
     .setup = cross_entropy_setup,
 };
-/* exp(x - top) <= 1, from the exact difference: rounded, it would be off by as many ulps as it is large. */
-ALWAYS_INLINE V exp_below(V top, V x) {
-    V rest, difference = two_sum(x, -top, &rest);
-    return v_exp_below(difference, rest);
-}
-ROWWISE(cross_entropy, 4, 1, 1);
+/* Every exponential here is e^(x_c - y), y near x_m and the same for the row: see v_below. */
+ROWWISE(cross_entropy, 4, 3, 1, 1);
 ROW_SUMS(cross_entropy) {
+    const below_t below = v_below(r->top);
     V a = coefficient(r, c, p), down = r->top - c->x;
-    u->kept = exp_below(r->top, c->x);
+    u->kept = v_exp_below(&below, c->x);
     s[0] = v_where(m_not(c->top), u->kept);
     s[1] = v_where(m_not(c->top | (a == v_zero())), a * down);
     s[2] = v_where(m_not(c->top), a);
     s[3] = v_where(c->top, a);
 }
 ROW_FINISH(cross_entropy) {
-    V all = s[2] + s[3], others = s[0], total = v_one() + others, log_total = v_log1p(others);
+    V all = s[2] + s[3], rest, lost, one = v_exp_top(r->top, &rest), total = two_sum(one, s[0], &lost);
+    V inverse = v_one() / total, share = all * inverse, log_total = v_log1p(s[0] / one);
+    share = v_fma(v_fma(-share, total, all) - share * (lost + rest), inverse, share); /* A / S, rounded once */
     u->value = in_base(s[1] + all * log_total, p);
     k[0] = r->top;
-    k[1] = all / total;                        /* A / S */
-    k[2] = v_fma(-s[3], others, s[2]) / total; /* gradient of the top class */
-    k[3] = k[1] * (others / total);            /* its Hessian */
+    k[1] = in_base(share, p);
+    k[2] = in_base(v_fma(-s[3], s[0], s[2] * one) * inverse, p); /* gradient of the top class */
+    k[3] = k[1] * one * (s[0] * inverse);                        /* its Hessian */
     k[4] = log_total;
-    k[5] = v_one() / total;
+    k[5] = inverse;
 }
 ROW_MAP(cross_entropy) {
-    V a = coefficient(r, c, p), down = k[0] - c->x, e = c->has_kept ? c->kept : exp_below(k[0], c->x);
-    u->grad[PRED] = in_base(v_select(c->top, k[2], v_fma(e, k[1], -a)), p);
-    u->hess = in_base(v_select(c->top, k[3], e * k[1] * (v_one() - e * k[5])), p);
+    const below_t below = v_below(k[0]);
+    V a = c->absent ? v_zero() : in_base(coefficient(r, c, p), p);
+    V down = k[0] - c->x, e = c->has_kept ? c->kept : v_exp_below(&below, c->x);
+    u->grad[PRED] = v_select(c->top, k[2], v_fma(e, k[1], -a));
+    u->hess = v_select(c->top, k[3], e * k[1] * (v_one() - e * k[5]));
     u->grad[TARGET] = in_base((v_one() - p[CLASS_SMOOTHING]) * c->w * (v_select(c->top, v_zero(), down) + k[4]), p);
 }
 
@@ -134,7 +135,7 @@ ALWAYS_INLINE V clamped_log(V *prob, const V *p, M *held) {
     *held |= log_p < least;
     return v_select(log_p < least, least, log_p);
 }
-ROWWISE(categorical_cross_entropy, 1, 0, 0);
+ROWWISE(categorical_cross_entropy, 1, 1, 0, 0);
 ROW_SUMS(categorical_cross_entropy) {
     V a = coefficient(r, c, p), prob = c->x;
     M held;
@@ -231,7 +232,7 @@ ALWAYS_INLINE V kl_log_ratio(const class_t *c, const V *p, V *t, M *outside) {
     M near = (2 * *t > x) & (*t < 2 * x); /* there t - x is exact and the logarithms would cancel */
     return v_select(near, v_log1p((*t - x) / x), ratio);
 }
-ROWWISE(kl_div, 1, 0, 0);
+ROWWISE(kl_div, 1, 1, 0, 0);
 ROW_SUMS(kl_div) {
     (void)r;
     V t, ratio = kl_log_ratio(c, p, &t, &u->outside);
@@ -283,7 +284,7 @@ DEFINE(entropy) = {
     .ulp_hess = 2,
     .setup = information_setup,
 };
-ROWWISE(entropy, 1, 0, 0);
+ROWWISE(entropy, 1, 1, 0, 0);
 ROW_SUMS(entropy) {
     (void)r;
     V x = c->x;

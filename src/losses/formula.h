@@ -22,7 +22,7 @@ enum {
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
-enum { MAX_GRADS = 4, MAX_SUMS = 4, MAX_CONSTANTS = LOSSFN__MAX_CONSTANTS };
+enum { MAX_GRADS = 4, MAX_SUMS = 4, MAX_FINISHED = 6, MAX_CONSTANTS = LOSSFN__MAX_CONSTANTS };
 
 /* For what is too long to be inlined into every loop; vectors go through pointers. */
 #define OUT_OF_LINE static __attribute__((noinline, unused))
@@ -50,15 +50,16 @@ typedef struct {
 
 /* A loss over rows. Its value is made of up to MAX_SUMS sums over classes, its derivatives class by class:
  *   ROW_SUMS    s[]: what class c adds to each sum
- *   ROW_FINISH  u->value from the sums, and k[]: numbers that the map wants
+ *   ROW_FINISH  u->value from the sums, and k[]: up to MAX_FINISHED numbers that the map wants
  *   ROW_MAP     u->grad[] and u->hess of class c
  * Written on vectors without saying whether lanes are classes or rows. */
 typedef struct {
     V x, t, w; /* pred, target (labels arrive as one-hot), class weight (1 without) */
     M top;     /* the class of the largest x, once per row; only if the loss asks for it */
-    V kept; /* mapping: what ROW_SUMS left in u->kept for this class, if has_kept; only if the loss keeps something */
+    V kept; /* mapping: what ROW_SUMS left in u->kept for this class, if has_kept; then x is there only for grad[TARGET]
+             */
     int has_kept;
-    int absent; /* known while compiling: t is 0 even when smoothed, and top none; such a class adds to s[0] alone */
+    int absent; /* known while compiling: t is 0 even when smoothed; such a class adds to s[0] alone */
 } class_t;
 
 typedef struct {
@@ -66,8 +67,10 @@ typedef struct {
     V classes; /* how many classes the row has (without those taken out) */
 } row_t;
 
-#define ROWWISE(name, n_sums, wants_top, keeps)                                                                        \
-    enum { name##_n_sums = n_sums, name##_wants_top = wants_top, name##_keeps = keeps }
+/* n_common: to how many sums, the first of them, a class adds that is not the largest; wants_top: whether the largest
+ * is asked for; keeps: whether ROW_SUMS leaves something in u->kept. */
+#define ROWWISE(name, sums, common, wants, keeps_some)                                                                 \
+    enum { name##_n_sums = sums, name##_n_common = common, name##_wants_top = wants, name##_keeps = keeps_some }
 #define ROW_SUMS(name)   ALWAYS_INLINE void name##_sums(const row_t *r, const class_t *c, const V *p, V *s, unit_t *u)
 #define ROW_FINISH(name) ALWAYS_INLINE void name##_finish(const row_t *r, const V *s, const V *p, V *k, unit_t *u)
 #define ROW_MAP(name)    ALWAYS_INLINE void name##_map(const row_t *r, const class_t *c, const V *k, const V *p, unit_t *u)

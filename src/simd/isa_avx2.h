@@ -20,6 +20,9 @@ INLINE int f32_any(i32v i) { return !_mm256_testz_si256((__m256i)i, (__m256i)i);
 INLINE int f64_any(i64v i) { return !_mm256_testz_si256((__m256i)i, (__m256i)i); }
 INLINE i32v f32_to_int(f32v x) { return (i32v)_mm256_cvtps_epi32(x); }
 INLINE f32v f32_from_int(i32v i) { return _mm256_cvtepi32_ps((__m256i)i); }
+INLINE f32v f32_lookup8(i32v i, const float *t) {
+    return _mm256_permutevar8x32_ps((f32v){t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7]}, (__m256i)i);
+}
 INLINE f64v f32_widen_low(f32v x) { return _mm256_cvtps_pd(_mm256_castps256_ps128(x)); }
 INLINE f64v f32_widen_high(f32v x) { return _mm256_cvtps_pd(_mm256_extractf128_ps(x, 1)); }
 INLINE f32v f32_narrow(f64v low, f64v high) { return _mm256_set_m128(_mm256_cvtpd_ps(high), _mm256_cvtpd_ps(low)); }

@@ -26,6 +26,10 @@ INLINE f32v f32_from_int(i32v i) { return _mm512_cvtepi32_ps((__m512i)i); }
 INLINE f64v f64_from_int(i64v i) { return _mm512_cvtepi64_pd((__m512i)i); }
 INLINE f32v f32_ldexp(f32v x, f32v n) { return _mm512_scalef_ps(x, n); }
 INLINE f64v f64_ldexp(f64v x, f64v n) { return _mm512_scalef_pd(x, n); }
+INLINE f32v f32_lookup8(i32v i, const float *t) {
+    return _mm512_permutexvar_ps((__m512i)i, (f32v){t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[0], t[1], t[2],
+                                                    t[3], t[4], t[5], t[6], t[7]});
+}
 INLINE f64v f32_widen_low(f32v x) { return _mm512_cvtps_pd(_mm512_castps512_ps256(x)); }
 INLINE f64v f32_widen_high(f32v x) { return _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1)); }
 INLINE f32v f32_narrow(f64v low, f64v high) {

@@ -45,6 +45,7 @@ INLINE f64v f64_round(f64v x) {
 }
 
 INLINE f32v f32_from_int(i32v i) { return __builtin_convertvector(i, f32v); }
+INLINE f32v f32_lookup8(i32v i, const float *t) { return (f32v){t[i[0] & 7], t[i[1] & 7], t[i[2] & 7], t[i[3] & 7]}; }
 
 #ifdef __SSE2__
 INLINE f32v f32_sqrt(f32v x) { return _mm_sqrt_ps(x); }

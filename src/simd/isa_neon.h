@@ -15,6 +15,7 @@ INLINE i32v f32_to_int(f32v x) { return (i32v)vcvtnq_s32_f32((float32x4_t)x); }
 INLINE i64v f64_to_int(f64v x) { return (i64v)vcvtnq_s64_f64((float64x2_t)x); }
 INLINE f32v f32_from_int(i32v i) { return (f32v)vcvtq_f32_s32((int32x4_t)i); }
 INLINE f64v f64_from_int(i64v i) { return (f64v)vcvtq_f64_s64((int64x2_t)i); }
+INLINE f32v f32_lookup8(i32v i, const float *t) { return (f32v){t[i[0] & 7], t[i[1] & 7], t[i[2] & 7], t[i[3] & 7]}; }
 INLINE f64v f32_widen_low(f32v x) { return (f64v)vcvt_f64_f32(vget_low_f32((float32x4_t)x)); }
 INLINE f64v f32_widen_high(f32v x) { return (f64v)vcvt_high_f64_f32((float32x4_t)x); }
 INLINE f32v f32_narrow(f64v low, f64v high) {

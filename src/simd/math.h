@@ -145,15 +145,70 @@ INLINE V v_exp_minus(V a) {
     return v_ldexp_down(exp_reduced(v_fma(n, v_set(LN2_REST), v_fma(n, v_set(LN2), a)), -1), n);
 }
 
-/* e^(x + rest), x <= 0 and |rest| <= ulp(x): for a difference whose rounding an exponential would amplify. What rest
- * is does not matter where x is infinite. */
-INLINE V v_exp_below(V x, V rest) {
-    const V held = at_least(x, EXP_UNDERFLOW), n = v_round(held * v_set(LOG2_E));
-    const V r = v_fma(n, v_set(-LN2), held), square = r * r; /* exact */
-    const V left = v_fma(n, v_set(-LN2_REST), v_select(x > v_set(EXP_UNDERFLOW), rest, v_set(0)));
-    const V curve = v_fma(exp_polynomial(r), r, v_set(0.5)); /* e^r = 1 + r + curve r^2 */
-    const V of_left = v_fma(left, v_fma(square, curve, r), left);
-    return v_ldexp(v_set(1) + (r + v_fma(square, curve, of_left)), n);
+/* ---- exponentials of a row, none much larger than 1 ----
+ * e^x / 2^n for every x of a row, with the integer n nearest to the row's largest x in powers of two: so x need not be
+ * reduced by the largest, which would round, and each result is as good as a single e^x. Only where the largest is so
+ * far from 0 that differences to it are exact wherever they matter is it subtracted first. */
+typedef struct {
+    V from, lowest;
+    V magic; /* an integer added to it is rounded, its last bits are the biased exponent and the step of the table */
+} below_t;
+
+/* FAR is more than twice -ln of the smallest subnormal. e^x is first made 2^HEAD times smaller, so that its exponent is
+ * never that of a subnormal. At 2^-LOWEST the power of two is 0: the product is, too, without underflow. A table has
+ * BITS of the fraction of x in powers of two. */
+#ifdef LOSSFN_REAL_F32
+#define BELOW_FAR    256.0
+#define BELOW_MAGIC  0x1.8p23
+#define BELOW_HEAD   30
+#define BELOW_LOWEST 157
+#define BELOW_BITS   3
+#else
+#define BELOW_FAR    2048.0
+#define BELOW_MAGIC  0x1.8p52
+#define BELOW_HEAD   60
+#define BELOW_LOWEST 1083
+#define BELOW_BITS   0
+#endif
+#define BELOW_STEPS (1 << BELOW_BITS)
+
+/* What a row needs: `top` is its largest x. NaN where top is infinite and x is that, too. */
+INLINE below_t v_below(V top) {
+    const M far = v_abs(top) > v_set(BELOW_FAR);
+    const V n = v_round(v_select(far, v_set(0), top) * v_set(LOG2_E));
+    below_t b;
+    b.from = v_select(far, top, v_set(0));
+    b.lowest = (n - v_set(BELOW_LOWEST)) * v_set(LN2);
+    b.magic = v_set(BELOW_MAGIC + BELOW_STEPS * (BELOW_HEAD + EXPONENT_BIAS)) - n * v_set(BELOW_STEPS);
+    return b;
+}
+
+#ifdef LOSSFN_REAL_F32
+/* 2^(i/8 - BELOW_HEAD) for the last bits i of an integer */
+INLINE V below_power(I i) {
+    return v_lookup8(i, 0x1p-30f, 0x1.172b84p-30f, 0x1.306fep-30f, 0x1.4bfdaep-30f, 0x1.6a09e6p-30f, 0x1.8ace54p-30f,
+                     0x1.ae89fap-30f, 0x1.d5818ep-30f);
+}
+#endif
+
+INLINE V v_exp_below(const below_t *b, V x) {
+    const V held = v_greater(b->lowest, x - b->from); /* NaN stays */
+    const V sum = v_fma(held, v_set(LOG2_E * BELOW_STEPS), b->magic), n = sum - b->magic;
+    const V exact = v_fma(n, v_set(-LN2 / BELOW_STEPS), held), r = v_fma(n, v_set(-LN2_REST / BELOW_STEPS), exact);
+    const V power = (V)(((U)sum & ~(U)i_set(BELOW_STEPS - 1)) << (MANTISSA_BITS - BELOW_BITS));
+#ifdef LOSSFN_REAL_F32
+    const V curve = v_fma(r, v_set(0x1.555656p-3), v_set(0x1.000876p-1)), head = below_power((I)sum);
+#else
+    const V curve = v_fma(exp_polynomial(r), r, v_set(0.5)), head = v_set(0x1p-60);
+#endif
+    return v_fma(head, v_fma(curve, r * r, r), head) * power;
+}
+
+/* The same for the largest x itself, with what rounding took away. */
+INLINE V v_exp_top(V top, V *rest) {
+    V r, tail;
+    exp_parts(v_select(v_abs(top) > v_set(BELOW_FAR), v_set(0), top), v_set(0), &r, &tail);
+    return exp_whole(v_set(0), r, tail, rest);
 }
 
 /* (e^x - 1) / 2 as the return value and *rest, for x >= EXPM1_SATURATED; halved so that 2^n is finite. */

@@ -39,14 +39,14 @@
 #define VECTOR_BYTES 16
 #endif
 
-/* Before a short loop over arrays of vectors, so that these become registers. */
-#ifdef __clang__
-#define UNROLL _Pragma("unroll")
+#define INLINE static inline __attribute__((always_inline, unused))
+/* Before a short loop of constant length over vectors, which must be in registers. clang unrolls it unasked, the
+ * baseline need not be fast. */
+#if defined(__clang__) || defined(LOSSFN_ISA_BASELINE)
+#define UNROLL
 #else
 #define UNROLL _Pragma("GCC unroll 32")
 #endif
-
-#define INLINE static inline __attribute__((always_inline, unused))
 
 typedef float f32v __attribute__((vector_size(VECTOR_BYTES)));
 typedef double f64v __attribute__((vector_size(VECTOR_BYTES)));
@@ -177,37 +177,52 @@ INLINE V v_greater(V a, V b) { return v_select(a > b, a, b); }
 INLINE V v_min(V a, V b) { return v_select((a < b) | v_isnan(a), a, b); }
 INLINE V v_max(V a, V b) { return v_select((a > b) | v_isnan(a), a, b); }
 
-/* The lanes moved round by `by`, a constant. */
-#define V_LANE(l, by) (((l) + (by)) % LANES)
-#if LANES == 2
-#define V_ROTATED(x, by) __builtin_shufflevector(x, x, V_LANE(0, by), V_LANE(1, by))
-#elif LANES == 4
-#define V_ROTATED(x, by) __builtin_shufflevector(x, x, V_LANE(0, by), V_LANE(1, by), V_LANE(2, by), V_LANE(3, by))
-#elif LANES == 8
-#define V_ROTATED(x, by)                                                                                               \
-    __builtin_shufflevector(x, x, V_LANE(0, by), V_LANE(1, by), V_LANE(2, by), V_LANE(3, by), V_LANE(4, by),           \
-                            V_LANE(5, by), V_LANE(6, by), V_LANE(7, by))
+/* ---- parts and rows ---- */
+
+/* Lanes of a and b in turn: of the lower halves of both, of the upper ones. */
+#ifdef __clang__
+#define V_PICK(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
 #else
-#define V_ROTATED(x, by)                                                                                               \
-    __builtin_shufflevector(x, x, V_LANE(0, by), V_LANE(1, by), V_LANE(2, by), V_LANE(3, by), V_LANE(4, by),           \
-                            V_LANE(5, by), V_LANE(6, by), V_LANE(7, by), V_LANE(8, by), V_LANE(9, by), V_LANE(10, by), \
-                            V_LANE(11, by), V_LANE(12, by), V_LANE(13, by), V_LANE(14, by), V_LANE(15, by))
+#define V_PICK(a, b, ...) __builtin_shuffle(a, b, (I){__VA_ARGS__})
+#endif
+#if LANES == 16
+INLINE V v_low_pairs(V a, V b) { return V_PICK(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23); }
+INLINE V v_high_pairs(V a, V b) { return V_PICK(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31); }
+#elif LANES == 8
+INLINE V v_low_pairs(V a, V b) { return V_PICK(a, b, 0, 8, 1, 9, 2, 10, 3, 11); }
+INLINE V v_high_pairs(V a, V b) { return V_PICK(a, b, 4, 12, 5, 13, 6, 14, 7, 15); }
+#elif LANES == 4
+INLINE V v_low_pairs(V a, V b) { return V_PICK(a, b, 0, 4, 1, 5); }
+INLINE V v_high_pairs(V a, V b) { return V_PICK(a, b, 2, 6, 3, 7); }
+#else
+INLINE V v_low_pairs(V a, V b) { return V_PICK(a, b, 0, 2); }
+INLINE V v_high_pairs(V a, V b) { return V_PICK(a, b, 1, 3); }
 #endif
 
-/* The largest lane; none may be NaN. */
-INLINE REAL v_largest(V x) {
-    x = v_greater(V_ROTATED(x, LANES / 2), x);
-#if LANES > 2
-    x = v_greater(V_ROTATED(x, LANES / 4), x);
-#endif
-#if LANES > 4
-    x = v_greater(V_ROTATED(x, LANES / 8), x);
-#endif
-#if LANES > 8
-    x = v_greater(V_ROTATED(x, LANES / 16), x);
-#endif
-    return x[0];
+/* The largest lane, in all lanes; none is NaN. */
+INLINE V v_largest(V x) {
+    UNROLL for (int n = 1; n < LANES; n *= 2) x = v_greater(v_low_pairs(x, x), v_high_pairs(x, x));
+    return x;
 }
+
+/* Lane j of row i to lane i of row j, by as many rounds of pairing as LANES has bits. */
+INLINE void v_transpose(V rows[LANES]) {
+    V other[LANES];
+    UNROLL for (int round = 1; round < LANES; round *= 2) {
+        UNROLL for (int i = 0; i < LANES / 2; i++) {
+            other[2 * i] = v_low_pairs(rows[i], rows[i + LANES / 2]);
+            other[2 * i + 1] = v_high_pairs(rows[i], rows[i + LANES / 2]);
+        }
+        UNROLL for (int i = 0; i < LANES; i++) rows[i] = other[i];
+    }
+}
+
+/* ---- a table of eight ---- */
+
+#ifdef LOSSFN_REAL_F32
+/* The one of eight that the last three bits of each lane choose. */
+#define v_lookup8(i, a, b, c, d, e, f, g, h) ISA_OP(lookup8)(i, (const float[8]){a, b, c, d, e, f, g, h})
+#endif
 
 /* ---- between integers and reals ----
  * Integral values with |x| < 2^31 (f32), 2^51 (f64); anything else gives some integer. */

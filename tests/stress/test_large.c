@@ -115,6 +115,43 @@ static void test_streams(void **state) {
     lossfn_destroy(loss);
 }
 
+/* The same for rows of classes, whose length is no multiple of a vector. */
+static void test_streamed_rows(void **state) {
+    (void)state;
+    enum { CLASSES = 1003, OUTSIDE = 40 };
+    const long cache = sysconf(_SC_LEVEL3_CACHE_SIZE);
+    const int64_t rows = (cache > 0 && cache < 1l << 28 ? cache : 1l << 25) / 4 / CLASSES + 3, n = rows * CLASSES;
+    const int64_t shape[] = {rows, CLASSES};
+    const size_t bytes = (size_t)(n + OUTSIDE) * sizeof(float);
+    float *pred = malloc(bytes), *around = malloc(bytes), *through = malloc(bytes);
+    uint16_t *labels = malloc((size_t)rows * sizeof *labels);
+    assert_true(pred && around && through && labels);
+    for (int64_t i = 0; i < n + OUTSIDE; i++) pred[i] = (float)(i * 7919 % 1013) * 0.037f - 17;
+    for (int64_t i = 0; i < rows; i++) labels[i] = (uint16_t)(i * 31 % (CLASSES + 1));
+    lossfn_t *loss = make("cross_entropy(ignore_index=1003)");
+    lossfn_exec_t exec;
+    lossfn_exec_init(&exec);
+    for (int64_t start = 0; start < 17; start += 7) {
+        lossfn_tensor_t p, t, g;
+        double value[2];
+        for (int k = 0; k < 2; k++) {
+            float *out = k ? through : around;
+            for (int64_t i = 0; i < n + OUTSIDE; i++) out[i] = -77;
+            succeed(lossfn_tensor_init_const(&p, pred + 1, LOSSFN_F32, 2, shape));
+            succeed(lossfn_tensor_init_const(&t, labels, LOSSFN_U16, 1, shape));
+            succeed(lossfn_tensor_init(&g, out + start, LOSSFN_F32, 2, shape));
+            exec.flags = k ? LOSSFN_EXEC_CACHED : 0;
+            succeed(lossfn_forward_backward(loss, &p, &t, NULL, &value[k], &g, &exec));
+        }
+        assert_memory_equal(around, through, bytes);
+        assert_true(value[0] == value[1]);
+        for (int64_t i = 0; i < start; i++) assert_true(around[i] == -77);
+        for (int64_t i = start + n; i < n + OUTSIDE; i++) assert_true(around[i] == -77);
+    }
+    free(pred), free(around), free(through), free(labels);
+    lossfn_destroy(loss);
+}
+
 /* Sizes that overflow are refused. */
 static void test_overflow(void **state) {
     (void)state;
@@ -137,6 +174,7 @@ static void test_overflow(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_count), cmocka_unit_test(test_rows),
-                                       cmocka_unit_test(test_streams), cmocka_unit_test(test_overflow)};
+                                       cmocka_unit_test(test_streams), cmocka_unit_test(test_streamed_rows),
+                                       cmocka_unit_test(test_overflow)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

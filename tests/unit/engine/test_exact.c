@@ -573,6 +573,23 @@ static void hostile_bytes(void **unused) {
     assert_in_range(accepted, 10000, 290000);
 }
 
+/* Against as many merges; what is held back is near its limit, so that doubling it does not fit. */
+static void products(void **unused) {
+    (void)unused;
+    for (int i = 0; i < 400; i++) {
+        lossfn__exact_t sum, copy, expected;
+        const int times = random_int(60);
+        lossfn__exact_clear(&sum);
+        lossfn__exact_clear(&expected);
+        lossfn__exact_add_steps(&sum, (int64_t)random_bits() >> random_int(8), (int64_t)random_bits() >> 2, 60, -30);
+        if (i % 3 == 0) lossfn__exact_add(&sum, ldexp((double)(int64_t)random_bits(), random_int(80) - 40));
+        copy = sum;
+        for (int k = 0; k < times; k++) lossfn__exact_merge(&expected, &copy);
+        lossfn__exact_multiply(&sum, (uint64_t)times);
+        assert_true(lossfn__exact_equal(&sum, &expected));
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sums_round_correctly),
@@ -581,6 +598,7 @@ int main(void) {
         cmocka_unit_test(scaled_integers),
         cmocka_unit_test(steps),
         cmocka_unit_test(multiples),
+        cmocka_unit_test(products),
         cmocka_unit_test(carries_lose_nothing),
         cmocka_unit_test(single_additions_carry_in_time),
         cmocka_unit_test(any_order_and_split_gives_the_same_bytes),

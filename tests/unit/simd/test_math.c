@@ -59,6 +59,11 @@ static V unit_of(V x) {
     }
 APPLY(exp, v_exp(x))
 APPLY(expm1, v_expm1(x))
+static V exp_below(V x) {
+    const below_t row = v_below(v_set(0));
+    return v_exp_below(&row, v_neg(v_abs(x)));
+}
+APPLY(exp_below, exp_below(x))
 APPLY(log, v_log(x))
 APPLY(log1p, v_log1p(x))
 APPLY(tanh, v_tanh(x))
@@ -83,6 +88,12 @@ ONE_ARGUMENT(log1p)
 ONE_ARGUMENT(tanh)
 ONE_ARGUMENT(log2)
 ONE_ARGUMENT(log10)
+static void mp_exp_below(mpfr_t r, const mpfr_t x, const mpfr_t y) { /* e^-|x| */
+    (void)y;
+    mpfr_abs(r, x, MPFR_RNDN);
+    mpfr_neg(r, r, MPFR_RNDN);
+    mpfr_exp(r, r, MPFR_RNDN);
+}
 static void mp_exp_minus(mpfr_t r, const mpfr_t x, const mpfr_t y) {
     (void)y;
     mpfr_abs(r, x, MPFR_RNDN);
@@ -114,6 +125,7 @@ static double c_log1p_unit(double x, double y) {
     return log1p(isinf(x) ? 0.5 : fabs(x) > 1 ? frexp(fabs(x), &exponent) : fabs(x));
 }
 static double c_exp(double x, double y) { return (void)y, exp(x); }
+static double c_exp_below(double x, double y) { return (void)y, exp(-fabs(x)); }
 static double c_expm1(double x, double y) { return (void)y, expm1(x); }
 static double c_log(double x, double y) { return (void)y, log(x); }
 static double c_log1p(double x, double y) { return (void)y, log1p(x); }
@@ -142,6 +154,7 @@ static const struct function {
     ROW(log_base_e, log, 0.85, 0.85),
     ROW(log_base10, log10, 1.2, 1.2),
     ROW(pow, pow, 0.85, 1.75),
+    ROW(exp_below, exp_below, 1.2, 1.0),
 };
 enum { FUNCTIONS = sizeof functions / sizeof functions[0] };
 
