@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+#define _POSIX_C_SOURCE 200809L /* O_CLOEXEC */
 #include "engine/isa.h"
+#include "engine/file.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -71,17 +73,27 @@ static const isa_t *current(void) {
 
 const lossfn__engine_t *lossfn__engine(int is_double) { return is_double ? current()->f64 : current()->f32; }
 
+/* What the system says of the caches that it shows its programs; the processor itself, whom the C library asks, may
+ * speak of a larger one, of which a virtual machine has a part. 0 if it says nothing. */
+static int64_t shown_cache_size(void) {
+    char text[32], *unit;
+    if (!lossfn__read_text("/sys/devices/system/cpu/cpu0/cache/index3/size", text, sizeof text)) return 0;
+    const int64_t size = strtoll(text, &unit, 10);
+    if (size <= 0 || size > 1 << 30) return 0;
+    return *unit == 'M' ? size << 20 : *unit == 'K' ? size << 10 : size;
+}
+
 int64_t lossfn__cache_size(void) {
     static _Atomic int64_t size; /* threads that race find the same */
     int64_t known = atomic_load_explicit(&size, memory_order_relaxed);
     if (known == 0) {
-        known = 32 << 20;
-#ifdef _SC_LEVEL3_CACHE_SIZE
         int saved = errno;
-        long found = sysconf(_SC_LEVEL3_CACHE_SIZE);
-        if (found > 0) known = found;
-        errno = saved;
+        known = shown_cache_size();
+#ifdef _SC_LEVEL3_CACHE_SIZE
+        if (known == 0) known = sysconf(_SC_LEVEL3_CACHE_SIZE);
 #endif
+        if (known <= 0) known = 32 << 20;
+        errno = saved;
         atomic_store_explicit(&size, known, memory_order_relaxed);
     }
     return known;

@@ -1,9 +1,9 @@
 #define _GNU_SOURCE /* sched_getaffinity */
 #include "pool.h"
+#include "file.h"
 #include "fpenv.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -59,17 +59,6 @@ static int clamp(long threads) {
     return threads < 1 ? 1 : threads > LOSSFN__POOL_MAX_THREADS ? LOSSFN__POOL_MAX_THREADS : (int)threads;
 }
 
-/* The beginning of a file as a text, by system calls alone: stdio would allocate. 0 where there is none. */
-static int read_text(const char *path, char *text, size_t cap) {
-    int file = open(path, O_RDONLY | O_CLOEXEC);
-    if (file < 0) return 0;
-    ssize_t size = read(file, text, cap - 1);
-    close(file);
-    if (size < 0) return 0;
-    text[size] = 0;
-    return 1;
-}
-
 /* quota / period rounded up; 0 where there is no quota ("max" or -1). */
 static long cores_of(long long quota, long long period) {
     if (quota <= 0 || period <= 0) return 0;
@@ -83,11 +72,11 @@ static long cores_of(long long quota, long long period) {
 static long directory_cores(const char *directory, int version) {
     char path[PATH_BYTES + 32], text[128], *end;
     snprintf(path, sizeof path, "%s/%s", directory, version == 2 ? "cpu.max" : "cpu.cfs_quota_us");
-    if (!read_text(path, text, sizeof text)) return 0;
+    if (!lossfn__read_text(path, text, sizeof text)) return 0;
     long long quota = strtoll(text, &end, 10);
     if (version == 2) return cores_of(quota, strtoll(end, NULL, 10));
     snprintf(path, sizeof path, "%s/cpu.cfs_period_us", directory);
-    return read_text(path, text, sizeof text) ? cores_of(quota, strtoll(text, NULL, 10)) : 0;
+    return lossfn__read_text(path, text, sizeof text) ? cores_of(quota, strtoll(text, NULL, 10)) : 0;
 }
 
 static int lists_cpu(const char *controllers) {
@@ -113,7 +102,7 @@ static long path_cores(char *directory, size_t root, int version) {
 int lossfn__pool_cgroup_cores(const char *self, const char *root) {
     char text[4096], directory[PATH_BYTES];
     long least = 0;
-    if (!read_text(self, text, sizeof text)) return 0;
+    if (!lossfn__read_text(self, text, sizeof text)) return 0;
     for (char *line = text, *next; *line != 0; line = next) { /* number:controllers:path */
         next = line + strcspn(line, "\n");
         if (*next != 0) *next++ = 0;
