@@ -23,7 +23,7 @@ static int row_has_nan(const lossfn__plan_t *plan, int64_t row) {
 
 /* Labels of n <= ROW_BATCH rows as they are given; what is no integer that fits is not valid. */
 static void load_labels(const lossfn__view_t *view, int64_t row, int64_t n, int64_t *numbers, uint8_t *valid) {
-    memset(valid, 1, (size_t)n);
+    for (int64_t i = 0; i < n; i++) valid[i] = 1;
     FOR_RUNS(view, row, n, offset, step, done, count) {
         const char *from = view->data + offset * view->item;
         switch (view->dtype) {

@@ -40,9 +40,9 @@
 #endif
 
 #define INLINE static inline __attribute__((always_inline, unused))
-/* Before a short loop of constant length over vectors, which must be in registers. clang unrolls it unasked, the
- * baseline need not be fast. */
-#if defined(__clang__) || defined(LOSSFN_ISA_BASELINE)
+/* Before a short loop of constant length over vectors, which must be in registers. clang unrolls it unasked; the
+ * baseline and what is built to be checked need not be fast. */
+#if defined(__clang__) || defined(LOSSFN_ISA_BASELINE) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define UNROLL
 #else
 #define UNROLL _Pragma("GCC unroll 32")
