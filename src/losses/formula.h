@@ -88,8 +88,7 @@ ALWAYS_INLINE V v_sign(V x) {
 ALWAYS_INLINE V v_nan_from(V x, V y) { return v_select(v_isnan(y), y, x); }
 /* A parameter that is the same for all units, as a condition. */
 #define IS(parameter) ((parameter)[0] != 0)
-/* Constant i, and learnable input j, of a loss that is TUNED; with what they are by default. */
-#define CONSTANT(p, i, by_default)    ((p) ? (p)[i] : v_set(by_default))
+/* Learnable input j of a loss that is TUNED, with what it is by default. */
 #define LEARNED(p, in, j, by_default) ((p) ? (in)[j] : v_set(by_default))
 
 /* ---- The base of logarithms -------------------------------------------------------------------------------------- */

@@ -265,17 +265,6 @@ INLINE D l_as_d(L i) { return (D)i; }
 INLINE D d_select(L m, D a, D b) { return (D)((m & (L)a) | (~m & (L)b)); }
 INLINE D d_fma(D a, D b, D c) { return f64_fma(a, b, c); }
 
-/* The sum of the lanes up a tree: l with l + DLANES / 2, and so on. */
-INLINE double d_sum(D x) {
-#if VECTOR_BYTES == 64
-    x += __builtin_shufflevector(x, x, 4, 5, 6, 7, 4, 5, 6, 7);
-    x += __builtin_shufflevector(x, x, 2, 3, 2, 3, 2, 3, 2, 3);
-#elif VECTOR_BYTES == 32
-    x += __builtin_shufflevector(x, x, 2, 3, 2, 3);
-#endif
-    return x[0] + x[1];
-}
-
 /* Lane order is kept: out[0] holds lanes 0 to DLANES - 1. */
 INLINE void v_widen(V x, D out[DPARTS]) {
 #ifdef LOSSFN_REAL_F32
