@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import reference
 import sample
+from formulas import robust
 from mpmath import mp, mpf
 from reference import LOSSES, Loss, Number
 
@@ -28,11 +29,11 @@ ELEMENTS, ROWS = 72, 20
 def partition() -> None:
     table = {}
     for alpha in sorted({mpf(a) for a in sample.NONNEGATIVE_SHAPES}):
-        value, slope = reference.compute_log_partition(alpha)
+        value, slope = robust.compute_log_partition(alpha)
         table[mp.nstr(alpha, 25)] = [mp.nstr(value, 38), mp.nstr(slope, 38)]
-    reference.PARTITION.write_text(json.dumps(table, indent=0) + "\n")
-    reference.stored_partition.cache_clear()
-    reference.log_partition.cache_clear()
+    robust.PARTITION.write_text(json.dumps(table, indent=0) + "\n")
+    robust.stored_partition.cache_clear()
+    robust.log_partition.cache_clear()
     print(f"partition function: {len(table)} values of alpha")
 
 
@@ -92,7 +93,7 @@ def main() -> None:
     mp.dps = reference.DIGITS
     DATA.mkdir(exist_ok=True)
     wanted = sys.argv[1:] or list(LOSSES)
-    if not reference.PARTITION.exists() or not sys.argv[1:]:
+    if not robust.PARTITION.exists() or not sys.argv[1:]:
         partition()
     for name in wanted:
         for dtype in sample.FLOATS:
