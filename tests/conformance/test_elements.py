@@ -24,7 +24,7 @@ DATA = Path(__file__).parent.parent / "numeric" / "data"
 
 def test_every_loss_has_a_reference() -> None:
     missing = [n for n in NAMES if n not in LOSSES]
-    assert not missing, f"no entry in tests/numeric/reference.py for {missing}"
+    assert not missing, f"no entry in tests/numeric/formulas for {missing}"
     extra = [n for n in LOSSES if n not in NAMES]
     assert not extra, f"the library lost {extra}"
     assert len(NAMES) >= 21
