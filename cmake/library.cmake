@@ -2,7 +2,8 @@
 # The library: kernels per instruction set and dtype, everything else once, and from these objects liblossfn.so and
 # liblossfn.a.
 
-# Kernels: src/simd/kernels.c is one text, compiled once for each instruction set and dtype.
+# The engine, src/simd/engine.c, and the kernels of a family of losses, src/simd/kernels.c, are compiled once for each
+# instruction set and dtype.
 string(TOLOWER "${CMAKE_SYSTEM_PROCESSOR}" processor)
 if(processor MATCHES "^(x86_64|amd64)$" AND CMAKE_SIZEOF_VOID_P EQUAL 8)
     set(LOSSFN_ISAS baseline avx2 avx512)
@@ -44,17 +45,27 @@ function(lossfn_object_library target)
 endfunction()
 
 set(objects $<TARGET_OBJECTS:lossfn_common>)
+file(STRINGS src/losses/list.h families REGEX "^#define FAMILY_")
+list(TRANSFORM families REPLACE "^#define FAMILY_([a-z]+) .*" "\\1")
 foreach(isa IN LISTS LOSSFN_ISAS)
     foreach(real f32 f64)
-        set(kernels lossfn_kernels_${isa}_${real})
-        lossfn_object_library(${kernels} src/simd/kernels.c)
-        lossfn_compile_for(${kernels} ${isa} ${real})
-        list(APPEND objects $<TARGET_OBJECTS:${kernels}>)
+        set(engine lossfn_engine_${isa}_${real})
+        lossfn_object_library(${engine} src/simd/engine.c)
+        lossfn_compile_for(${engine} ${isa} ${real})
+        list(APPEND objects $<TARGET_OBJECTS:${engine}>)
+        foreach(family IN LISTS families)
+            set(kernels lossfn_${family}_${isa}_${real})
+            lossfn_object_library(${kernels} src/simd/kernels.c)
+            lossfn_compile_for(${kernels} ${isa} ${real})
+            target_compile_definitions(
+                ${kernels} PRIVATE LOSSFN_FAMILY=${family} LOSSFN_FAMILY_FILE="losses/${family}.h")
+            list(APPEND objects $<TARGET_OBJECTS:${kernels}>)
+        endforeach()
     endforeach()
 endforeach()
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS src/losses/list.h)
 
-file(GLOB_RECURSE common_sources CONFIGURE_DEPENDS src/api/*.c src/core/*.c src/engine/*.c src/losses/*.c src/simd/*.c)
-list(REMOVE_ITEM common_sources "${PROJECT_SOURCE_DIR}/src/simd/kernels.c")
+file(GLOB_RECURSE common_sources CONFIGURE_DEPENDS src/api/*.c src/core/*.c src/engine/*.c src/losses/*.c)
 lossfn_object_library(lossfn_common ${common_sources})
 foreach(isa IN LISTS LOSSFN_ISAS) # so that the table of kernels has exactly these rows
     string(TOUPPER "${isa}" isa_upper)

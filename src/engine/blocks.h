@@ -21,9 +21,50 @@ static REAL *take(arena_t *arena) {
     return buffer;
 }
 
+static const REAL ones[] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+
+/* Runs a block: whole vectors where they lie, the last n % LANES elements in padded copies, where lanes past the end
+ * have weight 0. */
+NO_INLINE void element_block(const element_kernel_t *kernel, int n_inputs, block_t *b) {
+    const int64_t n = b->n, whole = n / LANES * LANES;
+    const int rest = (int)(n - whole);
+    if (whole) {
+        b->n = whole;
+        (b->weight || b->values ? kernel->general : kernel->plain)(b);
+        b->n = n;
+    }
+    if (rest == 0) return;
+    REAL in[MAX_GRADS][LANES], weight[LANES], factor[LANES], values[LANES], grads[MAX_GRADS][LANES], hess[LANES];
+    const V w = v_load_first(b->weight ? b->weight + whole : ones, rest, v_set(0));
+    block_t tail = *b;
+    tail.n = LANES;
+    tail.stream = 0;
+    tail.fault = -1;
+    for (int j = 0; j < n_inputs; j++) {
+        if (!b->is_constant[j]) {
+            v_store(in[j], v_load_first(b->in[j] + whole, rest, v_set((double)b->in[j][n - 1])));
+            tail.in[j] = in[j];
+        }
+        if (b->grads[j]) tail.grads[j] = grads[j];
+    }
+    v_store(weight, w);
+    v_store(factor, b->factor ? v_load_first(b->factor + whole, rest, v_zero()) : w * v_set((double)b->scale));
+    tail.weight = weight;
+    tail.factor = factor;
+    if (b->values) tail.values = values;
+    if (b->hess) tail.hess = hess;
+    kernel->general(&tail);
+    b->grid = tail.grid;
+    if (b->fault < 0 && tail.fault >= 0) b->fault = whole + tail.fault;
+    if (b->values) v_store_first(b->values + whole, rest, v_load(values));
+    for (int j = 0; j < n_inputs; j++)
+        if (b->grads[j]) v_store_first(b->grads[j] + whole, rest, v_load(grads[j]));
+    if (b->hess) v_store_first(b->hess + whole, rest, v_load(hess));
+}
+
 /* A built-in loss of elements on a block. */
 static inline void run_kernel(int32_t kernel, int32_t want, block_t *b) {
-    const kernel_t *k = &kernels[kernel];
+    const kernel_t *k = kernels[kernel];
     element_block(b->tuned && k->is_tuned ? &k->tuned[want] : &k->elements[want], k->n_inputs, b);
 }
 

@@ -6,7 +6,8 @@
 #ifndef LOSSFN_ENGINE_DEPOSIT_H
 #define LOSSFN_ENGINE_DEPOSIT_H
 
-#include "engine/stage.h"
+#include "engine/exact.h"
+#include "simd/vec.h"
 
 enum {
     GRID_NONE = -4096,

@@ -147,7 +147,7 @@ static int direct_rows(lossfn__direct_t *call) {
     if (call->cols <= TOGETHER && rows * ((call->cols + LANES - 1) / LANES) >= call->cols) return 0;
     int grid = GRID_NONE;
     d.call = call;
-    d.kernel = &kernels[call->loss->terms[0].definition->kernel].rows;
+    d.kernel = &kernels[call->loss->terms[0].definition->kernel]->rows;
     call->kept = rows;
     if (call->labels) /* all of them before anything is written */
         for (int64_t row = 0; row < rows; row += ROW_BATCH) {

@@ -1,184 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * The loops that a loss's mathematics is inlined into. Included once per instruction set and dtype. */
+ * The loops that a loss's mathematics is inlined into, and what the engine knows of a loss. Included once per
+ * instruction set and dtype. */
 #ifndef LOSSFN_ENGINE_KERNEL_H
 #define LOSSFN_ENGINE_KERNEL_H
 
-#include "engine/deposit.h"
-#include "losses/formula.h"
-
-/* ---- Elements ---------------------------------------------------------------------------------------------------- */
-
-/* A block of elements for one loss: contiguous arrays of n. */
-typedef struct {
-    int64_t n;
-    const REAL *in[LOSSFN_MAX_INPUTS];
-    uint8_t is_constant[LOSSFN_MAX_INPUTS]; /* in[j], a learnable parameter, is one vector for all */
-    const REAL *weight;                     /* NULL: all 1; 0 = not kept */
-    const REAL *factor;                     /* of each derivative, or NULL: scale, times the weight if there is one */
-    REAL scale;
-    REAL constants[MAX_CONSTANTS];
-    REAL *values; /* weighted, or NULL */
-    REAL *grads[LOSSFN_MAX_INPUTS];
-    REAL *hess;
-    int stream;           /* outputs lie on vector boundaries and are written around the caches */
-    int tuned;            /* parameters and learnable inputs are what they are by default */
-    lossfn__exact_t *sum; /* of the weighted values */
-    int grid;             /* where the block before left its values */
-    int64_t fault;        /* first element of the block outside the domain, or -1 */
-} block_t;
-
-typedef void (*element_fn)(block_t *b);
-
-ALWAYS_INLINE void put_vector(REAL *to, V x, int stream) {
-    if (stream)
-        stream_vector(to, (f32v)x);
-    else
-        v_store(to, x);
-}
-
-/* What a loop over elements knows while it is compiled. */
-typedef struct {
-    void (*kernel)(const V *, const V *, unit_t *);
-    int n_inputs, want;
-    int plain;  /* no weights or values */
-    int stream; /* outputs are written around the caches */
-    int tuned;  /* for the default parameters */
-} shape_t;
-
-enum { AHEAD = 2048 / sizeof(REAL) }; /* where the loop's own arithmetic would keep memory from working */
-
-/* One vector on its way through the loop. */
-typedef struct {
-    unit_t unit;
-    V factor; /* of its derivatives */
-    M kept;
-} vector_t;
-
-ALWAYS_INLINE int n_grads(const shape_t s) {
-    return s.want == LOSSFN__WANT_ALL ? s.n_inputs : s.want >= LOSSFN__WANT_GRAD ? 1 : 0;
-}
-ALWAYS_INLINE int has_hess(const shape_t s) { return s.want == LOSSFN__WANT_HESS || s.want == LOSSFN__WANT_ALL; }
-
-ALWAYS_INLINE void compute_vector(const block_t *b, const shape_t s, int64_t i, const int64_t *moving, const V *p,
-                                  vector_t *v) {
-    V x[MAX_GRADS];
-    const V scale = v_set(b->scale);
-    v->unit.outside = m_none();
-    v->unit.want = s.want;
-    v->factor = scale;
-    v->kept = m_not(m_none());
-    UNROLL
-    for (int j = 0; j < s.n_inputs; j++) {
-        const REAL *const at = b->in[j] + (j < 2 ? i : i & moving[j]);
-        if (s.stream && j < 2) __builtin_prefetch(at + AHEAD, 0, 0);
-        x[j] = v_load(at);
-    }
-    s.kernel(x, s.tuned ? NULL : p, &v->unit);
-    if (s.plain || !b->weight) return;
-    V w = v_load(b->weight + i);
-    v->kept = w != v_zero();
-    v->unit.value = v_where(v->kept, v->unit.value * w);
-    v->unit.outside = m_and(v->unit.outside, v->kept);
-    v->factor = b->factor ? v_load(b->factor + i) : w * scale;
-}
-
-/* NaN where an input is outside the loss's domain. */
-ALWAYS_INLINE void spoil_vector(block_t *b, const shape_t s, int64_t i, vector_t *v) {
-    const M fault = v->unit.outside;
-    const V nan = v_set(NAN);
-    if (!m_any(fault)) return;
-    v->unit.value = v_select(fault, nan, v->unit.value);
-    for (int j = 0; j < n_grads(s); j++) v->unit.grad[j] = v_select(fault, nan, v->unit.grad[j]);
-    if (has_hess(s)) v->unit.hess = v_select(fault, nan, v->unit.hess);
-    if (b->fault < 0) b->fault = i + __builtin_ctz(m_bits(fault));
-}
-
-ALWAYS_INLINE void put_unit(const block_t *b, const shape_t s, int64_t i, const vector_t *v) {
-    const int all = s.want == LOSSFN__WANT_ALL;
-    if (!s.plain && b->values) put_vector(b->values + i, v->unit.value, s.stream);
-    for (int j = 0; j < n_grads(s); j++)
-        if (!all || b->grads[j]) put_vector(b->grads[j] + i, v_where(v->kept, v->unit.grad[j] * v->factor), s.stream);
-    if (has_hess(s) && (!all || b->hess)) put_vector(b->hess + i, v_where(v->kept, v->unit.hess * v->factor), s.stream);
-}
-
-/* The one loop over elements, whole vectors of them. All but the block are constants of each caller, so the kernel is
- * inlined and what is not wanted vanishes. A vector that needs more than arithmetic (outside the domain, a value that
- * does not fit on the grids) leaves the inner loop, in which nothing is called, so that all stays in registers there. A
- * value is added up while the next vector is computed: the longest chain of dependences bounds the speed. */
-ALWAYS_INLINE void element_loop(block_t *b, const shape_t s) {
-    const int64_t n = b->n;
-    int64_t moving[MAX_GRADS]; /* pred and target always do */
-    tally_t tally;
-    V p[MAX_CONSTANTS], pending = v_zero();
-    for (int j = 2; j < s.n_inputs; j++) moving[j] = b->is_constant[j] ? 0 : -1;
-    UNROLL
-    for (int j = 0; j < MAX_CONSTANTS; j++) p[j] = v_set(b->constants[j]);
-    tally_begin(&tally, b->sum, b->grid);
-    for (int64_t i = 0; i < n; i += LANES) {
-        grids_t grids = tally.grids;
-        vector_t v;
-        for (; i < n; i += LANES) {
-            compute_vector(b, s, i, moving, p, &v);
-            if (__builtin_expect(m_any(v.unit.outside), 0) || !grids_take(&grids, pending)) break;
-            put_unit(b, s, i, &v);
-            pending = v.unit.value;
-        }
-        tally.grids = grids;
-        if (i >= n) break;
-        tally_add(&tally, &tally.grids, pending, i / LANES);
-        spoil_vector(b, s, i, &v);
-        put_unit(b, s, i, &v);
-        pending = v.unit.value;
-    }
-    tally_add(&tally, &tally.grids, pending, n / LANES);
-    b->grid = tally_end(&tally, &tally.grids, n / LANES + 1);
-}
-
-/* A loss's loops for one `want`; plain is the general one where no other was made. */
-typedef struct {
-    element_fn plain, general;
-} element_kernel_t;
-
-static const REAL ones[] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
-
-/* Runs a block: whole vectors where they lie, the last n % LANES elements in padded copies, where lanes past the end
- * have weight 0. */
-NO_INLINE void element_block(const element_kernel_t *kernel, int n_inputs, block_t *b) {
-    const int64_t n = b->n, whole = n / LANES * LANES;
-    const int rest = (int)(n - whole);
-    if (whole) {
-        b->n = whole;
-        (b->weight || b->values ? kernel->general : kernel->plain)(b);
-        b->n = n;
-    }
-    if (rest == 0) return;
-    REAL in[MAX_GRADS][LANES], weight[LANES], factor[LANES], values[LANES], grads[MAX_GRADS][LANES], hess[LANES];
-    const V w = v_load_first(b->weight ? b->weight + whole : ones, rest, v_set(0));
-    block_t tail = *b;
-    tail.n = LANES;
-    tail.stream = 0;
-    tail.fault = -1;
-    for (int j = 0; j < n_inputs; j++) {
-        if (!b->is_constant[j]) {
-            v_store(in[j], v_load_first(b->in[j] + whole, rest, v_set((double)b->in[j][n - 1])));
-            tail.in[j] = in[j];
-        }
-        if (b->grads[j]) tail.grads[j] = grads[j];
-    }
-    v_store(weight, w);
-    v_store(factor, b->factor ? v_load_first(b->factor + whole, rest, v_zero()) : w * v_set((double)b->scale));
-    tail.weight = weight;
-    tail.factor = factor;
-    if (b->values) tail.values = values;
-    if (b->hess) tail.hess = hess;
-    kernel->general(&tail);
-    b->grid = tail.grid;
-    if (b->fault < 0 && tail.fault >= 0) b->fault = whole + tail.fault;
-    if (b->values) v_store_first(b->values + whole, rest, v_load(values));
-    for (int j = 0; j < n_inputs; j++)
-        if (b->grads[j]) v_store_first(b->grads[j] + whole, rest, v_load(grads[j]));
-    if (b->hess) v_store_first(b->hess + whole, rest, v_load(hess));
-}
+#include "engine/element_loop.h"
 
 /* ---- Rows -------------------------------------------------------------------------------------------------------- */
 
@@ -820,46 +646,25 @@ ALWAYS_INLINE void rows_together(group_t *groups, int n, sums_fn sums, finish_fn
 
 /* ---- The functions of a loss ------------------------------------------------------------------------------------- */
 
-/* A loss that is not tuned has nothing in the loops that would be. */
-#define ELEMENTWISE_FUNCTION(name, n_inputs, suffix, want, plain, tuned)                                               \
-    NO_INLINE void name##_##suffix(block_t *b) {                                                                       \
-        if (tuned && !name##_is_tuned) return;                                                                         \
-        const shape_t cached = {name##_element, n_inputs, LOSSFN__WANT_##want, plain, 0, tuned};                       \
-        const shape_t streaming = {name##_element, n_inputs, LOSSFN__WANT_##want, plain, 1, tuned};                    \
-        if (b->stream)                                                                                                 \
-            element_loop(b, streaming);                                                                                \
-        else                                                                                                           \
-            element_loop(b, cached);                                                                                   \
-    }
-#define ELEMENTWISE_FUNCTIONS(name, n_inputs)                                                                          \
-    ELEMENTWISE_FUNCTION(name, n_inputs, plain_value, VALUE, 1, 0)                                                     \
-    ELEMENTWISE_FUNCTION(name, n_inputs, plain_grad, GRAD, 1, 0)                                                       \
-    ELEMENTWISE_FUNCTION(name, n_inputs, plain_hess, HESS, 1, 0)                                                       \
-    ELEMENTWISE_FUNCTION(name, n_inputs, value, VALUE, 0, 0)                                                           \
-    ELEMENTWISE_FUNCTION(name, n_inputs, grad, GRAD, 0, 0)                                                             \
-    ELEMENTWISE_FUNCTION(name, n_inputs, hess, HESS, 0, 0)                                                             \
-    ELEMENTWISE_FUNCTION(name, n_inputs, all, ALL, 0, 0)                                                               \
-    ELEMENTWISE_FUNCTION(name, n_inputs, tuned_plain_value, VALUE, 1, 1)                                               \
-    ELEMENTWISE_FUNCTION(name, n_inputs, tuned_plain_grad, GRAD, 1, 1)                                                 \
-    ELEMENTWISE_FUNCTION(name, n_inputs, tuned_plain_hess, HESS, 1, 1)                                                 \
-    ELEMENTWISE_FUNCTION(name, n_inputs, tuned_value, VALUE, 0, 1)                                                     \
-    ELEMENTWISE_FUNCTION(name, n_inputs, tuned_grad, GRAD, 0, 1)                                                       \
-    ELEMENTWISE_FUNCTION(name, n_inputs, tuned_hess, HESS, 0, 1)
+typedef struct {
+    int n_inputs;
+    int is_tuned;
+    element_kernel_t elements[LOSSFN__WANTS]; /* by what is wanted; NULL for a loss over rows */
+    element_kernel_t tuned[LOSSFN__WANTS];    /* for the default parameters, if it is tuned for them */
+    row_kernel_t rows;
+} kernel_t;
 
-/* The loops of a loss, by what is wanted; for any parameters, and for those that it is tuned for. */
-#define ELEMENTWISE_LOOPS(name)                                                                                        \
-    {                                                                                                                  \
-        {name##_plain_value, name##_value}, {name##_plain_grad, name##_grad}, {name##_plain_hess, name##_hess}, {      \
-            name##_all, name##_all                                                                                     \
-        }                                                                                                              \
-    }
-#define TUNED_ELEMENTWISE_LOOPS(name)                                                                                  \
-    {                                                                                                                  \
-        {name##_tuned_plain_value, name##_tuned_value}, {name##_tuned_plain_grad, name##_tuned_grad},                  \
-            {name##_tuned_plain_hess, name##_tuned_hess}, {                                                            \
-            name##_all, name##_all                                                                                     \
-        }                                                                                                              \
-    }
+/* The kernels of this instruction set and dtype: lossfn__mse_avx2_f32 ... */
+#define NAME_OF(what)                  NAME_OF_(what, ISA_NAME, REAL_NAME)
+#define NAME_OF_(what, isa, real)      NAME_OF__(what, isa, real)
+#define NAME_OF__(what, isa, real)     lossfn__##what##_##isa##_##real
+#define ELEMENTWISE_LOSS(name, inputs) extern const kernel_t NAME_OF(name);
+#define ROWWISE_LOSS(name)             extern const kernel_t NAME_OF(name);
+#define IN_FAMILY(family)              1
+#include "losses/list.h"
+#undef ELEMENTWISE_LOSS
+#undef ROWWISE_LOSS
+#undef IN_FAMILY
 
 #define ROWWISE_FUNCTIONS(name)                                                                                        \
     NO_INLINE void name##_row_sums(chunk_t *c) {                                                                       \
@@ -894,14 +699,8 @@ ALWAYS_INLINE void rows_together(group_t *groups, int n, sums_fn sums, finish_fn
     NO_INLINE void name##_rows_together(group_t *groups, int n) {                                                      \
         rows_together(groups, n, name##_sums, name##_finish, name##_map, name##_n_sums, name##_wants_top,              \
                       name##_keeps);                                                                                   \
-    }
-
-typedef struct {
-    int n_inputs;
-    element_kernel_t elements[LOSSFN__WANTS]; /* by what is wanted; NULL for a loss over rows */
-    element_kernel_t tuned[LOSSFN__WANTS];
-    int is_tuned;
-    row_kernel_t rows;
-} kernel_t;
+    }                                                                                                                  \
+    const kernel_t NAME_OF(name) = {.rows = {name##_row_sums, name##_row_finish, name##_row_map, name##_short_row,     \
+                                             name##_rows_together, name##_wants_top, name##_keeps}};
 
 #endif

@@ -234,7 +234,7 @@ static lossfn_status_t map_chunk(rows_t *w, int64_t row, int64_t first, REAL wei
                 }
             } else {
                 if (c->at.kept && plan->cols > w->block) c->at.kept = keeping_place(w, row, first, c);
-                kernels[part->term->definition->kernel].rows.map(c);
+                kernels[part->term->definition->kernel]->rows.map(c);
             }
         } else {
             block_t b = {.n = n,
@@ -307,7 +307,7 @@ static lossfn_status_t value_row(rows_t *w, int64_t row, int64_t label, REAL wei
             LOSSFN__TRY(user_row(plan, part, pred, w->user_inputs[TARGET], label, plan->cols, &c->value,
                                  w->user_grads[k], w->user_hess[k]));
         } else {
-            const row_kernel_t *kernel = &kernels[definition->kernel].rows;
+            const row_kernel_t *kernel = &kernels[definition->kernel]->rows;
             if (kernel->wants_top)
                 for (int64_t first = 0; first < plan->cols; first += w->block) {
                     if (plan->cols > w->block) stage_chunk(w, row, first, c, k);
@@ -494,7 +494,7 @@ static REAL *row_output(const lossfn__view_t *view, int wanted, int buffered, in
 /* Stages a row; `after` is the one that is run when this one is done. */
 static void stage_row(const lossfn__plan_t *plan, const needs_t *needs, chunk_t *c, int64_t row, int64_t after,
                       arena_t *arena) {
-    const row_kernel_t *kernel = &kernels[plan->parts[0].term->definition->kernel].rows;
+    const row_kernel_t *kernel = &kernels[plan->parts[0].term->definition->kernel]->rows;
     classes_t *at = &c->at;
     at->first = 0;
     at->n = plan->cols;
@@ -543,7 +543,7 @@ static void write_zeros(const lossfn__plan_t *plan, int64_t row) {
 /* Values and derivatives of n <= ROWS_AT_ONCE rows. */
 static void run_some_rows(const lossfn__plan_t *plan, const needs_t *needs, int64_t row, int64_t n, int64_t end,
                           chunk_t *chunks, arena_t arena, batch_t *b, int64_t at, lossfn__partial_t *partial) {
-    const row_kernel_t *kernel = &kernels[plan->parts[0].term->definition->kernel].rows;
+    const row_kernel_t *kernel = &kernels[plan->parts[0].term->definition->kernel]->rows;
     const int maps = plan->has_grad[PRED] || plan->has_grad[TARGET] || plan->has_hess;
     int64_t rows[ROWS_AT_ONCE];
     int kept = 0;

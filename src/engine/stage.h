@@ -15,21 +15,6 @@
 #define REAL_DTYPE LOSSFN_F64
 #endif
 
-#define NO_INLINE static __attribute__((noinline, unused))
-
-/* Loads a vector from at[i]; lanes at or past n read as fill. */
-INLINE V load_some(const REAL *at, int64_t i, int64_t n, REAL fill) {
-    if (__builtin_expect(i + LANES <= n, 1)) return v_load(at + i);
-    return v_load_first(at + i, (int)(n - i), v_set((double)fill));
-}
-
-INLINE void store_some(REAL *at, int64_t i, int64_t n, V x) {
-    if (__builtin_expect(i + LANES <= n, 1))
-        v_store(at + i, x);
-    else
-        v_store_first(at + i, (int)(n - i), x);
-}
-
 NO_INLINE void fill(REAL *to, REAL x, int64_t n) {
     int64_t i = 0;
     for (; i + LANES <= n; i += LANES) v_store(to + i, v_set((double)x));

@@ -168,7 +168,7 @@ static void run_rows_together(const lossfn__plan_t *plan, int64_t begin, int64_t
     _Alignas(64) tiles_t tiles;
     REAL weights[TOGETHER], outs[TOGETHER];
     const lossfn__part_t *part = &plan->parts[0];
-    const row_kernel_t *kernel = &kernels[part->term->definition->kernel].rows;
+    const row_kernel_t *kernel = &kernels[part->term->definition->kernel]->rows;
     const int64_t tile = (plan->cols + LANES - 1) / LANES * LANES * LANES; /* of one group */
     const int64_t fit = TOGETHER * LANES / tile, at_once = (fit < GROUPS_AT_ONCE ? fit : GROUPS_AT_ONCE) * LANES;
     batch_t batch;

@@ -161,38 +161,3 @@ TUNED_ELEMENTWISE(bce_with_logits) {
     u->grad[TARGET] = v_select(kept == zero, v_nan_from(zero, z), in_base(kept * ((q - one) * l - linear), p));
     u->grad[2] = in_base(v_select(y == zero, v_nan_from(zero, z), y * soft), p);
 }
-
-/* Hartley (1928), Shannon (1948): the information of an event of probability p, -log p. */
-static void information_setup(const double *params, double *constants) { set_base(params[0], constants); }
-DEFINE(self_information) = {
-    LOSS(self_information),
-    .aliases = "surprisal",
-    .family = "information",
-    .summary = "The information of an event: in bits with base=2.",
-    .formula = "-log(pred)",
-    .latex = "-\\log p",
-    .tasks = "",
-    .see_also = "entropy, cross_entropy",
-    .look_alikes = "",
-    .source = "C. E. Shannon, A mathematical theory of communication, Bell Syst. Tech. J. 27, 1948",
-    .kinks = "",
-    .unit = LOSSFN_UNIT_ELEMENT,
-    .n_inputs = 1,
-    .n_params = 1,
-    .inputs = {INPUT("pred", PROBABILITY, 1, "probability of what happened")},
-    .params = {PARAM_BASE},
-    .traits = LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_STRICTLY_CONVEX | LOSSFN_TRAIT_NONNEGATIVE |
-              LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
-    .hess_kinds = EXACT,
-    .ulp_value = 1.5,
-    .ulp_grad = 1.5,
-    .ulp_hess = 2.5,
-    .setup = information_setup,
-};
-ELEMENTWISE(self_information) {
-    V prob = in[PRED];
-    u->outside = (prob < v_zero()) | (prob > v_one());
-    u->value = v_zero() - log_in_base(prob, p); /* 0 - x: no negative zero at p = 1 */
-    u->grad[PRED] = in_base(-v_one() / prob, p);
-    u->hess = in_base(v_one() / prob / prob, p);
-}

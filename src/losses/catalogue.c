@@ -9,6 +9,7 @@
 
 #define ELEMENTWISE_LOSS(name, inputs) &name##_definition,
 #define ROWWISE_LOSS(name)             &name##_definition,
+#define IN_FAMILY(family)              1
 const lossfn__definition_t *const lossfn__catalogue[] = {
 #include "losses/list.h"
 };

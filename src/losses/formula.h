@@ -13,12 +13,14 @@
 /* A loss's place in the list: its index in the catalogue and in the tables of kernels. */
 #define ELEMENTWISE_LOSS(name, inputs) KERNEL_##name,
 #define ROWWISE_LOSS(name)             KERNEL_##name,
+#define IN_FAMILY(family)              1
 enum {
 #include "losses/list.h"
     KERNELS
 };
 #undef ELEMENTWISE_LOSS
 #undef ROWWISE_LOSS
+#undef IN_FAMILY
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
@@ -162,5 +164,7 @@ ALWAYS_INLINE V log_of_either(M straight, V x, const V *p) {
 #define EXACT  (1u << LOSSFN_HESS_EXACT)
 #define FISHER (1u << LOSSFN_HESS_FISHER)
 #define UPPER  (1u << LOSSFN_HESS_UPPER)
+
+#define DISTANCE_TRAITS (LOSSFN_TRAIT_DISTANCE | LOSSFN_TRAIT_NONNEGATIVE)
 
 #endif

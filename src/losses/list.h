@@ -1,5 +1,17 @@
 /* SPDX-License-Identifier: MIT
- * The list of losses, in the order of the catalogue: ELEMENTWISE_LOSS(name, inputs) and ROWWISE_LOSS(name). */
+ * The list of losses, in the order of the catalogue: ELEMENTWISE_LOSS(name, inputs) and ROWWISE_LOSS(name), family by
+ * family. Whoever includes it says with IN_FAMILY(family) which of these are wanted. */
+
+/* Each family has a file of its own, losses/<family>.h, and is compiled by itself. */
+#define FAMILY_regression  1
+#define FAMILY_margin      2
+#define FAMILY_binary      3
+#define FAMILY_classes     4
+#define FAMILY_information 5
+#define FAMILY_robust      6
+#define FAMILY_likelihood  7
+
+#if IN_FAMILY(regression)
 ELEMENTWISE_LOSS(mse, 2)
 ELEMENTWISE_LOSS(half_squared_error, 2)
 ELEMENTWISE_LOSS(mae, 2)
@@ -9,16 +21,35 @@ ELEMENTWISE_LOSS(smooth_l1, 2)
 ELEMENTWISE_LOSS(log_cosh, 2)
 ELEMENTWISE_LOSS(quantile, 2)
 ELEMENTWISE_LOSS(expectile, 2)
+#endif
+
+#if IN_FAMILY(margin)
 ELEMENTWISE_LOSS(hinge, 2)
 ELEMENTWISE_LOSS(squared_hinge, 2)
+#endif
+
+#if IN_FAMILY(binary)
 ELEMENTWISE_LOSS(binary_cross_entropy, 2)
 ELEMENTWISE_LOSS(bce_with_logits, 3)
+#endif
+
+#if IN_FAMILY(classes)
 ROWWISE_LOSS(cross_entropy)
 ROWWISE_LOSS(categorical_cross_entropy)
-ROWWISE_LOSS(kl_div)
+#endif
+
+#if IN_FAMILY(information)
 ELEMENTWISE_LOSS(self_information, 1)
+ROWWISE_LOSS(kl_div)
 ROWWISE_LOSS(entropy)
+#endif
+
+#if IN_FAMILY(robust)
 ELEMENTWISE_LOSS(barron, 4)
 ELEMENTWISE_LOSS(barron_nll, 4)
+#endif
+
+#if IN_FAMILY(likelihood)
 ELEMENTWISE_LOSS(poisson_nll, 2)
 ELEMENTWISE_LOSS(gaussian_nll, 3)
+#endif

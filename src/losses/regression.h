@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Losses of the residual r = pred - target. */
 
-#define DISTANCE_TRAITS (LOSSFN_TRAIT_DISTANCE | LOSSFN_TRAIT_NONNEGATIVE)
-
 /* Gauss (1809), least squares: r^2. */
 static void mse_rho(double s, const double *p, double out[3]) {
     (void)p;

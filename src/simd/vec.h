@@ -32,14 +32,21 @@
 #endif
 
 #if defined(LOSSFN_ISA_AVX512)
+#define ISA_NAME     avx512
 #define VECTOR_BYTES 64
 #elif defined(LOSSFN_ISA_AVX2)
+#define ISA_NAME     avx2
 #define VECTOR_BYTES 32
+#elif defined(LOSSFN_ISA_NEON)
+#define ISA_NAME     neon
+#define VECTOR_BYTES 16
 #else
+#define ISA_NAME     baseline
 #define VECTOR_BYTES 16
 #endif
 
-#define INLINE static inline __attribute__((always_inline, unused))
+#define INLINE    static inline __attribute__((always_inline, unused))
+#define NO_INLINE static __attribute__((noinline, unused))
 /* Before a short loop of constant length over vectors, which must be in registers. clang unrolls it unasked; the
  * baseline and what is built to be checked need not be fast. */
 #if defined(__clang__) || defined(LOSSFN_ISA_BASELINE) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -73,6 +80,7 @@ typedef i64v L;
 #define DLANES (VECTOR_BYTES / 8)
 
 #ifdef LOSSFN_REAL_F32
+#define REAL_NAME f32
 typedef float REAL;
 typedef f32v V;
 typedef i32v M, I;
@@ -83,6 +91,7 @@ typedef u32v U; /* I unsigned, for shifts */
 #define DPARTS        2
 #define ISA_OP(op)    f32_##op
 #else
+#define REAL_NAME     f64
 typedef double REAL;
 typedef f64v V;
 typedef i64v M, I;
@@ -280,6 +289,19 @@ INLINE V v_narrow(const D in[DPARTS]) {
 #else
     return in[0];
 #endif
+}
+
+/* Loads a vector from at[i]; lanes at or past n read as fill. */
+INLINE V load_some(const REAL *at, int64_t i, int64_t n, REAL fill) {
+    if (__builtin_expect(i + LANES <= n, 1)) return v_load(at + i);
+    return v_load_first(at + i, (int)(n - i), v_set((double)fill));
+}
+
+INLINE void store_some(REAL *at, int64_t i, int64_t n, V x) {
+    if (__builtin_expect(i + LANES <= n, 1))
+        v_store(at + i, x);
+    else
+        v_store_first(at + i, (int)(n - i), x);
 }
 
 #endif
