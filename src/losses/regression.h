@@ -3,6 +3,26 @@
 
 #define DISTANCE_TRAITS (LOSSFN_TRAIT_DISTANCE | LOSSFN_TRAIT_NONNEGATIVE)
 
+/* The residual, and what its rounding took away: at a kink, that decides. */
+ALWAYS_INLINE V exact_residual(const V *in, V *rest) {
+    V r = two_sum(in[PRED], -in[TARGET], rest);
+    *rest = v_where(v_isfinite(*rest), *rest);
+    return r;
+}
+/* How far |residual| goes beyond an edge: of the right sign, however near it is. */
+ALWAYS_INLINE V beyond(V r, V rest, V edge) { return (v_abs(r) - edge) + v_select(r < v_zero(), -rest, rest); }
+
+/* The level of a quantile or expectile. Where it varies along an axis, the target may repeat: several at once. */
+#define LEVEL_INPUT(text)                                                                                              \
+    { .name = "tau", .scale = LOSSFN_SCALE_PROBABILITY, .differentiable = 1, .learnable = 1, .spreads = 1, .doc = text }
+#define LEVEL_PARAM(text)                                                                                              \
+    {                                                                                                                  \
+        .name = "tau", .type = LOSSFN_PARAM_DOUBLE, .default_value = "0.5", .lower = 0, .lower_open = 1, .upper = 1,   \
+        .upper_open = 1, .learnable = 1, .doc = text                                                                   \
+    }
+enum { TAU = 2 };
+ALWAYS_INLINE M no_level(V tau) { return (tau <= v_zero()) | (tau >= v_one()); }
+
 /* Gauss (1809), least squares: r^2. */
 static void mse_rho(double s, const double *p, double out[3]) {
     (void)p;
@@ -41,6 +61,71 @@ ELEMENTWISE(mse) {
     u->grad[PRED] = 2 * r;
     u->grad[TARGET] = -2 * r;
     u->hess = v_set(2);
+}
+
+/* The root of a mean of squares; the engine draws it, of the sum over its denominator. */
+DEFINE(rmse) = {
+    LOSS(rmse),
+    .aliases = "root_mean_squared_error",
+    .family = "regression",
+    .summary = "Root of the mean squared error, in the target's units: a loss of the whole batch.",
+    .formula = "sqrt(mean of (pred - target)^2)",
+    .latex = "\\sqrt{\\tfrac1n \\sum (p - y)^2}",
+    .tasks = "regression",
+    .see_also = "mse, multi_rmse, mae",
+    .look_alikes = "scikit-learn: root_mean_squared_error: the same\npytorch-forecasting: RMSE: the same\n"
+                   "XGBoost: rmse: the same, as a metric; reg:squarederror trains on half_squared_error\n"
+                   "CatBoost: RMSE: the same, as a metric; it trains on half_squared_error\n"
+                   "Keras: RootMeanSquaredError: the same, as a metric",
+    .source = "C. F. Gauss, Theoria motus corporum coelestium, 1809",
+    .kinks = "all residuals 0: gradient 0. With reduction none and per_row no root is drawn: squares and their sums",
+    .unit = LOSSFN_UNIT_ELEMENT,
+    .n_inputs = 2,
+    .inputs = {PRED_REAL, TARGET_REAL},
+    .traits = DISTANCE_TRAITS | LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_SYMMETRIC,
+    .outer = LOSSFN__OUTER_SQRT,
+    .ulp_value = 2,
+    .ulp_grad = 1,
+};
+ELEMENTWISE(rmse) { mse_element(in, p, u); }
+
+/* The same of the length of each row's residual. */
+DEFINE(multi_rmse) = {
+    LOSS(multi_rmse),
+    .aliases = "",
+    .family = "regression",
+    .summary =
+        "Root of the mean squared length of the error, for targets of several numbers: a loss of the whole batch.",
+    .formula = "sqrt(mean over rows of the sum of (pred - target)^2)",
+    .latex = "\\sqrt{\\tfrac1n \\sum_i \\sum_j (p_{ij} - y_{ij})^2}",
+    .tasks = "regression",
+    .see_also = "rmse, mse",
+    .look_alikes = "CatBoost: MultiRMSE: the same, as a metric; it trains on the sum of half_squared_error",
+    .source = "C. F. Gauss, Theoria motus corporum coelestium, 1809",
+    .kinks = "all residuals 0: gradient 0. With reduction none and per_row no root is drawn: sums of squares",
+    .unit = LOSSFN_UNIT_ROW,
+    .n_inputs = 2,
+    .inputs = {PRED_REAL, TARGET_REAL},
+    .traits = DISTANCE_TRAITS | LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_SYMMETRIC,
+    .outer = LOSSFN__OUTER_SQRT,
+    .ulp_value = 4,
+    .ulp_grad = 1,
+};
+ROWWISE(multi_rmse, 1, 1, 0, 0);
+ROW_SUMS(multi_rmse) {
+    (void)r, (void)p, (void)u;
+    V d = c->x - c->t;
+    s[0] = d * d;
+}
+ROW_FINISH(multi_rmse) {
+    (void)r, (void)p, (void)k;
+    u->value = s[0];
+}
+ROW_MAP(multi_rmse) {
+    (void)r, (void)p, (void)k;
+    u->grad[PRED] = 2 * (c->x - c->t);
+    u->grad[TARGET] = -u->grad[PRED];
+    u->hess = v_zero();
 }
 
 /* Half of mse, whose gradient is the residual: r^2 / 2. */
@@ -296,10 +381,6 @@ ELEMENTWISE(log_cosh) {
 
 /* Koenker and Bassett (1978), the pinball loss: tau (target - pred) below the target, (1 - tau) (pred - target) above.
  */
-static void quantile_setup(const double *params, double *constants) {
-    constants[0] = params[0];
-    constants[1] = 1 - params[0];
-}
 DEFINE(quantile) = {
     LOSS(quantile),
     .aliases = "pinball",
@@ -308,30 +389,38 @@ DEFINE(quantile) = {
     .formula = "tau (target - pred) if pred < target, else (1 - tau) (pred - target)",
     .latex = "\\max(\\tau (y - p), (1 - \\tau)(p - y))",
     .tasks = "quantile, regression",
-    .see_also = "mae",
+    .see_also = "expectile, interval_score, mae",
     .look_alikes = "scikit-learn: PinballLoss: gradient -tau at 0 there, 0 here\nLightGBM: quantile: alpha is tau\n"
-                   "CatBoost: Quantile: alpha is tau\nXGBoost: reg:quantileerror: a smoothed surrogate, not this",
+                   "CatBoost: Quantile: alpha is tau\nXGBoost: reg:quantileerror: a smoothed surrogate, not this\n"
+                   "CatBoost: MultiQuantile: tau given as an input of shape (1, levels), target of shape (N, 1)\n"
+                   "pytorch-forecasting: QuantileLoss: 2*quantile, levels in the last axis: tau of shape (1, levels)\n"
+                   "LossFunctions.jl: QuantileLoss: the same",
     .source = "R. Koenker, G. Bassett, Regression quantiles, Econometrica 46, 1978",
     .kinks = "pred = target: gradient 0",
     .unit = LOSSFN_UNIT_ELEMENT,
-    .n_inputs = 2,
+    .n_inputs = 3,
     .n_params = 1,
-    .inputs = {PRED_REAL, TARGET_REAL},
-    .params = {PARAM_DOUBLE("tau", "0.5", 0, 1, 1, 1, "the quantile's level")},
+    .inputs = {PRED_REAL, TARGET_REAL, LEVEL_INPUT("the quantile's level")},
+    .params = {LEVEL_PARAM("the quantile's level")},
     .traits = DISTANCE_TRAITS | LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_SYMMETRIC | LOSSFN_TRAIT_LIPSCHITZ,
     .lipschitz = 0.5,
     .hess_kinds = EXACT,
     .ulp_value = 1.5,
     .ulp_grad = 0.5,
     .ulp_hess = 0.5,
-    .setup = quantile_setup,
 };
+/* The slope of the pinball loss; r: 0 or NaN where it is that. */
+ALWAYS_INLINE V pinball_slope(V r, V tau) {
+    return v_select(r > v_zero(), v_one() - tau, v_select(r < v_zero(), -tau, r));
+}
 ELEMENTWISE(quantile) {
-    V r = in[PRED] - in[TARGET], below = p[0], above = p[1];
-    V slope = v_select(r > v_zero(), above, v_select(r < v_zero(), -below, r)); /* r: 0 or NaN */
+    (void)p;
+    V r = in[PRED] - in[TARGET], slope = pinball_slope(r, in[TAU]);
+    u->outside = no_level(in[TAU]);
     u->value = v_select(r == v_zero(), v_zero(), slope * r);
     u->grad[PRED] = slope;
     u->grad[TARGET] = -slope;
+    u->grad[TAU] = -r;
     u->hess = v_zero();
 }
 
@@ -350,22 +439,711 @@ DEFINE(expectile) = {
     .source = "W. K. Newey, J. L. Powell, Asymmetric least squares estimation and testing, Econometrica 55, 1987",
     .kinks = "Hessian at pred = target: 2 tau",
     .unit = LOSSFN_UNIT_ELEMENT,
-    .n_inputs = 2,
+    .n_inputs = 3,
     .n_params = 1,
-    .inputs = {PRED_REAL, TARGET_REAL},
-    .params = {PARAM_DOUBLE("tau", "0.5", 0, 1, 1, 1, "the expectile's level")},
+    .inputs = {PRED_REAL, TARGET_REAL, LEVEL_INPUT("the expectile's level")},
+    .params = {LEVEL_PARAM("the expectile's level")},
     .traits = DISTANCE_TRAITS | LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_STRICTLY_CONVEX | LOSSFN_TRAIT_STRONGLY_CONVEX |
               LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE | LOSSFN_TRAIT_SYMMETRIC,
     .hess_kinds = EXACT | UPPER,
-    .ulp_value = 2.5,
-    .ulp_grad = 1.5,
+    .ulp_value = 3, /* the residual's rounding counts twice, 1 - tau is rounded */
+    .ulp_grad = 2,  /* by tau: a square */
     .ulp_hess = 0.51,
-    .setup = quantile_setup, /* tau and 1 - tau */
 };
 ELEMENTWISE(expectile) {
-    V r = in[PRED] - in[TARGET], w = v_select(r > v_zero(), p[1], p[0]);
-    u->value = w * r * r;
+    (void)p;
+    V r = in[PRED] - in[TARGET], tau = in[TAU], w = v_select(r > v_zero(), v_one() - tau, tau);
+    u->outside = no_level(tau);
+    V square = r * r;
+    u->value =
+        v_select(square == v_set(INFINITY), w * r * r, w * square); /* no product too small or large on the way */
     u->grad[PRED] = 2 * w * r;
     u->grad[TARGET] = -u->grad[PRED];
+    u->grad[TAU] = v_copysign(square, -r);
     u->hess = v_nan_from(2 * w, r);
+}
+
+/* CatBoost's LogLinQuantile: the pinball loss of a prediction on a logarithmic scale. e^pred - target is found with the
+ * rest of the exponential, so that it has the right sign. */
+DEFINE(log_lin_quantile) = {
+    LOSS(log_lin_quantile),
+    .aliases = "",
+    .family = "regression",
+    .summary = "Pinball loss of a prediction whose logarithm is given: for positive targets.",
+    .formula = "tau (target - e) if e < target, else (1 - tau) (e - target);  e = exp(pred)",
+    .latex = "\\max(\\tau (y - e^z), (1 - \\tau)(e^z - y))",
+    .tasks = "quantile",
+    .see_also = "quantile",
+    .look_alikes = "CatBoost: LogLinQuantile: alpha is tau; no Hessian there",
+    .source = "R. Koenker, G. Bassett, Regression quantiles, Econometrica 46, 1978",
+    .kinks = "exp(pred) = target: gradient 0",
+    .unit = LOSSFN_UNIT_ELEMENT,
+    .n_inputs = 3,
+    .n_params = 1,
+    .inputs = {INPUT("pred", REAL, 1, "logarithm of the prediction"), TARGET_REAL, LEVEL_INPUT("the quantile's level")},
+    .params = {LEVEL_PARAM("the quantile's level")},
+    .traits = LOSSFN_TRAIT_NONNEGATIVE,
+    .hess_kinds = EXACT,
+    .ulp_value = 2,
+    .ulp_grad = 2,
+    .ulp_hess = 2,
+};
+ELEMENTWISE(log_lin_quantile) {
+    const V lift = v_set(sizeof(REAL) == 4 ? 64 : 512);
+    (void)p;
+    V shift, tail, rest, z = at_most(at_least(in[PRED], EXP_UNDERFLOW), EXP_OVERFLOW + 40);
+    V n = exp_parts(z, v_zero(), &shift, &tail);
+    /* At the ends of the range all is moved to its middle first: a small slope may make what is too large finite, and
+     * e^pred is never 0. */
+    M low = m_and(n < v_set(60 - EXPONENT_BIAS), v_abs(in[TARGET]) < v_one());
+    V apart = v_select(low, -lift, v_where(n > v_set(EXPONENT_BIAS - 20), lift)), back = power_of_two(apart);
+    V e = exp_whole(n - apart, shift, tail, &rest), r = (e - in[TARGET] * power_of_two(-apart)) + rest;
+    V slope = pinball_slope(r, in[TAU]);
+    u->outside = no_level(in[TAU]);
+    u->value = v_select(r == v_zero(), v_zero(), slope * r * back);
+    u->grad[PRED] = slope * e * back;
+    u->grad[TARGET] = -slope;
+    u->grad[TAU] = -r * back;
+    u->hess = u->grad[PRED];
+}
+
+/* Winkler (1972), Gneiting and Raftery (2007): width of an interval, and 2/alpha times what the target lies outside. */
+static void interval_score_setup(const double *params, double *constants) {
+    constants[0] = 2 / params[0];
+    constants[1] = constants[0] - 1;
+}
+DEFINE(interval_score) = {
+    LOSS(interval_score),
+    .aliases = "winkler_score",
+    .family = "regression",
+    .summary = "Winkler's score of a prediction interval: its width, and a penalty where the target is outside.",
+    .formula = "upper - pred + (2/alpha) (max(pred - target, 0) + max(target - upper, 0))",
+    .latex = "u - l + \\tfrac{2}{\\alpha}\\left((l - y)_+ + (y - u)_+\\right)",
+    .tasks = "quantile",
+    .see_also = "quantile",
+    .look_alikes =
+        "the sum of quantile at alpha/2 of the lower end and at 1 - alpha/2 of the upper one: alpha/2 of this",
+    .source = "T. Gneiting, A. E. Raftery, Strictly proper scoring rules, prediction, and estimation, JASA 102, 2007",
+    .kinks = "target at an end of the interval: its gradient there 0",
+    .unit = LOSSFN_UNIT_ELEMENT,
+    .n_inputs = 3,
+    .n_params = 1,
+    .inputs = {INPUT("pred", REAL, 1, "lower end of the interval"), TARGET_REAL,
+               INPUT("upper", REAL, 1, "upper end of the interval")},
+    .params = {PARAM_DOUBLE("alpha", "0.1", 0, 1, 1, 1, "the interval is to hold the target but for this probability")},
+    .traits = LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_LIPSCHITZ,
+    .lipschitz = 19,
+    .hess_kinds = EXACT,
+    .ulp_value = 2,
+    .ulp_grad = 0.5,
+    .ulp_hess = 0.5,
+    .setup = interval_score_setup,
+};
+ELEMENTWISE(interval_score) {
+    enum { UPPER_END = 2 };
+    const V zero = v_zero(), one = v_one(), cost = p[0], more = p[1];
+    V below = in[PRED] - in[TARGET], above = in[TARGET] - in[UPPER_END];
+    /* the width is -below - above: two terms, neither negative */
+    u->value = v_select(below > zero, more * below, v_abs(below)) + v_select(above > zero, more * above, v_abs(above));
+    V low = v_select(below > zero, cost, v_nan_from(zero, below));
+    V high = v_select(above > zero, cost, v_nan_from(zero, above));
+    u->grad[PRED] = v_select(below == zero, zero, low - one);
+    u->grad[TARGET] = high - low;
+    u->grad[UPPER_END] = v_select(above == zero, zero, one - high);
+    u->hess = zero;
+}
+
+/* |r|^p, by one logarithm with its rest, so that exponents near p may take it. */
+static void lp_rho(double s, const double *p, double out[3]) {
+    const double half = p[0] / 2;
+    out[0] = 2 * (double)v_pow(v_set(s), v_set(half))[0];
+    out[1] = p[0] * (double)v_pow(v_set(s), v_set(half - 1))[0];
+    out[2] = p[0] * (half - 1) * (double)v_pow(v_set(s), v_set(half - 2))[0];
+}
+DEFINE(lp) = {
+    LOSS(lp),
+    .aliases = "lp_dist",
+    .family = "regression",
+    .summary = "A power of the absolute error: 1 is mae, 2 is mse, between them outliers count less than squared.",
+    .formula = "|pred - target|^p",
+    .latex = "|p - y|^p",
+    .tasks = "regression",
+    .see_also = "mse, mae, huber",
+    .look_alikes = "LossFunctions.jl: LPDistLoss: p is P; its derivatives are 0 at r = 0\nCatBoost: Lq: q is p",
+    .source = "J. R. Rice, J. S. White, Norms for smoothing and estimation, SIAM Review 6, 1964",
+    .kinks =
+        "pred = target: gradient 0; the Hessian is its limit there, inf for 1 < p < 2, 0 for p = 1, -inf for p < 1",
+    .unit = LOSSFN_UNIT_ELEMENT,
+    .n_inputs = 2,
+    .n_params = 1,
+    .inputs = {PRED_REAL, TARGET_REAL},
+    .params = {PARAM_DOUBLE("p", "2", 0, 1, INFINITY, 1, "the power; convex from 1")},
+    .traits = DISTANCE_TRAITS | LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_STRICTLY_CONVEX | LOSSFN_TRAIT_STRONGLY_CONVEX |
+              LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE | LOSSFN_TRAIT_SYMMETRIC,
+    .hess_kinds = EXACT,
+    .ulp_value = 1,
+    .ulp_grad = 1.5,
+    .ulp_hess = 1.5,
+    .rho = lp_rho,
+};
+/* factor x^(y + y_rest), log x in two parts, x^0 = 1. A power too large or too small for all its digits meets the
+ * factor before it is put there. */
+ALWAYS_INLINE V lp_power(V factor, V log_x, V log_rest, V y, V y_rest) {
+    const double lift = sizeof(REAL) == 4 ? 64 : 512;
+    V product = y * log_x, rest = v_fma(y, log_rest, v_fma(y, log_x, -product)) + y_rest * log_x, r, tail;
+    V bounded = at_most(at_least(product, EXP_UNDERFLOW - 40), EXP_OVERFLOW + 40);
+    V n = exp_parts(bounded, v_where(bounded == product, rest), &r, &tail);
+    V high = v_where(n > v_set(EXPONENT_BIAS - 20), v_set(lift));
+    V apart = v_select(n < v_set(60 - EXPONENT_BIAS), v_set(-lift), high);
+    V power = factor * exp_whole(n - apart, r, tail, &(V){0}) * power_of_two(apart);
+    return v_select(y == v_zero(), factor, v_where(product != v_set(-INFINITY), power));
+}
+ELEMENTWISE(lp) {
+    const V zero = v_zero(), power = p[0];
+    V rest, r = exact_residual(in, &rest), a = v_abs(r), log_rest, less_rest, least_rest;
+    V log_a = log_limits(a, log_two_parts(a, &log_rest), v_set(INFINITY));
+    log_rest += rest / r; /* a power would multiply what rounding took from r */
+    V less = two_sum(power, v_set(-1), &less_rest), least = two_sum(power, v_set(-2), &least_rest);
+    u->value = lp_power(v_one(), log_a, log_rest, power, zero);
+    V slope = v_copysign(lp_power(power, log_a, log_rest, less, less_rest), r);
+    u->grad[PRED] = v_nan_from(v_select(r == zero, zero, slope), r);
+    u->grad[TARGET] = -u->grad[PRED];
+    V curve = lp_power(power * less, log_a, log_rest, least, least_rest);
+    u->hess = v_nan_from(v_select(less == zero, zero, curve), r);
+}
+
+/* The logistic distribution's density, up to a constant: -ln(4 e^r / (1 + e^r)^2) = 2 ln cosh(r/2). With h = (e^-|r| -
+ * 1)/2 it is ln(1 + h^2/e^-|r|) near zero, |r| - 2 ln 2 + 2 log1p(e^-|r|) far out. */
+DEFINE(logit_dist) = {
+    LOSS(logit_dist),
+    .aliases = "logistic_distance",
+    .family = "regression",
+    .summary = "Negative log-density of a logistic error: smooth, quadratic near zero and linear far out.",
+    .formula = "-log(4 exp(r) / (1 + exp(r))^2);  r = pred - target",
+    .latex = "-\\ln\\frac{4 e^r}{(1 + e^r)^2}",
+    .tasks = "regression",
+    .see_also = "log_cosh, huber, pseudo_huber",
+    .look_alikes = "LossFunctions.jl: LogitDistLoss: the same; overflows for large r there\n"
+                   "log_cosh: this of r is twice that of r/2",
+    .source = "I. Steinwart, A. Christmann, Support vector machines, Springer, 2008",
+    .kinks = "",
+    .unit = LOSSFN_UNIT_ELEMENT,
+    .n_inputs = 2,
+    .inputs = {PRED_REAL, TARGET_REAL},
+    .traits = DISTANCE_TRAITS | LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_STRICTLY_CONVEX | LOSSFN_TRAIT_DIFFERENTIABLE |
+              LOSSFN_TRAIT_TWICE_DIFFERENTIABLE | LOSSFN_TRAIT_SYMMETRIC | LOSSFN_TRAIT_LIPSCHITZ,
+    .lipschitz = 1,
+    .hess_kinds = EXACT,
+    .ulp_value = 2,
+    .ulp_grad = 1.5,
+    .ulp_hess = 3, /* the exponential's own error, and a square */
+};
+ELEMENTWISE(logit_dist) {
+    (void)p;
+    const V one = v_one();
+    V rest, r = exact_residual(in, &rest), a = v_abs(r), e = v_exp_minus(a);
+    rest = v_select(r < v_zero(), -rest, rest);
+    e = v_fma(-rest, e, e);
+    V h_rest, h = half_expm1(at_least(-a, EXPM1_SATURATED), &h_rest);
+    V below_rest, below = fast_two_sum(one, h, &below_rest), inverse = one / below; /* (1 + e)/2 */
+    below_rest += h_rest;
+    V y = -h * inverse, left = v_fma(-y, below, -h) - v_fma(y, below_rest, h_rest);
+    u->grad[PRED] = v_copysign(v_fma(left, inverse, y), r);
+    u->grad[TARGET] = -u->grad[PRED];
+    V lost = v_fma(-inverse, below, one) - inverse * below_rest, half = v_set(0.5) * inverse;
+    u->hess = v_fma(2 * lost, half * inverse * e, half * inverse * e);
+    M near = a < v_set(1.5);
+    V square = h * h, square_rest = v_fma(h, h, -square) + 2 * h * h_rest;
+    V whole_rest, whole = fast_two_sum(one, 2 * h, &whole_rest); /* e, as exact as h is */
+    whole_rest += 2 * h_rest;
+    V q = square / whole, q_rest = (v_fma(-q, whole, square) + square_rest - q * whole_rest) / whole;
+    V log = v_log1p_parts(v_select(near, q, e), v_where(near, v_fma(y * rest, one + q, q_rest)));
+    u->value = v_select(near, log, (a - v_set(2 * LN2)) + v_fma(y, rest, 2 * (log - v_set(LN2_REST))));
+}
+
+/* Vapnik (1995): nothing within epsilon, the absolute error from there. */
+DEFINE(epsilon_insensitive) = {
+    LOSS(epsilon_insensitive),
+    .aliases = "l1_epsilon_insensitive, svr",
+    .family = "regression",
+    .summary = "The loss of support vector regression: errors up to epsilon are free, larger ones count by their rest.",
+    .formula = "max(|pred - target| - epsilon, 0)",
+    .latex = "\\max(|p - y| - \\varepsilon, 0)",
+    .tasks = "regression",
+    .see_also = "squared_epsilon_insensitive, mae, huber",
+    .look_alikes =
+        "LossFunctions.jl: L1EpsilonInsLoss: the same\nscikit-learn: SVR: epsilon=0.1\n"
+        "scikit-learn: SGDRegressor(loss='epsilon_insensitive'): epsilon=0.1\nLIBSVM: epsilon-SVR: epsilon=0.1",
+    .source = "V. N. Vapnik, The nature of statistical learning theory, Springer, 1995",
+    .kinks = "|pred - target| = epsilon: gradient 0",
+    .unit = LOSSFN_UNIT_ELEMENT,
+    .n_inputs = 2,
+    .n_params = 1,
+    .inputs = {PRED_REAL, TARGET_REAL},
+    .params = {PARAM_DOUBLE("epsilon", "1", 0, 0, INFINITY, 1, "what is free; 0 is mae")},
+    .traits = DISTANCE_TRAITS | LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_SYMMETRIC | LOSSFN_TRAIT_LIPSCHITZ,
+    .lipschitz = 1,
+    .hess_kinds = EXACT,
+    .ulp_value = 1.5,
+    .ulp_grad = 0.5,
+    .ulp_hess = 0.5,
+};
+ELEMENTWISE(epsilon_insensitive) {
+    V rest, r = exact_residual(in, &rest), d = beyond(r, rest, p[0]);
+    M inside = d <= v_zero();
+    u->value = v_select(inside, v_zero(), d);
+    u->grad[PRED] = v_select(inside, v_zero(), v_sign(r));
+    u->grad[TARGET] = -u->grad[PRED];
+    u->hess = v_zero();
+}
+
+/* The square of it. */
+DEFINE(squared_epsilon_insensitive) = {
+    LOSS(squared_epsilon_insensitive),
+    .aliases = "l2_epsilon_insensitive",
+    .family = "regression",
+    .summary = "Errors up to epsilon are free, larger ones count by their rest squared.",
+    .formula = "max(|pred - target| - epsilon, 0)^2",
+    .latex = "\\max(|p - y| - \\varepsilon, 0)^2",
+    .tasks = "regression",
+    .see_also = "epsilon_insensitive, mse",
+    .look_alikes = "LossFunctions.jl: L2EpsilonInsLoss: the same\nGTSAM: L2WithDeadZone: half of this\n"
+                   "scikit-learn: LinearSVR(loss='squared_epsilon_insensitive'): epsilon=0",
+    .source = "V. N. Vapnik, The nature of statistical learning theory, Springer, 1995",
+    .kinks = "Hessian at |pred - target| = epsilon: 0",
+    .unit = LOSSFN_UNIT_ELEMENT,
+    .n_inputs = 2,
+    .n_params = 1,
+    .inputs = {PRED_REAL, TARGET_REAL},
+    .params = {PARAM_DOUBLE("epsilon", "1", 0, 0, INFINITY, 1, "what is free; 0 is mse")},
+    .traits = DISTANCE_TRAITS | LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_SYMMETRIC,
+    .hess_kinds = EXACT,
+    .ulp_value = 2,
+    .ulp_grad = 1,
+    .ulp_hess = 0.5,
+};
+ELEMENTWISE(squared_epsilon_insensitive) {
+    V rest, r = exact_residual(in, &rest), d = beyond(r, rest, p[0]);
+    M inside = d <= v_zero();
+    u->value = v_select(inside, v_zero(), d * d);
+    u->grad[PRED] = v_select(inside, v_zero(), v_copysign(2 * d, r));
+    u->grad[TARGET] = -u->grad[PRED];
+    u->hess = v_nan_from(v_select(inside, v_zero(), v_set(2)), r);
+}
+
+/* The error of an angle, or of anything that returns after c: 1 - cos(2 pi r/c). */
+enum { PERIODIC_RATE = 1, PERIODIC_CURVE = 2 };
+static void periodic_setup(const double *params, double *constants) {
+    constants[0] = params[0];
+    constants[PERIODIC_RATE] = 0x1.921fb54442d18p+2 / params[0];
+    constants[PERIODIC_CURVE] = 0x1.3bd3cc9be45dep+5 / params[0] / params[0]; /* (2 pi)^2 */
+}
+DEFINE(periodic) = {
+    LOSS(periodic),
+    .aliases = "",
+    .family = "regression",
+    .summary = "The error of an angle: 0 whenever the residual is a whole number of turns.",
+    .formula = "1 - cos(2 pi (pred - target) / c)",
+    .latex = "1 - \\cos(2\\pi (p - y) / c)",
+    .tasks = "regression",
+    .see_also = "mse",
+    .look_alikes = "LossFunctions.jl: PeriodicLoss: the same",
+    .source = "K. V. Mardia, P. E. Jupp, Directional statistics, Wiley, 2000",
+    .kinks = "",
+    .unit = LOSSFN_UNIT_ELEMENT,
+    .n_inputs = 2,
+    .n_params = 1,
+    .inputs = {PRED_REAL, TARGET_REAL},
+    .params = {PARAM_DOUBLE("c", "1", 0, 1, INFINITY, 1, "a whole turn, in units of the residual")},
+    .traits = DISTANCE_TRAITS | LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE |
+              LOSSFN_TRAIT_SYMMETRIC | LOSSFN_TRAIT_LIPSCHITZ,
+    .lipschitz = 6.283185307179587,
+    .hess_kinds = EXACT,
+    .ulp_value = 2,
+    .ulp_grad = 2.5, /* sine, rate and their product */
+    .ulp_hess = 3,   /* the same with the rate's square */
+    .setup = periodic_setup,
+};
+/* The same for a residual of so many turns that none can be counted: remainder() is exact. */
+OUT_OF_LINE void periodic_far(V *r, V *rest, const V *turn) {
+    for (int l = 0; l < LANES; l++) {
+        const double c = (double)(*turn)[l], big = (double)(*r)[l], small = (double)(*rest)[l];
+        if (!isfinite(big)) continue;
+        const double x = remainder(big, c), y = remainder(small, c), sum = (double)(REAL)(x + y), y_part = sum - x;
+        (*r)[l] = (REAL)remainder(sum, c);
+        (*rest)[l] = (REAL)((x - (sum - y_part)) + (y - y_part));
+    }
+}
+/* 1 - cos and sin of 2 pi (y + y_rest), |y| <= 1/8, by their Taylor series. */
+ALWAYS_INLINE void turn_parts(V y, V y_rest, V *versine, V *sine) {
+    V z = y * y, z_rest = v_fma(y, y, -z) + 2 * y * y_rest;
+#ifdef LOSSFN_REAL_F32
+    V v = v_set(0x1.a6d1f2p+4), s = v_set(0x1.507834p+5);
+    const double versine_head = 0x1.3bd3ccp+4, versine_rest = 0x1.37c8bcp-21;
+    const double sine_head = 0x1.921fb6p+2, sine_rest = -0x1.777a5cp-23;
+#else
+    V v = v_set(0x1.2a0c591af8314p-5), s = v_set(0x1.aaec32af93359p-4);
+    v = v_fma(v, z, v_set(-0x1.20c62c2f2d7f5p-2)), s = v_fma(s, z, v_set(-0x1.6fadb9f155744p-1));
+    v = v_fma(v, z, v_set(0x1.b6e24f44b128fp+0)), s = v_fma(s, z, v_set(0x1.e8f434d018d63p+1));
+    v = v_fma(v, z, v_set(-0x1.f9d38a3763cc3p+2)), s = v_fma(s, z, v_set(-0x1.e3074fde8871fp+3));
+    v = v_fma(v, z, v_set(0x1.a6d1f2a204a8cp+4)), s = v_fma(s, z, v_set(0x1.50783487ee782p+5));
+    const double versine_head = 0x1.3bd3cc9be45dep+4, versine_rest = 0x1.692b71366cc04p-50;
+    const double sine_head = 0x1.921fb54442d18p+2, sine_rest = 0x1.1a62633145c07p-52;
+#endif
+    v = v_fma(v, z, v_set(-0x1.e1f506891babbp+5)), s = v_fma(s, z, v_set(-0x1.32d2cce62bd86p+6));
+    v = v_fma(v, z, v_set(0x1.55d3c7e3cbffap+6)), s = v_fma(s, z, v_set(0x1.466bc6775aae2p+6));
+    v = v_fma(v, z, v_set(-0x1.03c1f081b5ac4p+6)), s = v_fma(s, z, v_set(-0x1.4abbce625be53p+5));
+    *versine = v_fma(z, v_set(versine_head), v_fma(z_rest, v_set(versine_head), z * v_fma(v, z, v_set(versine_rest))));
+    *sine = v_fma(y, v_set(sine_head), v_fma(y_rest, v_set(sine_head), y * v_fma(s, z, v_set(sine_rest))));
+}
+ELEMENTWISE(periodic) {
+    const V one = v_one(), turn = p[0];
+    V rest, r = exact_residual(in, &rest);
+    M far = v_abs(r) >= turn * v_set((double)(1ll << (MANTISSA_BITS - 2)));
+    if (m_any(far)) periodic_far(&r, &rest, &turn);
+    r = two_sum(v_fma(-v_round(r / turn), turn, r), rest, &rest); /* at most half a turn, exactly */
+    V a = v_abs(r), eighth = v_set(0.125) * turn, a_rest = v_select(r < v_zero(), -rest, rest);
+    M low = a<eighth, high = a> 3 * eighth;
+    V part = v_select(low, a, v_select(high, 4 * eighth, 2 * eighth) - a), part_rest = v_select(low, a_rest, -a_rest);
+    V y = part / turn, y_rest = (v_fma(-y, turn, part) + part_rest) / turn, versine, sine;
+    turn_parts(y, y_rest, &versine, &sine);
+    M middle = m_not(low | high);
+    u->value = v_select(low, versine, v_select(high, v_set(2) - versine, one - sine));
+    u->grad[PRED] = p[PERIODIC_RATE] * v_select(r < v_zero(), v_set(-1), one) * v_select(middle, one - versine, sine);
+    u->grad[TARGET] = -u->grad[PRED];
+    u->hess = p[PERIODIC_CURVE] * v_select(low, one - versine, v_select(high, versine - one, sine));
+}
+
+/* x / a^2 up to the factor *lower, which is left to the end: x / a may be too small for all its digits, or too large.
+ */
+ALWAYS_INLINE V over_square(V x, V a, V *lower) {
+    const double little = sizeof(REAL) == 4 ? 0x1p-64 : 0x1p-512;
+    M faint = v_abs(x)<v_set(little) * a, large = v_abs(x) * v_set(little)> a;
+    V lift = v_select(faint, v_set(1 / little), v_select(large, v_set(little), v_one()));
+    *lower = v_select(faint, v_set(little), v_select(large, v_set(1 / little), v_one()));
+    return x * lift / a / a;
+}
+
+/* The absolute error in percent of the target. */
+DEFINE(mape) = {
+    LOSS(mape),
+    .aliases = "mean_absolute_percentage_error, absolute_percentage_error",
+    .family = "regression",
+    .summary = "Absolute error in percent of the target.",
+    .formula = "100 |pred - target| / max(|target|, eps)",
+    .latex = "100\\,\\frac{|p - y|}{\\max(|y|, \\epsilon)}",
+    .tasks = "",
+    .see_also = "smape, mase, msle",
+    .look_alikes = "Keras: MeanAbsolutePercentageError: eps=1e-7\n"
+                   "scikit-learn: mean_absolute_percentage_error: 0.01*mape(eps=2.220446049250313e-16)\n"
+                   "LightGBM: mape: 0.01*mape(eps=1)\nCatBoost: MAPE: 0.01*mape(eps=1)\n"
+                   "TorchMetrics: mean_absolute_percentage_error: 0.01*mape(eps=1.17e-06)\n"
+                   "pytorch-forecasting: MAPE: |pred - target| / (|target| + 1e-8)",
+    .source = "S. Makridakis, Accuracy measures: theoretical and practical concerns, Int. J. Forecasting 9, 1993",
+    .kinks = "pred = target: gradient 0. A target of 0 is outside the domain, but for eps > 0",
+    .unit = LOSSFN_UNIT_ELEMENT,
+    .n_inputs = 2,
+    .n_params = 1,
+    .inputs = {PRED_REAL, INPUT("target", REAL, 1, "target, not 0")},
+    .params = {PARAM_DOUBLE("eps", "0", 0, 0, INFINITY, 1, "a smaller |target| counts as this")},
+    .traits = LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_NONNEGATIVE,
+    .hess_kinds = EXACT,
+    .ulp_value = 2.5, /* residual, quotient and percentage are rounded */
+    .ulp_grad = 3,    /* two quotients and the percentage */
+    .ulp_hess = 0.5,
+};
+ELEMENTWISE(mape) {
+    const V zero = v_zero(), half = v_set(0.5), hundred = v_set(100), infinity = v_set(INFINITY);
+    V pred = in[PRED], target = in[TARGET], size = v_abs(target);
+    M held = size < p[0];
+    V r = pred - target, a = v_abs(r), base = v_select(held, p[0], size);
+    M large = a == infinity; /* of finite numbers as well */
+    V share = v_select(large, v_abs(half * pred - half * target), a) / v_select(large, half * base, base);
+    u->outside = base == zero;
+    u->value = hundred * v_select((base == infinity) & v_isfinite(pred), v_one(), share);
+    u->grad[PRED] = v_sign(r) * (hundred / base);
+    V lower, slope = hundred * over_square(pred, base, &lower) * lower; /* the quotient depends on pred/target alone */
+    slope = v_select(target < zero, v_sign(r), -v_sign(r)) * slope;
+    u->grad[TARGET] = v_nan_from(v_select(held, -u->grad[PRED], slope), r);
+    u->hess = v_nan_from(zero, r);
+}
+
+/* Symmetric: the absolute error in percent of the mean size of both. */
+DEFINE(smape) = {
+    LOSS(smape),
+    .aliases = "symmetric_mean_absolute_percentage_error",
+    .family = "regression",
+    .summary = "Absolute error in percent of the mean size of prediction and target: 0 to 200.",
+    .formula = "200 |pred - target| / (|pred| + |target|)",
+    .latex = "200\\,\\frac{|p - y|}{|p| + |y|}",
+    .tasks = "",
+    .see_also = "mape, mase, msle",
+    .look_alikes = "pytorch-forecasting: SMAPE: 0.01*smape, with 1e-8 added to the denominator\n"
+                   "TorchMetrics: symmetric_mean_absolute_percentage_error: 0.01*smape",
+    .source = "S. Makridakis, Accuracy measures: theoretical and practical concerns, Int. J. Forecasting 9, 1993",
+    .kinks = "pred = target and pred = 0: gradient 0; both 0: value 0",
+    .unit = LOSSFN_UNIT_ELEMENT,
+    .n_inputs = 2,
+    .inputs = {PRED_REAL, TARGET_REAL},
+    .traits = LOSSFN_TRAIT_NONNEGATIVE,
+    .hess_kinds = EXACT,
+    .ulp_value = 2.5, /* residual, sum, quotient and percentage are rounded */
+    .ulp_grad = 4,    /* a rounded sum and two quotients by it */
+    .ulp_hess = 5,    /* and one quotient more */
+};
+ELEMENTWISE(smape) {
+    (void)p;
+    const V zero = v_zero(), one = v_one(), infinity = v_set(INFINITY);
+    M large = v_greater(v_abs(in[PRED]), v_abs(in[TARGET])) > v_set(sizeof(REAL) == 4 ? 0x1p125 : 0x1p1021);
+    V scale = v_select(large, v_set(0.25), one); /* so that nothing overflows on the way */
+    V pred = scale * in[PRED], target = scale * in[TARGET], r = pred - target, a = v_abs(r);
+    V pred_size = v_abs(pred), size = v_abs(target), both = pred_size + size;
+    u->value = v_set(200) * v_select(a == infinity, one, v_select(both == zero, zero, a / both));
+    /* of one sign, the quotient is that of |pred| and |target|; of two, it is 1 */
+    M alike = ((pred > zero) & (target > zero)) | ((pred < zero) & (target < zero));
+    M moves = m_and(alike, m_and(both < infinity, r != zero));
+    V slope = v_copysign(v_set(400) * scale, r), lower, by_pred = over_square(size, both, &lower);
+    V curve = v_select(pred > zero, v_set(-2), v_set(2)) * (slope * by_pred) / both * scale * lower;
+    u->grad[PRED] = v_nan_from(v_where(moves, slope * by_pred * lower), r);
+    u->hess = v_nan_from(v_where(moves, curve), r);
+    V by_target = over_square(pred_size, both, &lower);
+    u->grad[TARGET] = v_nan_from(v_where(moves, -slope * by_target * lower), r);
+}
+
+/* Hyndman and Koehler (2006): the absolute error in units of what the naive forecast misses in the past. */
+DEFINE(mase) = {
+    LOSS(mase),
+    .aliases = "mean_absolute_scaled_error",
+    .family = "regression",
+    .summary = "Absolute error in units of what the naive forecast misses on the series' past: below 1 is better.",
+    .formula = "|pred - target| / scale;  scale = mean |y_t - y_(t-m)| of the past, m the season or 1",
+    .latex = "|p - y| / s",
+    .tasks = "",
+    .see_also = "mae, mape, smape",
+    .look_alikes = "sktime: mean_absolute_scaled_error: scale from y_train, one per series\n"
+                   "pytorch-forecasting: MASE: divides by one more than there are differences",
+    .source =
+        "R. J. Hyndman, A. B. Koehler, Another look at measures of forecast accuracy, Int. J. Forecasting 22, 2006",
+    .kinks = "pred = target: gradient 0",
+    .unit = LOSSFN_UNIT_ELEMENT,
+    .n_inputs = 3,
+    .n_params = 1,
+    .inputs = {PRED_REAL, TARGET_REAL,
+               LEARNABLE("scale", POSITIVE, 1,
+                         "mean absolute error of the naive forecast on the past; (N, 1) for one "
+                         "per series")},
+    .params = {{.name = "scale",
+                .type = LOSSFN_PARAM_DOUBLE,
+                .default_value = "1",
+                .lower = 0,
+                .lower_open = 1,
+                .upper = INFINITY,
+                .upper_open = 1,
+                .learnable = 1,
+                .doc = "mean absolute error of the naive forecast on the past"}},
+    .traits = DISTANCE_TRAITS | LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_SYMMETRIC | LOSSFN_TRAIT_LIPSCHITZ,
+    .lipschitz = 1,
+    .hess_kinds = EXACT,
+    .ulp_value = 1.5,
+    .ulp_grad = 2.5, /* by scale: residual and two quotients */
+    .ulp_hess = 0.5,
+};
+ELEMENTWISE(mase) {
+    enum { SCALE = 2 };
+    (void)p;
+    V r = in[PRED] - in[TARGET], scale = in[SCALE], share = v_abs(r) / scale;
+    u->outside = scale <= v_zero();
+    u->value = share;
+    u->grad[PRED] = v_sign(r) / scale;
+    u->grad[TARGET] = -u->grad[PRED];
+    u->grad[SCALE] = -share / scale;
+    u->hess = v_nan_from(v_zero(), r);
+}
+
+/* The squared error of ln(1 + x). With the smaller of both as x, the difference of the logarithms is log1p((y - x) / (1
+ * + x)), whose argument is not negative: nothing cancels. */
+DEFINE(msle) = {
+    LOSS(msle),
+    .aliases = "squared_log_error, mean_squared_log_error, mean_squared_logarithmic_error",
+    .family = "regression",
+    .summary = "Squared error of log(1 + x): of counts and amounts over orders of magnitude.",
+    .formula = "(log(1 + pred) - log(1 + target))^2",
+    .latex = "(\\ln(1 + p) - \\ln(1 + y))^2",
+    .tasks = "positive, counts",
+    .see_also = "mse, mape, poisson_nll",
+    .look_alikes = "scikit-learn: mean_squared_log_error: the same\n"
+                   "Keras: MeanSquaredLogarithmicError: raises both to 1e-7 first\n"
+                   "XGBoost: reg:squaredlogerror: half of this; pred is raised to -1 + 1e-6, the Hessian to 1e-6\n"
+                   "Flux: msle: of x, not of 1 + x",
+    .source =
+        "M. Tornqvist, P. Vartia, Y. Vartia, How should relative changes be measured?, The American Statistician 39, "
+        "1985",
+    .kinks = "",
+    .unit = LOSSFN_UNIT_ELEMENT,
+    .n_inputs = 2,
+    .inputs = {INPUT("pred", REAL, 1, "prediction, greater than -1"),
+               INPUT("target", REAL, 1, "target, greater than -1")},
+    .traits = LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
+    .hess_kinds = EXACT,
+    .ulp_value = 2.5, /* the logarithm's error counts twice in its square */
+    .ulp_grad = 2.5,
+    .ulp_hess = 3, /* two quotients by a rounded 1 + pred */
+};
+ELEMENTWISE(msle) {
+    const V one = v_one(), infinity = v_set(INFINITY), lift = v_set(sizeof(REAL) == 4 ? 0x1p-32 : 0x1p-64);
+    const double lifted = (sizeof(REAL) == 4 ? 32 : 64) * 0.693147180559945309417;
+    (void)p;
+    V pred = in[PRED], target = in[TARGET], rest, r = exact_residual(in, &rest), a = v_abs(r), base_rest;
+    V base = two_sum(v_select(r < v_zero(), pred, target), one, &base_rest), q = a / base;
+    M large = (q == infinity) & (a < infinity); /* a quotient that overflows: its logarithm does not */
+    q = v_select(large, a * lift / base, q);
+    V q_rest = (v_fma(-q, base, a) + v_select(r < v_zero(), -rest, rest) - q * base_rest) / base;
+    V d = v_log1p_parts(q, v_where(m_andnot(v_isfinite(q_rest), large), q_rest));
+    d = v_copysign(d + v_where(large, v_set(lifted)), r);
+    V whole = one + pred;
+    u->outside = (pred < -one) | (target < -one);
+    u->value = d * d;
+    u->grad[PRED] = v_select((pred == infinity) & v_isfinite(target), v_zero(), 2 * d / whole);
+    u->grad[TARGET] = v_select((target == infinity) & v_isfinite(pred), v_zero(), -2 * d / (one + target));
+    u->hess = v_select((pred == infinity) & v_isfinite(target), v_zero(), 2 * (one - d) / whole / whole);
+}
+
+/* The signed error. */
+DEFINE(mean_bias_error) = {
+    LOSS(mean_bias_error),
+    .aliases = "bias_error",
+    .family = "regression",
+    .summary = "The signed error: by how much predictions are too high. It has no minimum; a measure.",
+    .formula = "pred - target",
+    .latex = "p - y",
+    .tasks = "",
+    .see_also = "mae, mse",
+    .look_alikes = "mlpack: MeanBiasError: target - pred, this times -1",
+    .source = "C. J. Willmott, Some comments on the evaluation of model performance, Bull. Am. Meteorol. Soc. 63, 1982",
+    .kinks = "",
+    .unit = LOSSFN_UNIT_ELEMENT,
+    .n_inputs = 2,
+    .inputs = {PRED_REAL, TARGET_REAL},
+    .traits = LOSSFN_TRAIT_DISTANCE | LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_DIFFERENTIABLE |
+              LOSSFN_TRAIT_TWICE_DIFFERENTIABLE | LOSSFN_TRAIT_LIPSCHITZ,
+    .lipschitz = 1,
+    .hess_kinds = EXACT,
+    .ulp_value = 0.5,
+    .ulp_grad = 0.5,
+    .ulp_hess = 0.5,
+};
+ELEMENTWISE(mean_bias_error) {
+    (void)p;
+    V r = in[PRED] - in[TARGET];
+    u->value = r;
+    u->grad[PRED] = v_nan_from(v_one(), r);
+    u->grad[TARGET] = v_nan_from(v_set(-1), r);
+    u->hess = v_nan_from(v_zero(), r);
+}
+
+/* Feng et al. (2018): logarithmic near zero, where its slope is largest, linear beyond the width. The linear part goes
+ * on from where the curve ends, so that nothing cancels. */
+DEFINE(wing) = {
+    LOSS(wing),
+    .aliases = "",
+    .family = "regression",
+    .summary = "Logarithmic near zero, linear far out: small errors, as of landmarks, keep large gradients.",
+    .formula = "width log(1 + a/curvature) if a < width, else a - width + width log(1 + width/curvature);  a = |pred - "
+               "target|",
+    .latex = "\\begin{cases} w \\ln(1 + a/\\epsilon) & a < w \\\\ a - w + w \\ln(1 + w/\\epsilon) & \\text{else} "
+             "\\end{cases}",
+    .tasks = "regression",
+    .see_also = "adaptive_wing, smooth_l1, mae",
+    .look_alikes = "segmentation_models.pytorch: wing_loss: width=5, curvature=0.5",
+    .source =
+        "Z. Feng et al., Wing loss for robust facial landmark localisation with convolutional neural networks, CVPR "
+        "2018",
+    .kinks = "pred = target: gradient 0; |pred - target| = width: gradient 1",
+    .unit = LOSSFN_UNIT_ELEMENT,
+    .n_inputs = 2,
+    .n_params = 2,
+    .inputs = {PRED_REAL, TARGET_REAL},
+    .params = {PARAM_DOUBLE("width", "10", 0, 1, INFINITY, 1, "where the logarithmic part ends: w of the paper"),
+               PARAM_DOUBLE("curvature", "2", 0, 1, INFINITY, 1,
+                            "the smaller, the steeper at zero: epsilon of the paper")},
+    .traits = DISTANCE_TRAITS | LOSSFN_TRAIT_SYMMETRIC | LOSSFN_TRAIT_LIPSCHITZ,
+    .lipschitz = 5,
+    .hess_kinds = EXACT,
+    .ulp_value = 2,
+    .ulp_grad = 2,
+    .ulp_hess = 3.5, /* two quotients by a rounded sum */
+};
+ELEMENTWISE(wing) {
+    const V zero = v_zero(), width = p[0], curvature = p[1];
+    V rest, r = exact_residual(in, &rest), a = v_abs(r), d = beyond(r, rest, width);
+    M far = d >= zero;
+    V sum = curvature + a;
+    u->value = width * v_log1p(v_select(far, width, a) / curvature) + v_where(far, d);
+    u->grad[PRED] = v_select(far | (r == zero), v_sign(r), v_copysign(width / sum, r));
+    u->grad[TARGET] = -u->grad[PRED];
+    u->hess = v_where(m_not(far | (r == zero)), -width / sum / sum);
+}
+
+/* Pang et al. (2019), Libra R-CNN: the gradient alpha ln(1 + b a/beta), b = e^(gamma/alpha) - 1, up to its bound gamma.
+ */
+enum { BALANCED_BOUND = 2, BALANCED_RATE, BALANCED_UNIT, BALANCED_CURVE, BALANCED_MOST };
+static void balanced_l1_setup(const double *params, double *constants) {
+    const double alpha = params[0], gamma = params[1], beta = params[2];
+    const double most = (double)v_expm1(v_set(gamma / alpha))[0];
+    constants[0] = alpha;
+    constants[1] = gamma;
+    constants[BALANCED_BOUND] = beta;
+    constants[BALANCED_RATE] = most / beta;
+    constants[BALANCED_UNIT] = alpha * beta / most;
+    constants[BALANCED_CURVE] = alpha * most / beta;
+    constants[BALANCED_MOST] = most;
+}
+DEFINE(balanced_l1) = {
+    LOSS(balanced_l1),
+    .aliases = "",
+    .family = "regression",
+    .summary = "A smooth L1 loss whose gradient grows fast at first: small errors count beside large ones.",
+    .formula =
+        "(alpha/b) (b a + beta) log(1 + b a/beta) - alpha a if a < beta, else gamma a + beta (gamma/b - alpha);  a = "
+        "|pred - target|, b = exp(gamma/alpha) - 1",
+    .latex = "\\begin{cases} \\tfrac{\\alpha}{b}(b a + \\beta)\\ln(1 + b a/\\beta) - \\alpha a & a < \\beta \\\\ "
+             "\\gamma a + "
+             "\\beta(\\gamma/b - \\alpha) & \\text{else} \\end{cases}",
+    .tasks = "regression",
+    .see_also = "smooth_l1, huber",
+    .look_alikes = "MMDetection: BalancedL1Loss: the same for beta=1; its gradient is not the paper's otherwise",
+    .source = "J. Pang et al., Libra R-CNN: towards balanced learning for object detection, CVPR 2019",
+    .kinks = "Hessian at |pred - target| = beta: 0",
+    .unit = LOSSFN_UNIT_ELEMENT,
+    .n_inputs = 2,
+    .n_params = 3,
+    .inputs = {PRED_REAL, TARGET_REAL},
+    .params = {PARAM_DOUBLE("alpha", "0.5", 0, 1, INFINITY, 1, "the smaller, the more small errors count"),
+               PARAM_DOUBLE("gamma", "1.5", 0, 1, INFINITY, 1, "largest gradient; at most 80 alpha"),
+               PARAM_DOUBLE("beta", "1", 0, 1, INFINITY, 1, "where the gradient stops growing")},
+    .traits = DISTANCE_TRAITS | LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_SYMMETRIC |
+              LOSSFN_TRAIT_LIPSCHITZ,
+    .lipschitz = 1.5,
+    .hess_kinds = EXACT,
+    .ulp_value = 4.5, /* the rounded constant b counts twice in what is quadratic */
+    .ulp_grad = 2.5,  /* and once here */
+    .ulp_hess = 2.5,
+    .setup = balanced_l1_setup,
+};
+/* (1 + u) ln(1 + u) - u, u >= 0 */
+ALWAYS_INLINE V balanced_curve(V u) {
+    V tail = log_tail(u), near = v_fma(u, u, v_fma(u, tail, tail));
+    V whole_rest, whole = two_sum(v_one(), u, &whole_rest), log_rest, log = log_two_parts(whole, &log_rest);
+    V far = v_fma(whole, log, -u) + v_fma(whole, log_rest, whole_rest * (log + v_one()));
+    return v_select(u < v_set(0.25), near, far);
+}
+ELEMENTWISE(balanced_l1) {
+    const V zero = v_zero(), alpha = p[0], gamma = p[1], beta = p[BALANCED_BOUND];
+    V rest, r = exact_residual(in, &rest), a = v_abs(r), d = beyond(r, rest, beta);
+    M far = d >= zero;
+    V u_near = a * p[BALANCED_RATE], u_held = v_select(far, p[BALANCED_MOST], u_near);
+    u->value = v_nan_from(p[BALANCED_UNIT] * balanced_curve(u_held) + v_where(far, gamma * d), r);
+    u->grad[PRED] = v_select(far, gamma * v_sign(r), v_copysign(alpha * v_log1p(u_held), r));
+    u->grad[TARGET] = -u->grad[PRED];
+    u->hess = v_nan_from(v_where(m_not(far), p[BALANCED_CURVE] / (v_one() + u_near)), r);
 }
