@@ -590,6 +590,7 @@ DEFINE(lp) = {
  * factor before it is put there. */
 ALWAYS_INLINE V lp_power(V factor, V log_x, V log_rest, V y, V y_rest) {
     const double lift = sizeof(REAL) == 4 ? 64 : 512;
+    y = two_sum(y, y_rest, &y_rest);
     V product = y * log_x, rest = v_fma(y, log_rest, v_fma(y, log_x, -product)) + y_rest * log_x, r, tail;
     V bounded = at_most(at_least(product, EXP_UNDERFLOW - 40), EXP_OVERFLOW + 40);
     V n = exp_parts(bounded, v_where(bounded == product, rest), &r, &tail);
@@ -764,12 +765,13 @@ DEFINE(periodic) = {
     .ulp_hess = 3,   /* the same with the rate's square */
     .setup = periodic_setup,
 };
-/* The same for a residual of so many turns that none can be counted: remainder() is exact. */
-OUT_OF_LINE void periodic_far(V *r, V *rest, const V *turn) {
-    for (int l = 0; l < LANES; l++) {
-        const double c = (double)(*turn)[l], big = (double)(*r)[l], small = (double)(*rest)[l];
-        if (!isfinite(big)) continue;
-        const double x = remainder(big, c), y = remainder(small, c), sum = (double)(REAL)(x + y), y_part = sum - x;
+/* The residual where it has so many turns that none can be counted, or overflows: remainder() is exact. */
+OUT_OF_LINE void periodic_far(const V *in, const V *turn, const M *far, V *r, V *rest) {
+    for (uint32_t lanes = m_bits(*far); lanes; lanes &= lanes - 1) {
+        const int l = __builtin_ctz(lanes);
+        const double c = (double)(*turn)[l], pred = (double)in[PRED][l], target = (double)in[TARGET][l];
+        if (!isfinite(pred) || !isfinite(target)) continue;
+        const double x = remainder(pred, c), y = -remainder(target, c), sum = (double)(REAL)(x + y), y_part = sum - x;
         (*r)[l] = (REAL)remainder(sum, c);
         (*rest)[l] = (REAL)((x - (sum - y_part)) + (y - y_part));
     }
@@ -800,7 +802,7 @@ ELEMENTWISE(periodic) {
     const V one = v_one(), turn = p[0];
     V rest, r = exact_residual(in, &rest);
     M far = v_abs(r) >= turn * v_set((double)(1ll << (MANTISSA_BITS - 2)));
-    if (m_any(far)) periodic_far(&r, &rest, &turn);
+    if (m_any(far)) periodic_far(in, &turn, &far, &r, &rest);
     r = two_sum(v_fma(-v_round(r / turn), turn, r), rest, &rest); /* at most half a turn, exactly */
     V a = v_abs(r), eighth = v_set(0.125) * turn, a_rest = v_select(r < v_zero(), -rest, rest);
     M low = a<eighth, high = a> 3 * eighth;
@@ -969,7 +971,7 @@ DEFINE(msle) = {
     .summary = "Squared error of log(1 + x): of counts and amounts over orders of magnitude.",
     .formula = "(log(1 + pred) - log(1 + target))^2",
     .latex = "(\\ln(1 + p) - \\ln(1 + y))^2",
-    .tasks = "positive, counts",
+    .tasks = "positive",
     .see_also = "mse, mape, poisson_nll",
     .look_alikes = "scikit-learn: mean_squared_log_error: the same\n"
                    "Keras: MeanSquaredLogarithmicError: raises both to 1e-7 first\n"
@@ -1084,6 +1086,74 @@ ELEMENTWISE(wing) {
     u->hess = v_where(m_not(far | (r == zero)), -width / sum / sum);
 }
 
+/* Wang, Bo and Li (2019): the wing loss of heatmaps. Its power n = alpha - target makes it smooth where there is
+ * foreground. With q = a/epsilon, t = n ln q and s = sigmoid(t):
+ *   value omega softplus(t),   d/da = omega n s/a,   d/dn = omega s ln q
+ * up to a = theta, from where it goes on with the slope it has there. */
+enum { AWING_OMEGA = 1, AWING_EPSILON, AWING_THETA, AWING_ALPHA_REST };
+static void adaptive_wing_setup(const double *params, double *constants) {
+    for (int i = 0; i < 4; i++) constants[i] = params[i];
+    constants[0] = (double)(float)params[0]; /* in two parts, for it is a power's */
+    constants[AWING_ALPHA_REST] = params[0] - constants[0];
+}
+DEFINE(adaptive_wing) = {
+    LOSS(adaptive_wing),
+    .aliases = "",
+    .family = "regression",
+    .summary = "The wing loss of heatmaps: sharp on the foreground, where target is near 1, smooth on the background.",
+    .formula =
+        "omega log(1 + (a/epsilon)^n) if a < theta, else its tangent from theta on;  a = |pred - target|, n = alpha - "
+        "target",
+    .latex = "\\begin{cases} \\omega \\ln(1 + (a/\\epsilon)^{\\alpha - y}) & a < \\theta \\\\ A a - C & \\text{else} "
+             "\\end{cases}",
+    .tasks = "",
+    .see_also = "wing, smooth_l1",
+    .look_alikes = "AdaptiveWingLoss: the same, without its weight map: weight=1 + 10*mask",
+    .source = "X. Wang, L. Bo, F. Li, Adaptive wing loss for robust face alignment via heatmap regression, ICCV 2019",
+    .kinks = "Hessian at |pred - target| = theta: 0",
+    .unit = LOSSFN_UNIT_ELEMENT,
+    .n_inputs = 2,
+    .n_params = 4,
+    .inputs = {PRED_REAL, INPUT("target", PROBABILITY, 1, "heatmap: 0 is background, 1 a landmark")},
+    .params = {PARAM_DOUBLE("alpha", "2.1", 2, 1, INFINITY, 1, "power of the background; somewhat more than 2"),
+               PARAM_DOUBLE("omega", "14", 0, 1, INFINITY, 1, "factor of the curved part"),
+               PARAM_DOUBLE("epsilon", "1", 0, 1, INFINITY, 1, "unit of the residual"),
+               PARAM_DOUBLE("theta", "0.5", 0, 1, INFINITY, 1, "where the curved part ends")},
+    .traits = LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_DIFFERENTIABLE,
+    .hess_kinds = EXACT,
+    .ulp_value = 4, /* the tangent, whose slope is a product of five */
+    .ulp_grad = 5,  /* and by target, through its power as well */
+    .ulp_hess = 5,
+    .setup = adaptive_wing_setup,
+};
+ELEMENTWISE(adaptive_wing) {
+    const V zero = v_zero(), one = v_one(), omega = p[AWING_OMEGA], epsilon = p[AWING_EPSILON], theta = p[AWING_THETA];
+    V target = in[TARGET], rest, r = exact_residual(in, &rest), a = v_abs(r), d = beyond(r, rest, theta);
+    M far = d >= zero;
+    u->outside = (target < zero) | (target > one);
+    V n_rest, n = two_sum(p[0], -target, &n_rest), log_rest;
+    n = two_sum(n, n_rest + p[AWING_ALPHA_REST], &n_rest);
+    V held = v_select(far, theta, a), q = held / epsilon, held_rest = v_select(r < zero, -rest, rest);
+    V log_q = log_limits(q, log_two_parts(q, &log_rest), v_set(INFINITY));
+    log_rest += (v_fma(-q, epsilon, held) + v_where(m_not(far), held_rest)) / held;
+    V t = n * log_q, t_rest = v_fma(n, log_rest, v_fma(n, log_q, -t)) + n_rest * log_q, shift, tail;
+    M low = t < zero;
+    V least = at_least(v_select(low, t, -t), EXP_UNDERFLOW), sign = v_select(low, one, -one);
+    V steps = exp_parts(least, v_where(least == sign * t, sign * t_rest), &shift, &tail);
+    V e = exp_whole(steps, shift, tail, &(V){0}), sum = one + e; /* e^-|t| */
+    V risen = v_select(low, e, one) / sum, left = v_select(low, one, e) / sum, less_rest, least_rest;
+    V less = two_sum(n, -one, &less_rest), lesser = two_sum(n, v_set(-2), &least_rest), unit = omega * n;
+    V slope = v_select(low, lp_power(unit / epsilon, log_q, log_rest, less, less_rest + n_rest), unit / held) / sum;
+    u->value = omega * (v_log1p_unit(e) + v_select(low, zero, t)) + v_where(far, slope * d);
+    u->grad[PRED] = v_nan_from(v_select(r == zero, zero, v_copysign(slope, r)), r);
+    V curve = v_select(low, lp_power(unit / epsilon / epsilon, log_q, log_rest, lesser, least_rest + n_rest),
+                       unit / held / held);
+    u->hess = v_nan_from(v_where(m_not(far), curve / sum * v_fma(n, left, -one)), r);
+    V by_power = v_select(risen == zero, zero, omega * risen * log_q);
+    V by_tangent = v_where(far, omega / theta * risen * v_fma(n * left, log_q, one) * d);
+    u->grad[TARGET] = -(u->grad[PRED] + by_power + by_tangent);
+}
+
 /* Pang et al. (2019), Libra R-CNN: the gradient alpha ln(1 + b a/beta), b = e^(gamma/alpha) - 1, up to its bound gamma.
  */
 enum { BALANCED_BOUND = 2, BALANCED_RATE, BALANCED_UNIT, BALANCED_CURVE, BALANCED_MOST };
@@ -1146,4 +1216,103 @@ ELEMENTWISE(balanced_l1) {
     u->grad[PRED] = v_select(far, gamma * v_sign(r), v_copysign(alpha * v_log1p(u_held), r));
     u->grad[TARGET] = -u->grad[PRED];
     u->hess = v_nan_from(v_where(m_not(far), p[BALANCED_CURVE] / (v_one() + u_near)), r);
+}
+
+/* The angle between two vectors, -x.t / (|x| |t|). In a row's map k has the cosine and both lengths' inverses. */
+enum { COSINE, PRED_INVERSE, TARGET_INVERSE };
+ALWAYS_INLINE void cosine_sums(const class_t *c, V *s, unit_t *u) {
+    const V most = v_set(sizeof(REAL) == 4 ? 0x1p60 : 0x1p500);
+    u->outside = (v_abs(c->x) > most) | (v_abs(c->t) > most);
+    s[0] = c->x * c->t;
+    s[1] = c->x * c->x;
+    s[2] = c->t * c->t;
+}
+ALWAYS_INLINE V cosine_finish(const V *s, V *k) {
+    const V zero = v_zero(), one = v_one();
+    k[PRED_INVERSE] = v_select(s[1] == zero, zero, one / v_sqrt(s[1]));
+    k[TARGET_INVERSE] = v_select(s[2] == zero, zero, one / v_sqrt(s[2]));
+    k[COSINE] = at_most(at_least(s[0] * k[PRED_INVERSE] * k[TARGET_INVERSE], -1), 1);
+    return k[COSINE];
+}
+ALWAYS_INLINE void cosine_map(const class_t *c, const V *k, unit_t *u) {
+    V s[3], x = c->x * k[PRED_INVERSE], t = c->t * k[TARGET_INVERSE];
+    cosine_sums(c, s, u);
+    u->grad[PRED] = v_fma(k[COSINE], x, -t) * k[PRED_INVERSE];
+    u->grad[TARGET] = v_fma(k[COSINE], t, -x) * k[TARGET_INVERSE];
+    V bend = v_fma(v_set(-3) * x, x, v_one());
+    u->hess = v_fma(k[COSINE], bend, 2 * t * x) * k[PRED_INVERSE] * k[PRED_INVERSE];
+}
+#define COSINE_KINKS                                                                                                   \
+    "a vector of zeros: cosine and derivatives 0; outside: numbers beyond 2^60 (2^500 in double precision)"
+#define COSINE_SOURCE "G. Salton, M. J. McGill, Introduction to modern information retrieval, McGraw-Hill, 1983"
+DEFINE(cosine_similarity) = {
+    LOSS(cosine_similarity),
+    .aliases = "negative_cosine_similarity",
+    .family = "regression",
+    .summary = "Cosine of the angle between prediction and target, times -1: only directions count.",
+    .formula = "-sum of pred target / (|pred| |target|)",
+    .latex = "-\\frac{p \\cdot y}{\\|p\\|\\,\\|y\\|}",
+    .tasks = "",
+    .see_also = "cosine_distance, mse",
+    .look_alikes =
+        "Keras: CosineSimilarity: the same\nMLX: cosine_similarity_loss: this times -1\n"
+        "optax: cosine_similarity: this times -1, reduction=none\noptax: cosine_distance: is cosine_distance",
+    .source = COSINE_SOURCE,
+    .kinks = COSINE_KINKS,
+    .unit = LOSSFN_UNIT_ROW,
+    .n_inputs = 2,
+    .inputs = {PRED_REAL, TARGET_REAL},
+    .hess_kinds = EXACT,
+    .ulp_value = 4,
+    .ulp_grad = 8, /* whose terms are those of the sums: they cancel, and rounding grows with the row */
+    .ulp_hess = 8,
+};
+ROWWISE(cosine_similarity, 3, 3, 0, 0);
+ROW_SUMS(cosine_similarity) {
+    (void)r, (void)p;
+    cosine_sums(c, s, u);
+}
+ROW_FINISH(cosine_similarity) {
+    (void)r, (void)p;
+    u->value = -cosine_finish(s, k);
+}
+ROW_MAP(cosine_similarity) {
+    (void)r, (void)p;
+    cosine_map(c, k, u);
+}
+
+DEFINE(cosine_distance) = {
+    LOSS(cosine_distance),
+    .aliases = "",
+    .family = "regression",
+    .summary = "1 - cosine of the angle between prediction and target: 0 for one direction, 2 for opposite ones.",
+    .formula = "1 - sum of pred target / (|pred| |target|)",
+    .latex = "1 - \\frac{p \\cdot y}{\\|p\\|\\,\\|y\\|}",
+    .tasks = "",
+    .see_also = "cosine_similarity, mse",
+    .look_alikes = "optax: cosine_distance: reduction=none\nSciPy: scipy.spatial.distance.cosine: reduction=none\n"
+                   "PyTorch: CosineEmbeddingLoss: this where its target is 1",
+    .source = COSINE_SOURCE,
+    .kinks = COSINE_KINKS,
+    .unit = LOSSFN_UNIT_ROW,
+    .n_inputs = 2,
+    .inputs = {PRED_REAL, TARGET_REAL},
+    .traits = LOSSFN_TRAIT_NONNEGATIVE,
+    .hess_kinds = EXACT,
+    .ulp_value = 4,
+    .ulp_grad = 8, /* whose terms are those of the sums: they cancel, and rounding grows with the row */
+    .ulp_hess = 8,
+};
+ROWWISE(cosine_distance, 3, 3, 0, 0);
+ROW_SUMS(cosine_distance) {
+    (void)r, (void)p;
+    cosine_sums(c, s, u);
+}
+ROW_FINISH(cosine_distance) {
+    (void)r, (void)p;
+    u->value = v_one() - cosine_finish(s, k);
+}
+ROW_MAP(cosine_distance) {
+    (void)r, (void)p;
+    cosine_map(c, k, u);
 }

@@ -84,7 +84,7 @@ def tame(
     for _input_name, kind in entry.inputs.items():
         size = shape
         x: Any
-        if kind in (reference.REAL, reference.LOGITS):
+        if kind in (reference.REAL, reference.LOGITS, reference.EMBEDDING):
             x = rng.normal(0, 2, size)
         elif kind == reference.PROBABILITY:
             x = rng.uniform(0.05, 0.95, size)

@@ -30,6 +30,7 @@ BINARY, CLASSES, MARGIN, POSITIVE, COUNT = "binary", "classes", "margin", "posit
 SHAPE, SHAPE_NONNEGATIVE = "shape", "shape_nonnegative"  # Barron's alpha
 VARIANCE = "variance"
 AMOUNT, ABOVE_MINUS_ONE = "amount", "above_minus_one"  # an amount: any number, but its size counts
+EMBEDDING = "embedding"  # a vector of which the direction counts
 
 
 @dataclass(frozen=True)

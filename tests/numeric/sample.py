@@ -153,6 +153,10 @@ def elements(entry: Loss, dtype: Any, params: dict[str, Any], n: int, rng: np.ra
         pred[close] = np.nextafter(pred[close], dtype(np.inf))
         far = rng.random(n) < 0.4
         target[far & ~zero & ~close] = rng.normal(0, 1, n).astype(dtype)[far & ~zero & ~close]
+    elif entry.inputs.get("target") == reference.PROBABILITY and entry.inputs["pred"] == reference.REAL:
+        close = rng.random(n) < 0.6
+        pred[close] = (target + signs(rng, n) * magnitudes(rng, n, np.float64, -30, 1))[close]
+        target[close & (rng.random(n) < 0.3)] = 0
     elif entry.inputs.get("target") == reference.ABOVE_MINUS_ONE:
         close = rng.random(n) < 0.3
         target[close] = pred[close] * (1 + rng.normal(0, 2.0 ** rng.uniform(-40, 0, n)))[close]
@@ -173,6 +177,9 @@ def rows(entry: Loss, dtype: Any, params: dict[str, Any], n: int, rng: np.random
     made = []
     for i in range(n):
         classes = int(CLASS_COUNTS[i % len(CLASS_COUNTS)])
+        if entry.inputs["pred"] == reference.EMBEDDING:
+            made.append(embeddings(rng, classes, dtype))
+            continue
         numbers = entry.inputs["pred"] in (reference.LOGITS, reference.REAL)
         pred = logits(rng, classes, dtype) if numbers else None
         if pred is None and params.get("log_pred"):
@@ -195,6 +202,15 @@ def rows(entry: Loss, dtype: Any, params: dict[str, Any], n: int, rng: np.random
             row.append([float(x) for x in soft])
         made.append(row)
     return made
+
+
+def embeddings(rng: np.random.Generator, n: int, dtype: Any) -> list[list[float]]:
+    """Two vectors of any lengths and angle; now and then one is 0, or has only a few numbers that are not."""
+    pred, other = (rng.normal(0, 1, n) * rng.choice([0.0, 1.0], n, p=[0.2, 0.8]) for _ in range(2))
+    near = rng.choice([0.0, 2.0**-20, 2.0**-5, 1.0, 1e3])
+    target = rng.choice([-1, 1]) * (pred + near * other) if rng.random() < 0.7 else other
+    scales = np.exp2(rng.uniform(-40, 40, 2))
+    return [[float(x) for x in (v * scale).astype(dtype)] for v, scale in zip((pred, target), scales, strict=True)]
 
 
 def normalised(rng: np.random.Generator, classes: int, dtype: Any) -> Any:

@@ -4,7 +4,25 @@
 from __future__ import annotations
 
 from mpmath import mp, mpf
-from reference import ABOVE_MINUS_ONE, AMOUNT, INF, OUTSIDE, POSITIVE, PROBABILITY, REAL, distance, loss, sign
+from reference import (
+    ABOVE_MINUS_ONE,
+    AMOUNT,
+    EMBEDDING,
+    INF,
+    OUTSIDE,
+    POSITIVE,
+    PROBABILITY,
+    REAL,
+    distance,
+    loss,
+    sign,
+)
+
+
+def residual(pred, target):
+    """pred - target and its size, exactly: what is compared with a kink, or taken modulo something, may not be rounded."""
+    with mp.workdps(1500):  # 1e308 and 5e-324 are far apart
+        return pred - target, abs(pred - target)
 
 
 @loss(pred=REAL, target=REAL)
@@ -132,13 +150,13 @@ def logit_dist(pred, target):
 
 @loss({"epsilon": 0.125}, {"epsilon": 0}, pred=REAL, target=REAL, kinks=lambda epsilon=1: [epsilon])
 def epsilon_insensitive(pred, target, epsilon=1):
-    r, a = pred - target, abs(pred - target)
+    r, a = residual(pred, target)
     return distance(a - epsilon, sign(r), 0) if a > epsilon else distance(0, 0, 0)
 
 
 @loss({"epsilon": 0.125}, {"epsilon": 0}, pred=REAL, target=REAL, kinks=lambda epsilon=1: [epsilon])
 def squared_epsilon_insensitive(pred, target, epsilon=1):
-    r, a = pred - target, abs(pred - target)
+    r, a = residual(pred, target)
     return distance((a - epsilon) ** 2, 2 * sign(r) * (a - epsilon), 2) if a > epsilon else distance(0, 0, 0)
 
 
@@ -149,8 +167,9 @@ def squared_epsilon_insensitive(pred, target, epsilon=1):
 def periodic(pred, target, c=1):
     if max(abs(pred), abs(target)) > mpf(10) ** 390:  # at infinity it has no limit
         return OUTSIDE
-    with mp.workdps(mp.dps + 700):  # digits for any two doubles
-        x, turn = (pred - target) / c, 2 * mp.pi / c
+    r, _ = residual(pred, target)
+    with mp.workdps(mp.dps + 700):  # the quotient's digits before the point, too
+        x, turn = r / c, 2 * mp.pi / c
         return distance(2 * mp.sinpi(x) ** 2, turn * mp.sinpi(2 * x), turn**2 * mp.cospi(2 * x))
 
 
@@ -213,7 +232,7 @@ def mean_bias_error(pred, target):
     kinks=lambda width=10, curvature=2: [0, width],
 )
 def wing(pred, target, width=10, curvature=2):
-    r, a = pred - target, abs(pred - target)
+    r, a = residual(pred, target)
     if a >= width:
         return distance(a - width + width * mp.log1p(mpf(width) / curvature), sign(r), 0)
     return distance(
@@ -226,7 +245,7 @@ def wing(pred, target, width=10, curvature=2):
     kinks=lambda alpha=0.5, gamma=1.5, beta=1: [beta],
 )  # fmt: skip
 def balanced_l1(pred, target, alpha=0.5, gamma=1.5, beta=1):
-    r, a = pred - target, abs(pred - target)
+    r, a = residual(pred, target)
     b = mp.expm1(mpf(gamma) / alpha)
     if a >= beta:
         return distance(gamma * a + beta * (gamma / b - alpha), gamma * sign(r), 0)
@@ -234,3 +253,71 @@ def balanced_l1(pred, target, alpha=0.5, gamma=1.5, beta=1):
         log = mp.log1p(b * a / beta)
         value = alpha / b * (b * a + beta) * log - alpha * a
     return distance(value, alpha * log * sign(r), alpha * b / (b * a + beta))
+
+
+@loss(
+    {"alpha": 2.5, "omega": 4, "epsilon": 0.25, "theta": 1}, {"alpha": 3, "theta": 2},
+    pred=REAL, target=PROBABILITY,
+)  # fmt: skip
+def adaptive_wing(pred, target, alpha=2.1, omega=14, epsilon=1, theta=0.5):
+    if not 0 <= target <= 1:
+        return OUTSIDE
+    (r, size), n = residual(pred, target), alpha - target
+    a = min(size, mpf(theta))
+    if a == 0:
+        return distance(0, 0, 2 * omega / mpf(epsilon) ** 2 if n == 2 else 0 if n > 2 else INF)
+    q = a / mpf(epsilon)
+    s, left = q**n / (1 + q**n), 1 / (1 + q**n)
+    slope, log, d = omega * n * s / a, mp.log(q), size - a
+    far = size >= theta
+    return {
+        "value": (omega * mp.log1p(q**n), slope * d),
+        "pred": sign(r) * slope,
+        "target": (
+            -sign(r) * slope, -omega * s * log, -omega * s / theta * d * far, -omega * s / theta * n * left * log * d * far,
+        ),
+        "hess": (omega * n * s / a**2 * n * left, -omega * n * s / a**2) if not far else 0,
+    }  # fmt: skip
+
+
+def direction(row, norm):
+    """The unit vector; exact if it is one of the axes."""
+    return [mpf(sign(v)) if abs(v) == norm else v / norm for v in row]
+
+
+@loss(unit="row", pred=EMBEDDING, target=EMBEDDING)
+def cosine_similarity(pred, target):
+    """Every term of the sums that the derivatives hold stands by itself: they cancel."""
+    norm_x, norm_t = (mp.sqrt(mp.fsum(v * v for v in row)) for row in (pred, target))
+    n = len(pred)
+    if norm_x == 0 or norm_t == 0:
+        return {"value": 0, "pred": [0] * n, "target": [0] * n, "hess": [0] * n}
+    x, t = direction(pred, norm_x), direction(target, norm_t)
+    with mp.workdps(400):
+        k = pred.index(max(pred, key=abs))
+        parallel = all(a * target[k] == pred[k] * b for a, b in zip(pred, target, strict=True))
+    if parallel:
+        t = [a * sign(pred[k]) * sign(target[k]) for a in x]
+    parts = [a * b for a, b in zip(x, t, strict=True)]
+
+    def by(a, b, norm):  # c x - t, divided by |x|
+        return (-b / norm, *((c * a / norm for c in parts) if not parallel else (b / norm,)))
+
+    def bend(a, b):
+        cosine = sign(pred[k]) * sign(target[k])
+        whole = (2 * a * b, *parts, *(-3 * a * a * c for c in parts)) if not parallel else (cosine * (1 - a * a), 3, -3)
+        return tuple(c / norm_x**2 for c in whole)
+
+    return {
+        "value": tuple(-c for c in parts),
+        "pred": [by(a, b, norm_x) for a, b in zip(x, t, strict=True)],
+        "target": [by(b, a, norm_t) for a, b in zip(x, t, strict=True)],
+        "hess": [bend(a, b) for a, b in zip(x, t, strict=True)],
+    }
+
+
+@loss(unit="row", pred=EMBEDDING, target=EMBEDDING)
+def cosine_distance(pred, target):
+    result = cosine_similarity(pred, target)
+    value = result["value"] if isinstance(result["value"], tuple) else ()
+    return result | {"value": (1, *value)}
