@@ -30,7 +30,7 @@ static void mse_rho(double s, const double *p, double out[3]) {
 }
 DEFINE(mse) = {
     LOSS(mse),
-    .aliases = "squared_error, mean_squared_error",
+    .aliases = "squared_error, mean_squared_error, mse_loss, l2_dist",
     .family = "regression",
     .summary = "Squared error: the loss of the mean.",
     .formula = "(pred - target)^2",
@@ -174,7 +174,7 @@ static void mae_rho(double s, const double *p, double out[3]) {
 }
 DEFINE(mae) = {
     LOSS(mae),
-    .aliases = "absolute_error, mean_absolute_error, l1",
+    .aliases = "absolute_error, mean_absolute_error, l1, l1_loss, l1_dist",
     .family = "regression",
     .summary = "Absolute error: the loss of the median, little moved by outliers.",
     .formula = "|pred - target|",
@@ -217,7 +217,7 @@ static void huber_rho(double s, const double *p, double out[3]) {
 }
 DEFINE(huber) = {
     LOSS(huber),
-    .aliases = "",
+    .aliases = "huber_loss",
     .family = "regression",
     .summary = "Quadratic near zero, linear beyond delta.",
     .formula = "r^2/2 if |r| <= delta, else delta (|r| - delta/2);  r = pred - target",
@@ -263,7 +263,7 @@ static void pseudo_huber_rho(double s, const double *p, double out[3]) {
 }
 DEFINE(pseudo_huber) = {
     LOSS(pseudo_huber),
-    .aliases = "charbonnier",
+    .aliases = "charbonnier, pseudohubererror",
     .family = "regression",
     .summary = "A Huber loss with all derivatives: quadratic near zero, linear far out.",
     .formula = "delta^2 (sqrt(1 + (r/delta)^2) - 1);  r = pred - target",
@@ -310,7 +310,7 @@ static void smooth_l1_rho(double s, const double *p, double out[3]) {
 }
 DEFINE(smooth_l1) = {
     LOSS(smooth_l1),
-    .aliases = "",
+    .aliases = "smooth_l1_loss",
     .family = "regression",
     .summary = "Absolute error with a quadratic bottom: huber divided by its delta.",
     .formula = "r^2/(2 beta) if |r| < beta, else |r| - beta/2;  r = pred - target",
@@ -383,7 +383,7 @@ ELEMENTWISE(log_cosh) {
  */
 DEFINE(quantile) = {
     LOSS(quantile),
-    .aliases = "pinball",
+    .aliases = "pinball, pinball_loss, mean_pinball_loss",
     .family = "regression",
     .summary = "Pinball loss: its minimiser is the tau-quantile of the target.",
     .formula = "tau (target - pred) if pred < target, else (1 - tau) (pred - target)",
@@ -665,7 +665,7 @@ ELEMENTWISE(logit_dist) {
 /* Vapnik (1995): nothing within epsilon, the absolute error from there. */
 DEFINE(epsilon_insensitive) = {
     LOSS(epsilon_insensitive),
-    .aliases = "l1_epsilon_insensitive, svr",
+    .aliases = "l1_epsilon_ins",
     .family = "regression",
     .summary = "The loss of support vector regression: errors up to epsilon are free, larger ones count by their rest.",
     .formula = "max(|pred - target| - epsilon, 0)",
@@ -701,7 +701,7 @@ ELEMENTWISE(epsilon_insensitive) {
 /* The square of it. */
 DEFINE(squared_epsilon_insensitive) = {
     LOSS(squared_epsilon_insensitive),
-    .aliases = "l2_epsilon_insensitive",
+    .aliases = "l2_epsilon_ins",
     .family = "regression",
     .summary = "Errors up to epsilon are free, larger ones count by their rest squared.",
     .formula = "max(|pred - target| - epsilon, 0)^2",
