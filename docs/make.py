@@ -80,10 +80,10 @@ def example(about: lossfn.Description) -> str:
         data = {"pred": "[0.0, 1.0, 2.0]", "target": "[1, 2, 9]"}
     elif pred == "positive":
         data = {"pred": "[0.5, 1.0, 3.0]", "target": "[1.0, 1.0, 1.0]"}
-    elif "distance" not in about.traits:
-        data = {"pred": "[0.5, -2.0, 3.0]", "target": "[1.0, -1.0, 2.0]"}
-        if "upper" in given:
-            data["upper"] = "[2.0, -1.5, 5.0]"
+    elif target == "probability":
+        data = {"pred": "[0.5, 0.1, 1.25]", "target": "[1.0, 0.0, 1.0]"}
+    elif "distance" not in about.traits:  # what their size is counts
+        data = {"pred": "[0.5, 2.0, 3.0]", "target": "[1.0, 2.0, 5.0]", "upper": "[2.0, 3.0, 4.0]"}
     else:
         data = {"pred": "[0.5, -2.0, 3.0]", "target": "[0.0, 0.0, 0.0]"}
     lines = ["import lossfn", ""]

@@ -159,7 +159,8 @@ def elements(entry: Loss, dtype: Any, params: dict[str, Any], n: int, rng: np.ra
         target[close & (rng.random(n) < 0.3)] = 0
     elif entry.inputs.get("target") == reference.ABOVE_MINUS_ONE:
         close = rng.random(n) < 0.3
-        target[close] = pred[close] * (1 + rng.normal(0, 2.0 ** rng.uniform(-40, 0, n)))[close]
+        with np.errstate(over="ignore"):
+            target[close] = (pred * (1 + rng.normal(0, 2.0 ** rng.uniform(-40, 0, n))))[close]
     elif entry.inputs.get("target") == reference.COUNT:
         target[: min(6, n)] = [0, 0, 1, 2, 3, 1][: min(6, n)]
     if entry.inputs.get("target") == reference.MARGIN and k:
