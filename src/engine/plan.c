@@ -299,6 +299,10 @@ static lossfn_status_t check_target(maker_t *m, const char *name, const lossfn_t
                             "distributions",
                             name, shape_of(target, one), shape_of(pred, other),
                             lossfn__format_shape(m->row_ndim, m->row_shape, (char[LOSSFN__SHAPE_TEXT]){0}));
+    for (int32_t j = 2; j < m->loss->n_inputs; j++)
+        LOSSFN__REQUIRE(!m->loss->inputs[j].spreads || target->ndim != pred->ndim, LOSSFN_ERROR_SHAPE,
+                        "%s has shape %s, pred has shape %s; they must be equal but where an input %s varies", name,
+                        shape_of(target, one), shape_of(pred, other), m->loss->inputs[j].name);
     return lossfn__fail(LOSSFN_ERROR_SHAPE, "%s has shape %s, pred has shape %s; they must be equal", name,
                         shape_of(target, one), shape_of(pred, other));
 }
