@@ -287,31 +287,35 @@ def direction(row, norm):
 
 @loss(unit="row", pred=EMBEDDING, target=EMBEDDING)
 def cosine_similarity(pred, target):
-    """Every term of the sums that the derivatives hold stands by itself: they cancel."""
     norm_x, norm_t = (mp.sqrt(mp.fsum(v * v for v in row)) for row in (pred, target))
     n = len(pred)
     if norm_x == 0 or norm_t == 0:
         return {"value": 0, "pred": [0] * n, "target": [0] * n, "hess": [0] * n}
     x, t = direction(pred, norm_x), direction(target, norm_t)
+    parts = [a * b for a, b in zip(x, t, strict=True)]
+    cosine = mp.fsum(parts)
     with mp.workdps(400):
         k = pred.index(max(pred, key=abs))
         parallel = all(a * target[k] == pred[k] * b for a, b in zip(pred, target, strict=True))
-    if parallel:
-        t = [a * sign(pred[k]) * sign(target[k]) for a in x]
-    parts = [a * b for a, b in zip(x, t, strict=True)]
+    if parallel:  # then what is 0 is exactly that
+        cosine = mpf(sign(pred[k]) * sign(target[k]))
+        t = [cosine * a for a in x]
+    most = max(abs(c) for c in parts)
 
-    def by(a, b, norm):  # c x - t, divided by |x|
-        return (-b / norm, *((c * a / norm for c in parts) if not parallel else (b / norm,)))
+    def terms(largest, *small):  # as if the cosine's own terms stood there
+        return (largest, -largest, *small)
+
+    def slope(a, b, norm):
+        return terms(max(abs(b), most * abs(a)) / norm, (cosine * a - b) / norm)
 
     def bend(a, b):
-        cosine = sign(pred[k]) * sign(target[k])
-        whole = (2 * a * b, *parts, *(-3 * a * a * c for c in parts)) if not parallel else (cosine * (1 - a * a), 3, -3)
-        return tuple(c / norm_x**2 for c in whole)
+        largest = max(abs(2 * a * b), most, 3 * a * a * most)
+        return terms(largest / norm_x**2, cosine * (1 - a * a) / norm_x**2, 2 * a * (b - cosine * a) / norm_x**2)
 
     return {
         "value": tuple(-c for c in parts),
-        "pred": [by(a, b, norm_x) for a, b in zip(x, t, strict=True)],
-        "target": [by(b, a, norm_t) for a, b in zip(x, t, strict=True)],
+        "pred": [slope(a, b, norm_x) for a, b in zip(x, t, strict=True)],
+        "target": [slope(b, a, norm_t) for a, b in zip(x, t, strict=True)],
         "hess": [bend(a, b) for a, b in zip(x, t, strict=True)],
     }
 
