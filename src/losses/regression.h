@@ -1267,8 +1267,8 @@ DEFINE(cosine_similarity) = {
     .inputs = {PRED_REAL, TARGET_REAL},
     .hess_kinds = EXACT,
     .ulp_value = 4,
-    .ulp_grad = 8, /* whose terms are those of the sums: they cancel, and rounding grows with the row */
-    .ulp_hess = 8,
+    .ulp_grad = 16, /* of the largest term of a row's sum, which rounds by all of them: it grows with the row */
+    .ulp_hess = 16,
 };
 ROWWISE(cosine_similarity, 3, 3, 0, 0);
 ROW_SUMS(cosine_similarity) {
@@ -1303,8 +1303,8 @@ DEFINE(cosine_distance) = {
     .traits = LOSSFN_TRAIT_NONNEGATIVE,
     .hess_kinds = EXACT,
     .ulp_value = 4,
-    .ulp_grad = 8, /* whose terms are those of the sums: they cancel, and rounding grows with the row */
-    .ulp_hess = 8,
+    .ulp_grad = 16, /* of the largest term of a row's sum, which rounds by all of them: it grows with the row */
+    .ulp_hess = 16,
 };
 ROWWISE(cosine_distance, 3, 3, 0, 0);
 ROW_SUMS(cosine_distance) {
