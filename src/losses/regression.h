@@ -388,7 +388,7 @@ DEFINE(log_cosh) = {
     .hess_kinds = EXACT,
     .ulp_value = 2,
     .ulp_grad = 1.5,
-    .ulp_hess = 3, /* the exponential's own error, and a square */
+    .ulp_hess = 3.5, /* the exponential's own error, and a square */
 };
 ELEMENTWISE(log_cosh) {
     (void)p;
@@ -465,8 +465,8 @@ DEFINE(expectile) = {
     .traits = DISTANCE_TRAITS | LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_STRICTLY_CONVEX | LOSSFN_TRAIT_STRONGLY_CONVEX |
               LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE | LOSSFN_TRAIT_SYMMETRIC,
     .hess_kinds = EXACT | UPPER,
-    .ulp_value = 3, /* the residual's rounding counts twice, 1 - tau is rounded */
-    .ulp_grad = 2,  /* by tau: a square */
+    .ulp_value = 3.5, /* the residual's rounding counts twice, 1 - tau is rounded */
+    .ulp_grad = 2,    /* by tau: a square */
     .ulp_hess = 0.51,
 };
 ELEMENTWISE(expectile) {
@@ -503,7 +503,7 @@ DEFINE(log_lin_quantile) = {
     .params = {LEVEL_PARAM("the quantile's level")},
     .traits = LOSSFN_TRAIT_NONNEGATIVE,
     .hess_kinds = EXACT,
-    .ulp_value = 2,
+    .ulp_value = 2.5, /* exponential, difference, 1 - tau and the product are rounded */
     .ulp_grad = 2,
     .ulp_hess = 2,
 };
@@ -655,7 +655,7 @@ DEFINE(logit_dist) = {
     .hess_kinds = EXACT,
     .ulp_value = 2,
     .ulp_grad = 1.5,
-    .ulp_hess = 3, /* the exponential's own error, and a square */
+    .ulp_hess = 3.5, /* the exponential's own error, and a square */
 };
 ELEMENTWISE(logit_dist) {
     (void)p;
@@ -722,7 +722,7 @@ DEFINE(squared_epsilon_insensitive) = {
     .params = {PARAM_DOUBLE("epsilon", "1", 0, 0, INFINITY, 1, "what is free; 0 is mse")},
     .traits = DISTANCE_TRAITS | LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_SYMMETRIC,
     .hess_kinds = EXACT,
-    .ulp_value = 2,
+    .ulp_value = 2.5, /* what is squared is rounded twice */
     .ulp_grad = 1,
     .ulp_hess = 0.5,
 };
@@ -892,9 +892,9 @@ DEFINE(smape) = {
     .inputs = {PRED_REAL, TARGET_REAL},
     .traits = LOSSFN_TRAIT_NONNEGATIVE,
     .hess_kinds = EXACT,
-    .ulp_value = 2.5, /* residual, sum, quotient and percentage are rounded */
-    .ulp_grad = 4,    /* a rounded sum and two quotients by it */
-    .ulp_hess = 5,    /* and one quotient more */
+    .ulp_value = 3, /* residual, sum, quotient and percentage are rounded */
+    .ulp_grad = 4,  /* a rounded sum and two quotients by it */
+    .ulp_hess = 5,  /* and one quotient more */
 };
 ELEMENTWISE(smape) {
     (void)p;
@@ -956,12 +956,12 @@ DEFINE(mase) = {
 ELEMENTWISE(mase) {
     enum { SCALE = 2 };
     (void)p;
-    V r = in[PRED] - in[TARGET], scale = in[SCALE], share = v_abs(r) / scale;
+    V r = in[PRED] - in[TARGET], scale = in[SCALE], lower, by_scale = over_square(v_abs(r), scale, &lower);
     u->outside = scale <= v_zero();
-    u->value = share;
+    u->value = v_abs(r) / scale;
     u->grad[PRED] = v_sign(r) / scale;
     u->grad[TARGET] = -u->grad[PRED];
-    u->grad[SCALE] = -share / scale;
+    u->grad[SCALE] = -by_scale * lower;
     u->hess = v_nan_from(v_zero(), r);
 }
 
@@ -1125,7 +1125,7 @@ DEFINE(adaptive_wing) = {
     .traits = LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_DIFFERENTIABLE,
     .hess_kinds = EXACT,
     .ulp_value = 4, /* the tangent, whose slope is a product of five */
-    .ulp_grad = 5,  /* and by target, through its power as well */
+    .ulp_grad = 8,  /* by target: three terms, the tangent's again products of five */
     .ulp_hess = 5,
     .setup = adaptive_wing_setup,
 };
@@ -1198,8 +1198,8 @@ DEFINE(balanced_l1) = {
               LOSSFN_TRAIT_LIPSCHITZ,
     .lipschitz = 1.5,
     .hess_kinds = EXACT,
-    .ulp_value = 4.5, /* the rounded constant b counts twice in what is quadratic */
-    .ulp_grad = 2.5,  /* and once here */
+    .ulp_value = 5,  /* the rounded constant b counts twice in what is quadratic */
+    .ulp_grad = 2.5, /* and once here */
     .ulp_hess = 2.5,
     .setup = balanced_l1_setup,
 };
