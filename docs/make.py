@@ -62,7 +62,9 @@ def example(about: lossfn.Description) -> str:
     row, scales = about.unit == "row", [i.scale for i in about.inputs]
     pred, target = scales[0], scales[1] if len(scales) > 1 else ""
     given = [i.name for i in about.inputs if not i.learnable]
-    if row and pred == "logits":
+    if row and pred == "real":
+        data = {"pred": "[[0.5, -2.0, 3.0], [1.0, 0.0, 2.0]]", "target": "[[0.0, -1.0, 2.0], [1.0, 0.5, 2.0]]"}
+    elif row and pred == "logits":
         data = {"pred": "[[2.0, 0.5, -1.0], [0.1, 1.2, 0.3]]", "target": "[0, 2]"}
     elif row:
         data = {"pred": "[[0.7, 0.2, 0.1], [0.25, 0.5, 0.25]]", "target": "[0, 2]"}
@@ -78,6 +80,10 @@ def example(about: lossfn.Description) -> str:
         data = {"pred": "[0.0, 1.0, 2.0]", "target": "[1, 2, 9]"}
     elif pred == "positive":
         data = {"pred": "[0.5, 1.0, 3.0]", "target": "[1.0, 1.0, 1.0]"}
+    elif target == "probability":
+        data = {"pred": "[0.5, 0.1, 1.25]", "target": "[1.0, 0.0, 1.0]"}
+    elif "distance" not in about.traits:  # what their size is counts
+        data = {"pred": "[0.5, 2.0, 3.0]", "target": "[1.0, 2.0, 5.0]", "upper": "[2.0, 3.0, 4.0]"}
     else:
         data = {"pred": "[0.5, -2.0, 3.0]", "target": "[0.0, 0.0, 0.0]"}
     lines = ["import lossfn", ""]
@@ -88,8 +94,11 @@ def example(about: lossfn.Description) -> str:
     if any(p.name == "base" for p in about.params):
         lines.append(f"print({function}({arguments}, base=2))")
     lines.append(f'print({function}({arguments}, reduction="none"))')
-    lines.append(f'value, grad, hess = {function}.value_grad_hess({arguments}, reduction="sum")')
-    lines += ["print(grad)", "print(hess)"]
+    if "exact" in about.hessians:
+        lines.append(f'value, grad, hess = {function}.value_grad_hess({arguments}, reduction="sum")')
+        lines += ["print(grad)", "print(hess)"]
+    else:
+        lines += [f"value, grad = {function}.value_and_grad({arguments})", "print(grad)"]
     return "\n".join(lines)
 
 
@@ -151,7 +160,8 @@ def page(about: lossfn.Description) -> str:
     out += ["## Error bounds", ""]
     out += ["In units in the last place, of one unreduced and unweighted element:", ""]
     out += ["| value | gradient | Hessian |", "|---|---|---|"]
-    out += [f"| {about.ulp_value:g} | {about.ulp_grad:g} | {about.ulp_hess:g} |", ""]
+    hess = f"{about.ulp_hess:g}" if about.hessians else "none"
+    out += [f"| {about.ulp_value:g} | {about.ulp_grad:g} | {hess} |", ""]
 
     code = example(about)
     out += ["## Example", "", "```python", code, "```", "", "```text", output(code), "```", ""]

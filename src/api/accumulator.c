@@ -100,7 +100,8 @@ lossfn_status_t lossfn_accumulator_value(const lossfn_accumulator_t *accumulator
     int empty = 0;
     double sum = 0;
     for (int32_t k = 0; k < loss->n_terms; k++) {
-        double part = lossfn__reduce(loss, &accumulator->totals[k], &empty), coefficient = loss->terms[k].coefficient;
+        double part = lossfn__reduce(loss, k, &accumulator->totals[k], &empty);
+        double coefficient = loss->terms[k].coefficient;
         sum = loss->n_terms == 1 && coefficient == 1 ? part : sum + coefficient * part;
     }
     *value = sum;

@@ -14,6 +14,7 @@ typedef struct {
     int32_t scale; /* LOSSFN_SCALE_ */
     uint8_t differentiable;
     uint8_t learnable; /* may be left out: then it is the constant of the parameter of the same name */
+    uint8_t spreads;   /* where it varies along an axis, target may repeat: several levels of one target */
 } lossfn__input_t;
 
 typedef struct {
@@ -27,6 +28,10 @@ typedef struct {
     const char *choices; /* of a CHOICE, separated by ", "; the value is the position in it */
 } lossfn__param_t;
 
+/* What is made of the sum or the mean of the values, last: of a loss of the whole batch. With reduction none or per_row
+ * there is nothing to apply it to. */
+enum lossfn__outer { LOSSFN__OUTER_NONE, LOSSFN__OUTER_SQRT };
+
 /* Parameters that the engine and not the loss acts on, found by name in any definition that declares them:
  * class_weight (list >= 0), class_mask (list of 0/1), labels (choice "+-1, 01") of margin losses. */
 
@@ -38,6 +43,7 @@ typedef struct lossfn__definition {
     uint32_t traits;
     double lipschitz;
     uint32_t hess_kinds; /* bit 1 << LOSSFN_HESS_ */
+    int32_t outer;       /* lossfn__outer; then there is no Hessian */
     double ulp_value, ulp_grad, ulp_hess;
     lossfn__input_t inputs[LOSSFN_MAX_INPUTS];
     lossfn__param_t params[LOSSFN__MAX_PARAMS];

@@ -249,11 +249,26 @@ static lossfn__layout_t lay_units(const maker_t *m, const lossfn_tensor_t *t) {
     return layout;
 }
 
+/* Whether a target repeats only where an input of several levels of it varies. */
+static int repeats_for_levels(const maker_t *m, const lossfn_tensor_t *target) {
+    const lossfn__plan_t *plan = m->plan;
+    if (plan->unit != LOSSFN_UNIT_ELEMENT || target->ndim != plan->ndim) return 0;
+    for (int32_t d = 0; d < plan->ndim; d++) {
+        int varies = 0;
+        for (int32_t j = 2; j < m->args->n_inputs; j++) {
+            const lossfn_tensor_t *t = m->args->inputs[j];
+            varies |= t && m->loss->inputs[j].spreads && t->ndim == plan->ndim && t->shape[d] == plan->shape[d];
+        }
+        if (target->shape[d] != plan->shape[d] && !(varies && target->shape[d] == 1)) return 0;
+    }
+    return 1;
+}
+
 static lossfn_status_t check_target(maker_t *m, const char *name, const lossfn_tensor_t *target) {
     lossfn__plan_t *plan = m->plan;
     shape_text one, other;
     const lossfn_tensor_t *pred = m->args->inputs[0];
-    if (same_shape(target, plan->ndim, plan->shape)) return LOSSFN_OK;
+    if (same_shape(target, plan->ndim, plan->shape) || repeats_for_levels(m, target)) return LOSSFN_OK;
     int takes_labels = 0;
     for (int32_t k = 0; k < plan->n_parts; k++)
         takes_labels |= plan->parts[k].term->definition->inputs[1].scale == LOSSFN_SCALE_LABEL;
@@ -284,6 +299,10 @@ static lossfn_status_t check_target(maker_t *m, const char *name, const lossfn_t
                             "distributions",
                             name, shape_of(target, one), shape_of(pred, other),
                             lossfn__format_shape(m->row_ndim, m->row_shape, (char[LOSSFN__SHAPE_TEXT]){0}));
+    for (int32_t j = 2; j < m->loss->n_inputs; j++)
+        LOSSFN__REQUIRE(!m->loss->inputs[j].spreads || target->ndim != pred->ndim, LOSSFN_ERROR_SHAPE,
+                        "%s has shape %s, pred has shape %s; they must be equal but where an input %s varies", name,
+                        shape_of(target, one), shape_of(pred, other), m->loss->inputs[j].name);
     return lossfn__fail(LOSSFN_ERROR_SHAPE, "%s has shape %s, pred has shape %s; they must be equal", name,
                         shape_of(target, one), shape_of(pred, other));
 }
@@ -405,7 +424,7 @@ static lossfn_status_t check_gradients(maker_t *m) {
                             plan->parts[k].term->definition->name, name);
         LOSSFN__TRY(add_output(m, grad_name, grad));
         LOSSFN__TRY(require_shape(grad_name, grad, name, args->inputs[j]->ndim, args->inputs[j]->shape));
-        if (j > 1 && !same_shape(args->inputs[j], plan->ndim, plan->shape)) {
+        if (j > 0 && !same_shape(args->inputs[j], plan->ndim, plan->shape)) {
             plan->collects[j] = 1;
             plan->collected[j] = grad;
             continue;

@@ -198,13 +198,18 @@ static void survey_units(const lossfn__plan_t *plan, lossfn__survey_t *survey) {
         lossfn__engine(plan->is_double)->survey(plan, 0, plan->units, survey);
 }
 
+/* The same plan, which writes nothing. */
+static void make_silent(lossfn__plan_t *silent, const lossfn__plan_t *plan) {
+    *silent = *plan;
+    silent->want = LOSSFN__WANT_VALUE;
+    silent->has_values = silent->has_hess = silent->has_hvp = silent->need_sum = silent->need_total = 0;
+    memset(silent->has_grad, 0, sizeof silent->has_grad);
+}
+
 /* The same plan, of which only values outside the domain are wanted. */
 static void make_dry(lossfn__plan_t *dry, const lossfn__plan_t *plan) {
-    *dry = *plan;
+    make_silent(dry, plan);
     dry->dry = 1;
-    dry->want = LOSSFN__WANT_VALUE;
-    dry->has_values = dry->has_hess = dry->has_hvp = dry->need_sum = dry->need_total = 0;
-    memset(dry->has_grad, 0, sizeof dry->has_grad);
 }
 
 /* Which fault is the first, and whose, after another order than C order found some. */
@@ -312,14 +317,32 @@ static lossfn_status_t fail_label(const lossfn__plan_t *plan, const lossfn__surv
 
 /* ---- Reducing ---------------------------------------------------------------------------------------------------- */
 
-double lossfn__reduce(const lossfn_t *loss, const lossfn__total_t *total, int *empty) {
+static double apply_outer(int32_t outer, double x) {
+    if (outer == LOSSFN__OUTER_NONE) return x;
+    return x >= 0 ? sqrt(x) : NAN; /* asked first: the root of less sets errno */
+}
+
+/* The outer function's derivative where it has this value; 0 at its kink. */
+static double outer_slope(double value) { return value == 0 ? 0 : 0.5 / value; }
+
+/* What a loss makes of a sum that nothing divides: also the root of one beyond all doubles. */
+static double finish_sum(const lossfn__term_t *term, const lossfn__exact_t *sum) {
+    const int32_t outer = term->definition->outer;
+    const double x = lossfn__exact_round(sum);
+    if (outer != LOSSFN__OUTER_NONE && isinf(x))
+        return 0x1p31 * apply_outer(outer, lossfn__exact_quotient_count(sum, (uint64_t)1 << 62));
+    return apply_outer(outer, x);
+}
+
+double lossfn__reduce(const lossfn_t *loss, int32_t k, const lossfn__total_t *total, int *empty) {
+    const lossfn__term_t *term = &loss->terms[k];
     if (total->kept == 0) *empty = 1;
-    if (!lossfn__is_mean(loss->reduction)) return lossfn__exact_round(&total->sum);
+    if (!lossfn__is_mean(loss->reduction)) return finish_sum(term, &total->sum);
     if (total->kept == 0 || lossfn__exact_is_zero(&total->denominator)) {
         *empty = 1;
         return loss->empty_zero ? 0 : NAN;
     }
-    return lossfn__exact_quotient(&total->sum, &total->denominator);
+    return apply_outer(term->definition->outer, lossfn__exact_quotient(&total->sum, &total->denominator));
 }
 
 /* What each part's mean divides by. */
@@ -365,20 +388,47 @@ static void set_denominators(lossfn__plan_t *plan, const lossfn__survey_t *surve
 
 static double reduced(const lossfn__plan_t *plan, int32_t k, const lossfn__exact_t *sum, int64_t kept, int *empty) {
     const lossfn__part_t *part = &plan->parts[k];
+    const int32_t outer = part->term->definition->outer;
     if (kept == 0) *empty = 1;
-    if (!lossfn__is_mean(plan->reduction)) return lossfn__exact_round(sum);
+    if (!lossfn__is_mean(plan->reduction)) return finish_sum(part->term, sum);
     if (part->is_given) {
         lossfn__exact_t denominator;
         lossfn__exact_clear(&denominator);
         lossfn__exact_add(&denominator, part->denominator);
-        return lossfn__exact_quotient(sum, &denominator);
+        return apply_outer(outer, lossfn__exact_quotient(sum, &denominator));
     }
     if (kept == 0 || (part->is_count ? part->count == 0 : lossfn__exact_is_zero(&part->weight))) {
         *empty = 1;
         return plan->loss->empty_zero ? 0 : NAN;
     }
-    return part->is_count ? lossfn__exact_quotient_count(sum, (uint64_t)part->count)
-                          : lossfn__exact_quotient(sum, &part->weight);
+    return apply_outer(outer, part->is_count ? lossfn__exact_quotient_count(sum, (uint64_t)part->count)
+                                             : lossfn__exact_quotient(sum, &part->weight));
+}
+
+/* Whether derivatives are wanted that go through an outer function. */
+static int derives_outer(const lossfn__plan_t *plan) {
+    int outer = 0, wanted = 0;
+    for (int32_t k = 0; k < plan->n_parts; k++) outer |= plan->parts[k].term->definition->outer != LOSSFN__OUTER_NONE;
+    for (int32_t j = 0; j < plan->n_inputs; j++) wanted |= plan->has_grad[j] | plan->collects[j];
+    return outer && wanted && plan->reduction != LOSSFN__NONE && plan->reduction != LOSSFN__PER_ROW;
+}
+
+/* Derivatives of an outer function depend on all values: a pass that writes nothing finds their sums first. */
+static lossfn_status_t scale_by_outer(lossfn__plan_t *plan, int64_t kept, lossfn__exact_t *sums) {
+    lossfn__plan_t silent;
+    partial_room room;
+    int empty = 0;
+    make_silent(&silent, plan);
+    silent.need_sum = silent.need_total = 1;
+    clear_partial(&room.partial, plan->n_sums);
+    run_pass(&silent, &room.partial);
+    for (int32_t k = 0; k < plan->n_parts; k++) {
+        lossfn__part_t *part = &plan->parts[k];
+        sums[k] = room.partial.sums[k];
+        if (part->term->definition->outer == LOSSFN__OUTER_NONE || part->scale == 0) continue;
+        part->scale *= outer_slope(reduced(plan, k, &sums[k], kept, &empty));
+    }
+    return room.partial.status;
 }
 
 /* ---- The call ---------------------------------------------------------------------------------------------------- */
@@ -491,20 +541,25 @@ static __attribute__((noinline)) lossfn_status_t compute(const lossfn_t *loss, l
     plan.need_total = args->value || args->sum || args->components || totals;
     plan.need_sum =
         plan.need_total || (plan.reduction == LOSSFN__PER_ROW && plan.unit == LOSSFN_UNIT_ELEMENT && plan.has_values);
+    const int64_t kept = surveys ? surveyed.survey.kept : plan.units * plan.span;
+    lossfn__exact_t sums[LOSSFN__MAX_TERMS];
+    const int outer = derives_outer(&plan);
+    lossfn_status_t status = outer ? scale_by_outer(&plan, kept, sums) : LOSSFN_OK;
+    if (status != LOSSFN_OK) return fail_callback(status, &call);
+    if (outer) plan.need_sum = plan.need_total = 0;
     clear_partial(&found.partial, plan.n_sums);
     plan.streams = overflows_caches(&plan);
     run_pass(&plan, &found.partial);
     if (found.partial.status != LOSSFN_OK) return fail_callback(found.partial.status, &call);
-    lossfn_status_t status = collect(&plan);
+    status = collect(&plan);
     note_pace(&plan, &spread);
     if (status != LOSSFN_OK) return fail_callback(status, &call);
 
-    int64_t kept = surveys ? surveyed.survey.kept : plan.units * plan.span;
     int empty = kept == 0;
     double value = 0, sum = 0;
     const int single = plan.n_parts == 1 && plan.parts[0].term->coefficient == 1;
     for (int32_t k = 0; k < plan.n_parts; k++) {
-        const lossfn__exact_t *exact = &found.partial.sums[k];
+        const lossfn__exact_t *exact = outer ? &sums[k] : &found.partial.sums[k];
         double coefficient = plan.parts[k].term->coefficient;
         if (args->value || args->components) {
             double part = reduced(&plan, k, exact, kept, &empty);

@@ -19,8 +19,8 @@ lossfn_status_t lossfn__run(const lossfn_t *loss, lossfn_args_t *args, lossfn__t
  * having done nothing, and lossfn__run does the rest or says what is wrong. value may be NULL. */
 int lossfn__run_everyday(const lossfn_t *loss, const lossfn__asked_t *asked, double *value);
 
-/* The reduced value of a term. Sets *empty if there is nothing to divide by. */
-double lossfn__reduce(const lossfn_t *loss, const lossfn__total_t *total, int *empty);
+/* The reduced value of term k. Sets *empty if there is nothing to divide by. */
+double lossfn__reduce(const lossfn_t *loss, int32_t k, const lossfn__total_t *total, int *empty);
 
 /* Whether a reduction divides by something. */
 static inline int lossfn__is_mean(int32_t reduction) {

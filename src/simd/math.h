@@ -332,6 +332,18 @@ INLINE V v_log1p(V x) {
     return v_select(v_abs(x) < v_set(NEGLIGIBLE), x, log_natural(sum, k, f));
 }
 
+/* log(1 + x + rest), x > -1, rest what the rounding of x took away. */
+INLINE V v_log1p_parts(V x, V rest) {
+    V sum = x + v_set(1), f;
+    V k = log_parts(sum, 0.75, v_set(0), &f);
+    V scale = power_of_two(v_set(2) - k), quarter = v_set(0.25);
+    f = v_fma(scale, x * quarter, v_fma(scale, quarter, v_set(-1)));
+    V tail =
+        v_fma(scale * (rest * quarter), v_fma(f, f - v_set(1), v_set(1)), log_tail(f)); /* rest / (1 + f), nearly */
+    V y = log_limits(sum, log_whole(k, v_set(LN2_SHORT), v_set(LN2_SHORT_REST), f, tail), v_set(INFINITY));
+    return v_select(v_abs(x) < v_set(NEGLIGIBLE), x, y);
+}
+
 /* log(1 + e), 0 <= e <= 1: no exponent to split off */
 INLINE V v_log1p_unit(V e) {
 #ifdef LOSSFN_REAL_F32

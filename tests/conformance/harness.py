@@ -84,7 +84,7 @@ def tame(
     for _input_name, kind in entry.inputs.items():
         size = shape
         x: Any
-        if kind in (reference.REAL, reference.LOGITS):
+        if kind in (reference.REAL, reference.LOGITS, reference.EMBEDDING):
             x = rng.normal(0, 2, size)
         elif kind == reference.PROBABILITY:
             x = rng.uniform(0.05, 0.95, size)
@@ -178,11 +178,12 @@ REDUCTIONS = (*MEANS, "sum", "none", "per_row")
 def predict(
     unit: str, values: np.ndarray, grads: dict[str, np.ndarray], hess: np.ndarray | None, *, axis: int, pred_shape: tuple[int, ...],
     reduction: str, kept: np.ndarray, weight: np.ndarray | None, row_total: np.ndarray | None = None, upstream: Any = None,
-    denominator: float | None = None, empty: str = "nan", compute: str = "f64",
+    denominator: float | None = None, empty: str = "nan", compute: str = "f64", outer: str = "",
 ) -> dict[str, Any]:  # fmt: skip
     """What a call must give, from the bare values and derivatives of every unit (reduction none, no weight).
 
     kept, weight: of the units' shape. row_total: each unit's share of the total weight beside its weight (class weights).
+    outer: what is made of the sum or mean, last.
     """
     real = clib.NUMPY[compute]
     shape = values.shape
@@ -221,7 +222,13 @@ def predict(
         out["values"] = np.array([r if isinstance(r, float) else to_float(r) for r in rows]).reshape(c.shape[:1])
     else:
         out["values"] = c
-    factor = np.where(kept, w.astype(np.float64) * float(scale), 0)
+    slope = 1.0
+    if outer == "sqrt" and "value" in out and (reduction not in MEANS or scale != 0):
+        root = math.sqrt(out["value"]) if out["value"] >= 0 else math.nan
+        out["value"] = root
+        if not (upstream is not None and np.ndim(upstream) == 0 and upstream == 0):
+            slope = 0.5 / root if root != 0 else 0.0
+    factor = np.where(kept, w.astype(np.float64) * float(scale) * slope, 0)
     if upstream is not None:
         up = np.asarray(upstream, np.float64)
         if up.ndim and reduction == "per_row" and unit == "element":

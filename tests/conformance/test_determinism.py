@@ -160,7 +160,8 @@ def test_order_of_units(name: str) -> None:
             piece = bare.run(*[x[start:stop] for x in inputs])  # other alignment, other tail
             assert piece.values.tobytes() == whole.values[start:stop].tobytes()
             assert piece.grads["pred"].tobytes() == whole.grads["pred"][start:stop].tobytes()
-            assert piece.hess.tobytes() == whole.hess[start:stop].tobytes()
+            if whole.hess is not None:
+                assert piece.hess.tobytes() == whole.hess[start:stop].tobytes()
 
 
 if __name__ == "__main__":

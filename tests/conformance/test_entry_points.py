@@ -94,7 +94,7 @@ def test_flat_tier(name: str, reduction: str) -> None:
             scalar = None if reduction in ("none", "per_row") else c.byref(value)
             status = run(loss.handle, rows, cols, pointer(pred), pointer(target), clib.DTYPES[clib.dtype_of(target)] if target is not None else 0,
                          pointer(weight), 0 if weight is None else weight.size, pointer(mask), 0 if mask is None else mask.size,
-                         scalar, pointer(values), units, pointer(grad), pointer(hess))  # fmt: skip
+                         scalar, pointer(values), units, pointer(grad), pointer(hess) if loss.has_hess else None)  # fmt: skip
             if len(required) > 2:
                 assert status != 0
                 continue
@@ -110,7 +110,7 @@ def test_flat_tier(name: str, reduction: str) -> None:
             )
             assert values.tobytes() == whole.values.tobytes()
             assert grad.tobytes() == whole.grads["pred"].tobytes()
-            assert hess.tobytes() == whole.hess.tobytes()
+            assert whole.hess is None or hess.tobytes() == whole.hess.tobytes()
             if scalar is not None:
                 assert np.float64(value.value).tobytes() == np.float64(whole.value).tobytes()
 
@@ -121,7 +121,7 @@ def test_aliased_output(name: str) -> None:
     loss = clib.Loss(name)
     for _dtype, _shape, _soft, inputs, _rng in situations(name):
         whole = loss.run(*inputs, want="value grad:pred hess")
-        for output in ("grads", "hess"):
+        for output in ("grads", "hess") if loss.has_hess else ("grads",):
             inputs_again = [x.copy() for x in inputs]
             args, kept = loss.arguments(*inputs_again, value=True, **({"grads": {"pred": inputs_again[0]}} if output == "grads" else {"hess": inputs_again[0]}))  # fmt: skip
             clib.check(lib.lossfn_run(loss.handle, c.byref(args)))
@@ -140,7 +140,7 @@ def test_constant_and_input(name: str) -> None:
         inputs = harness.tame(name, dtype, shape, rng)
         for parameter in entry.learnable:
             at = list(entry.inputs).index(parameter)
-            number = 1.25
+            number = 0.75
             rest = [None if n in entry.learnable else x for n, x in zip(entry.inputs, inputs, strict=True)]
             constant = clib.Loss(clib.spec(name, **{parameter: number})).run(*rest)
             runs = []

@@ -33,7 +33,9 @@ class Call:
         self.hard = self.row and len(self.inputs) > 1 and self.inputs[1].dtype == np.int64
         self.unit = shape[:1] if self.row else shape
         self.dtype, self.reduction = dtype, reduction
-        self.outputs = {"values": clib.filled(self.unit, dtype), "hess": clib.filled(shape, dtype)}
+        self.outputs = {"values": clib.filled(self.unit, dtype)}
+        if self.loss.has_hess:
+            self.outputs["hess"] = clib.filled(shape, dtype)
         self.grad = clib.filled(shape, dtype)
         self.keywords: dict[str, Any] = {}
 
@@ -72,6 +74,8 @@ def test_shapes(name: str) -> None:
             target = np.zeros(wrong, call.inputs[1].dtype)
             if call.hard and wrong == (4,):
                 continue
+            if "tau" in LOSSES[name].inputs and wrong in ((4, 1), (1, 3)):  # several levels of one target
+                continue
             call.inputs[1] = target
             call.fails("SHAPE")
         for key in ("weight", "mask"):
@@ -89,6 +93,8 @@ def test_shapes(name: str) -> None:
                 assert key in text
         for key, wrong in (("values", (5,)), ("values", (4, 3, 1)), ("hess", (4,)), ("hess", (3, 4))):
             call = Call(name, reduction=reduction)
+            if key not in call.outputs:
+                continue
             call.outputs[key] = clib.filled(wrong, "f64")
             call.fails("SHAPE")
         call = Call(name, reduction=reduction)
@@ -104,7 +110,7 @@ def test_dtypes_and_pointers(name: str) -> None:
     call = Call(name)
     call.inputs[0] = np.ones((4, 3), np.int32)
     call.fails("DTYPE")
-    for key in ("values", "hess"):
+    for key in Call(name).outputs:
         call = Call(name)
         call.outputs[key] = np.zeros(call.outputs[key].shape, np.int64)
         call.fails("DTYPE")
@@ -147,8 +153,8 @@ def test_outputs_that_cannot_be(name: str) -> None:
         return lambda a: setattr(getattr(a, field).contents, "flags", clib.READONLY)
 
     Call(name).fails("ARGUMENT", spoil=lambda a: setattr(a.grads[0].contents, "flags", clib.READONLY))
-    Call(name).fails("ARGUMENT", spoil=readonly("hess"))
-    Call(name).fails("ARGUMENT", spoil=readonly("values"))
+    for key in Call(name).outputs:
+        Call(name).fails("ARGUMENT", spoil=readonly(key))
     # stride 0, and strides that fold an output onto itself
     for strides in ((0, 1), (3, 0), (1, 1), (2, 1), (-1, 1)):
         call = Call(name)
@@ -162,8 +168,9 @@ def test_outputs_that_cannot_be(name: str) -> None:
     call.inputs[0], call.grad = memory[:12].reshape(4, 3), memory[1:].reshape(4, 3)
     call.fails("ALIAS")
     call = Call(name)
-    call.outputs["hess"] = call.grad
-    call.fails("ALIAS")
+    if call.loss.has_hess:
+        call.outputs["hess"] = call.grad
+        call.fails("ALIAS")
     call = Call(name)
     call.keywords["weight"] = np.ones(call.unit)
     call.outputs["values"] = call.keywords["weight"]
@@ -199,7 +206,8 @@ def test_reductions_and_scalars(name: str) -> None:
         call.fails("ARGUMENT", threads)
     call = Call(name)
     call.keywords["hess_kind"] = 7
-    call.fails("ARGUMENT", 7)
+    if call.loss.has_hess:
+        call.fails("ARGUMENT", 7)
 
 
 @pytest.mark.parametrize("dtype", ["i8", "i64", "u8", "u64", "f32", "f16", "bool"])

@@ -29,6 +29,8 @@ REAL, PROBABILITY, LOG_PROBABILITY, LOGITS = "real", "probability", "log_probabi
 BINARY, CLASSES, MARGIN, POSITIVE, COUNT = "binary", "classes", "margin", "positive", "count"
 SHAPE, SHAPE_NONNEGATIVE = "shape", "shape_nonnegative"  # Barron's alpha
 VARIANCE = "variance"
+AMOUNT, ABOVE_MINUS_ONE = "amount", "above_minus_one"  # an amount: any number, but its size counts
+EMBEDDING = "embedding"  # a vector of which the direction counts
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Loss:
     kinks: Callable[..., list[Any]]
     based: bool
     learnable: tuple[str, ...] = ()
+    outer: str = ""
     defaults: dict[str, Any] = field(default_factory=dict)
 
 
@@ -55,13 +58,14 @@ def loss(
     kinks: Callable[..., list[Any]] = lambda **_: [],
     based: bool = False,
     learnable: tuple[str, ...] = (),
+    outer: str = "",
     **inputs: str,
 ) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
     def enter(formula: Callable[..., Result]) -> Callable[..., Result]:
         signature = inspect.signature(formula).parameters.values()
         defaults = {p.name: p.default for p in signature if p.default is not p.empty}
         name = formula.__name__
-        LOSSES[name] = Loss(name, formula, unit, inputs, ({}, *params), kinks, based, learnable, defaults)
+        LOSSES[name] = Loss(name, formula, unit, inputs, ({}, *params), kinks, based, learnable, outer, defaults)
         return formula
 
     return enter

@@ -90,6 +90,9 @@ def column(kind: str, rng: np.random.Generator, n: int, dtype: Any, params: dict
         return np.where(rng.random(n) < 0.6, magnitudes(rng, n, dtype, -16, 16), magnitudes(rng, n, dtype)).astype(
             dtype
         )
+    if kind == reference.ABOVE_MINUS_ONE:
+        near = -1 + magnitudes(rng, n, np.float64, -float(np.finfo(dtype).nmant), 0)
+        return np.where(rng.random(n) < 0.3, near, magnitudes(rng, n, dtype)).astype(dtype)
     if kind == reference.COUNT:
         whole = np.floor(magnitudes(rng, n, np.float64, 0, 20)) - 1
         return np.where(rng.random(n) < 0.8, whole, magnitudes(rng, n, np.float64, -10, 10)).astype(dtype)
@@ -134,7 +137,7 @@ def elements(entry: Loss, dtype: Any, params: dict[str, Any], n: int, rng: np.ra
     pred, target = columns["pred"], columns.get("target")
     kept = rng.permutation(len(points))[:k]
     pred[:k] = [points[i] for i in kept]
-    if entry.inputs.get("target") == reference.REAL:
+    if entry.inputs.get("target") in (reference.REAL, reference.AMOUNT):
         # Residuals: half of the kinks against 0, half against another number, so that pred - target is rounded.
         other = rng.normal(0, 1, n).astype(dtype)
         against_zero = rng.random(n) < 0.5
@@ -150,6 +153,14 @@ def elements(entry: Loss, dtype: Any, params: dict[str, Any], n: int, rng: np.ra
         pred[close] = np.nextafter(pred[close], dtype(np.inf))
         far = rng.random(n) < 0.4
         target[far & ~zero & ~close] = rng.normal(0, 1, n).astype(dtype)[far & ~zero & ~close]
+    elif entry.inputs.get("target") == reference.PROBABILITY and entry.inputs["pred"] == reference.REAL:
+        close = rng.random(n) < 0.6
+        pred[close] = (target + signs(rng, n) * magnitudes(rng, n, np.float64, -30, 1))[close]
+        target[close & (rng.random(n) < 0.3)] = 0
+    elif entry.inputs.get("target") == reference.ABOVE_MINUS_ONE:
+        close = rng.random(n) < 0.3
+        with np.errstate(over="ignore"):
+            target[close] = (pred * (1 + rng.normal(0, 2.0 ** rng.uniform(-40, 0, n))))[close]
     elif entry.inputs.get("target") == reference.COUNT:
         target[: min(6, n)] = [0, 0, 1, 2, 3, 1][: min(6, n)]
     if entry.inputs.get("target") == reference.MARGIN and k:
@@ -167,7 +178,11 @@ def rows(entry: Loss, dtype: Any, params: dict[str, Any], n: int, rng: np.random
     made = []
     for i in range(n):
         classes = int(CLASS_COUNTS[i % len(CLASS_COUNTS)])
-        pred = logits(rng, classes, dtype) if entry.inputs["pred"] == reference.LOGITS else None
+        if entry.inputs["pred"] == reference.EMBEDDING:
+            made.append(embeddings(rng, classes, dtype))
+            continue
+        numbers = entry.inputs["pred"] in (reference.LOGITS, reference.REAL)
+        pred = logits(rng, classes, dtype) if numbers else None
         if pred is None and params.get("log_pred"):
             pred = -magnitudes(rng, classes, dtype, -20, 9)
         elif pred is None:
@@ -176,6 +191,9 @@ def rows(entry: Loss, dtype: Any, params: dict[str, Any], n: int, rng: np.random
         kind = entry.inputs.get("target")
         if kind == reference.CLASSES and rng.random() < 0.5:
             row.append(int(rng.integers(classes)))
+        elif kind == reference.REAL:
+            near = rng.normal(0, 3, classes).astype(dtype) if rng.random() < 0.5 else pred * dtype(1 + 2.0**-9)
+            row.append([float(x) for x in np.where(np.isinf(near), dtype(1), near)])
         elif kind and params.get("log_target"):
             row.append([float(x) for x in -magnitudes(rng, classes, dtype, -20, 7)])
         elif kind:
@@ -185,6 +203,15 @@ def rows(entry: Loss, dtype: Any, params: dict[str, Any], n: int, rng: np.random
             row.append([float(x) for x in soft])
         made.append(row)
     return made
+
+
+def embeddings(rng: np.random.Generator, n: int, dtype: Any) -> list[list[float]]:
+    """Two vectors of any lengths and angle; now and then one is 0, or has only a few numbers that are not."""
+    pred, other = (rng.normal(0, 1, n) * rng.choice([0.0, 1.0], n, p=[0.2, 0.8]) for _ in range(2))
+    near = rng.choice([0.0, 2.0**-20, 2.0**-5, 1.0, 1e3])
+    target = rng.choice([-1, 1]) * (pred + near * other) if rng.random() < 0.7 else other
+    scales = np.exp2(rng.uniform(-40, 40, 2))
+    return [[float(x) for x in (v * scale).astype(dtype)] for v, scale in zip((pred, target), scales, strict=True)]
 
 
 def normalised(rng: np.random.Generator, classes: int, dtype: Any) -> Any:

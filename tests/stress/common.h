@@ -125,7 +125,7 @@ static inline void batch_point(batch_t *b) {
     succeed(lossfn_tensor_init_const(&b->weight, b->weight_data, b->dtype, row ? 1 : 2, b->shape));
     succeed(lossfn_tensor_init_const(&b->mask, b->mask_data, LOSSFN_U8, row ? 1 : 2, b->shape));
     b->args.values = &b->values;
-    b->args.hess = &b->hess;
+    if (b->info.hess_kinds) b->args.hess = &b->hess;
     b->args.weight = &b->weight;
     b->args.mask = &b->mask;
     b->args.value = &b->value;

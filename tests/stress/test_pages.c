@@ -50,14 +50,15 @@ static void at_the_edge(const char *name, int32_t dtype, int64_t rows, int64_t c
         succeed(lossfn_backward(loss, &g.inputs[0], target, &g.weight, &g.grads[0], NULL));
         succeed(lossfn_forward_backward(loss, &g.inputs[0], target, &g.weight, &value, &g.grads[0], NULL));
         int64_t weights = (int64_t)units;
+        void *hess = b.info.hess_kinds ? g.hess_data : NULL;
         if (dtype == LOSSFN_F32)
             succeed(lossfn_run_f32(loss, rows, cols, g.inputs[0].data, target ? target->data : NULL, target ? dtype : 0,
                                    g.weight_data, weights, g.mask_data, weights, &value, g.values_data, weights,
-                                   g.grad_data[0], g.hess_data));
+                                   g.grad_data[0], hess));
         else
             succeed(lossfn_run_f64(loss, rows, cols, g.inputs[0].data, target ? target->data : NULL, target ? dtype : 0,
                                    g.weight_data, weights, g.mask_data, weights, &value, g.values_data, weights,
-                                   g.grad_data[0], g.hess_data));
+                                   g.grad_data[0], hess));
     }
     for (int k = 0; k < n; k++) release(&pages[k]);
     batch_free(&b);

@@ -93,8 +93,12 @@ def _data(loss: Loss) -> tuple[str, list[float], list[Any], int]:
         x, label, aim = _grid(0.02, 4), "pred, target 1", 1.0
     elif target == _core.SCALE_COUNT:
         x, label, aim = _grid(-2, 3), "pred, target 2", 2.0
+    elif rows:
+        x, label, aim = _grid(-3, 3), "x, pred (x, 1 − x)", 0.0
+    elif wide and "target" in names:  # its size counts
+        x, label, aim = _grid(-0.96, 4), "pred, target 1", 1.0
     else:
-        x, label, aim = _grid(-3, 3), "pred" if wide and "target" not in names else "pred − target", 0.0
+        x, label, aim = _grid(-3, 3), "pred" if wide else "pred − target", 0.0
     if not rows:
         rest = [array("d", [aim if name == "target" else 1.0]) * _POINTS for name in names[1:]]
         return label, x, [array("d", x), *rest], 1
@@ -125,7 +129,7 @@ def _curves(loss: Loss, label: str, colour: str) -> tuple[str, dict[str, Curve]]
     for panel, verb in (("gradient", loss.grad), ("Hessian", loss.hess)):
         try:
             options = {"wrt": loss.inputs[0]} if panel == "gradient" else {}
-            curves[panel] = Curve(label, x, _numbers(verb(*inputs, reduction="sum", **options), columns), colour)
+            curves[panel] = Curve(label, x, _numbers(verb(*inputs, reduction="none", **options), columns), colour)
         except (Error, NotImplementedError):
             pass
     return axis, curves
