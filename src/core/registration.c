@@ -12,7 +12,7 @@
 /* Sizes of the structs in the first version: no caller's can be smaller. */
 enum {
     FIRST_VTABLE = offsetof(lossfn_vtable_t, run) + sizeof(lossfn_status_t(*)(void)),
-    FIRST_INPUT = offsetof(lossfn_input_info_t, reserved) + sizeof(int32_t),
+    FIRST_INPUT = offsetof(lossfn_input_info_t, per_row) + sizeof(int32_t),
     FIRST_PARAM = offsetof(lossfn_param_info_t, upper) + sizeof(double),
     MAX_STRUCT = 65536
 };
@@ -164,10 +164,14 @@ static lossfn_status_t check_definition(const lossfn__definition_t *d) {
 
 static void default_inputs(lossfn__definition_t *d, const lossfn_vtable_t *v) {
     d->n_inputs = v->n_inputs ? v->n_inputs : 2;
-    d->inputs[0] = (lossfn__input_t){"pred", "prediction", LOSSFN_SCALE_REAL, (v->flags & LOSSFN_VTABLE_GRAD) != 0, 0};
-    d->inputs[1] = (lossfn__input_t){"target", v->rowwise ? "label, or distribution over the classes" : "target",
-                                     v->rowwise ? LOSSFN_SCALE_LABEL : LOSSFN_SCALE_REAL,
-                                     (v->flags & LOSSFN_VTABLE_GRAD_ALL) != 0, 0};
+    d->inputs[0] = (lossfn__input_t){.name = "pred",
+                                     .doc = "prediction",
+                                     .scale = LOSSFN_SCALE_REAL,
+                                     .differentiable = (v->flags & LOSSFN_VTABLE_GRAD) != 0};
+    d->inputs[1] = (lossfn__input_t){.name = "target",
+                                     .doc = v->rowwise ? "label, or distribution over the classes" : "target",
+                                     .scale = v->rowwise ? LOSSFN_SCALE_LABEL : LOSSFN_SCALE_REAL,
+                                     .differentiable = (v->flags & LOSSFN_VTABLE_GRAD_ALL) != 0};
 }
 
 static lossfn_status_t describe_inputs(lossfn__definition_t *d, const lossfn_vtable_t *v, arena_t *arena) {
@@ -176,8 +180,11 @@ static lossfn_status_t describe_inputs(lossfn__definition_t *d, const lossfn_vta
     d->n_inputs = v->n_inputs;
     for (int32_t i = 0; i < v->n_inputs; i++) {
         LOSSFN__TRY(copy_struct(v->inputs, i, &info, sizeof info, FIRST_INPUT, "inputs"));
-        d->inputs[i] = (lossfn__input_t){keep(arena, info.name), keep(arena, info.doc), info.scale,
-                                         info.differentiable != 0, info.learnable != 0};
+        d->inputs[i] = (lossfn__input_t){.name = keep(arena, info.name),
+                                         .doc = keep(arena, info.doc),
+                                         .scale = info.scale,
+                                         .differentiable = info.differentiable != 0,
+                                         .learnable = info.learnable != 0};
     }
     return LOSSFN_OK;
 }

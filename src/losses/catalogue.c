@@ -9,6 +9,7 @@
 
 #define ELEMENTWISE_LOSS(name, inputs) &name##_definition,
 #define ROWWISE_LOSS(name)             &name##_definition,
+#define WHOLE_ROW_LOSS(name)           &name##_definition,
 const lossfn__definition_t *const lossfn__catalogue[] = {
 #include "losses/list.h"
 };

@@ -5,5 +5,6 @@
 #include "losses/margin.h"
 #include "losses/binary.h"
 #include "losses/classes.h"
+#include "losses/multiclass.h"
 #include "losses/robust.h"
 #include "losses/likelihood.h"

@@ -21,6 +21,30 @@ ALWAYS_INLINE V coefficient(const row_t *r, const class_t *c, const V *p) {
     return c->w * v_fma(-p[CLASS_SMOOTHING], c->t - v_one() / r->classes, c->t); /* t (1 - e) + e/C */
 }
 
+/* The softmax of a whole row: e^(x_c - y), y near the largest x, over their sum: see v_below. */
+typedef struct {
+    below_t below;
+    int64_t at;              /* the class of the largest x */
+    V top, one, rest, total; /* the largest x; its exponential, that of all others, and of all */
+    V inverse, log_total;    /* 1 / total; -ln of the largest probability */
+} softmax_t;
+ALWAYS_INLINE softmax_t softmax_of(const whole_row_t *r, const REAL *x) {
+    softmax_t q;
+    V lost;
+    row_sum_t rest = row_sum();
+    q.top = v_set((double)row_top(r, x, -1, &q.at));
+    q.below = v_below(q.top);
+    q.one = v_exp_top(q.top, &lost);
+    EACH_VECTOR(r, i) row_add(&rest, r, i, v_where(m_not(row_is(i, q.at)), v_exp_below(&q.below, v_load(x + i))));
+    q.rest = row_total_v(&rest);
+    q.total = q.one + q.rest;
+    q.inverse = v_one() / q.total;
+    q.log_total = v_log1p(q.rest / q.one);
+    return q;
+}
+/* The probabilities of classes with logits x. */
+ALWAYS_INLINE V softmax_at(const softmax_t *q, V x) { return v_exp_below(&q->below, x) * q->inverse; }
+
 /* Softmax cross entropy on logits x: sum over classes of a_c (ln sum exp x - x_c), a_c = w_c t_c.
  * With m the class of the largest logit and S' the sum of exp(x_c - x_m) over the others:
  *   value = sum a_c (x_m - x_c) + A log1p(S'),   A = sum a_c
@@ -59,10 +83,11 @@ DEFINE(cross_entropy) = {
     .ulp_value = 4,
     .ulp_grad = 4,
     .ulp_hess = 6,
+    .has_product = 1,
     .setup = cross_entropy_setup,
 };
 /* Every exponential here is e^(x_c - y), y near x_m and the same for the row: see v_below. */
-ROWWISE(cross_entropy, 4, 3, 1, 1);
+ROWWISE_WITH_PRODUCT(cross_entropy, 4, 3, 1, 1);
 ROW_SUMS(cross_entropy) {
     const below_t below = v_below(r->top);
     V a = coefficient(r, c, p), down = r->top - c->x;
@@ -91,6 +116,22 @@ ROW_MAP(cross_entropy) {
     u->grad[PRED] = v_select(c->top, k[2], v_fma(e, k[1], -a));
     u->hess = v_select(c->top, k[3], e * k[1] * (v_one() - e * k[5]));
     u->grad[TARGET] = in_base((v_one() - p[CLASS_SMOOTHING]) * c->w * (v_select(c->top, v_zero(), down) + k[4]), p);
+}
+
+/* H v = A p (v - p.v), with v measured from that of the largest class, so that a constant part of it does not cancel.
+ */
+ROW_PRODUCT(cross_entropy) {
+    const softmax_t q = softmax_of(r, r->in[PRED]);
+    const V from = v_set((double)r->vector[q.at < 0 ? 0 : q.at]);
+    row_sum_t mass = row_sum(), product = row_sum();
+    EACH_VECTOR(r, i) {
+        row_add(&mass, r, i, v_load(r->w + i) * v_load(r->in[TARGET] + i));
+        row_add(&product, r, i, softmax_at(&q, v_load(r->in[PRED] + i)) * (v_load(r->vector + i) - from));
+    }
+    const V share = in_base(row_total_v(&mass), r->p), middle = row_total_v(&product);
+    EACH_VECTOR(r, i)
+    v_store(r->product + i,
+            share * softmax_at(&q, v_load(r->in[PRED] + i)) * ((v_load(r->vector + i) - from) - middle));
 }
 
 /* Cross entropy of probabilities: -sum over classes of w_c t_c ln p_c, 0 ln 0 = 0. They are taken as they are. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The list of losses, in the order of the catalogue: ELEMENTWISE_LOSS(name, inputs) and ROWWISE_LOSS(name). */
+ * The list of losses, in the order of the catalogue: ELEMENTWISE_LOSS(name, inputs), ROWWISE_LOSS(name)
+ * and WHOLE_ROW_LOSS(name). */
 ELEMENTWISE_LOSS(mse, 2)
 ELEMENTWISE_LOSS(half_squared_error, 2)
 ELEMENTWISE_LOSS(mae, 2)
@@ -16,6 +17,9 @@ ELEMENTWISE_LOSS(bce_with_logits, 3)
 ROWWISE_LOSS(cross_entropy)
 ROWWISE_LOSS(categorical_cross_entropy)
 ROWWISE_LOSS(kl_div)
+WHOLE_ROW_LOSS(sparsemax)
+WHOLE_ROW_LOSS(ordinal_cross_entropy)
+WHOLE_ROW_LOSS(distribution_focal)
 ELEMENTWISE_LOSS(self_information, 1)
 ROWWISE_LOSS(entropy)
 ELEMENTWISE_LOSS(barron, 4)

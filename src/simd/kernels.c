@@ -6,9 +6,11 @@
 
 #define ELEMENTWISE_LOSS(name, inputs) ELEMENTWISE_FUNCTIONS(name, inputs)
 #define ROWWISE_LOSS(name)             ROWWISE_FUNCTIONS(name)
+#define WHOLE_ROW_LOSS(name)           WHOLE_ROW_FUNCTIONS(name)
 #include "losses/list.h"
 #undef ELEMENTWISE_LOSS
 #undef ROWWISE_LOSS
+#undef WHOLE_ROW_LOSS
 
 #define ELEMENTWISE_LOSS(name, inputs)                                                                                 \
     {.n_inputs = inputs,                                                                                               \
@@ -17,7 +19,8 @@
      .is_tuned = name##_is_tuned},
 #define ROWWISE_LOSS(name)                                                                                             \
     {.rows = {name##_row_sums, name##_row_finish, name##_row_map, name##_short_row, name##_rows_together,              \
-              name##_wants_top, name##_keeps}},
+              name##_wants_top, name##_keeps, name##_run_product, NULL}},
+#define WHOLE_ROW_LOSS(name) {.rows = {.product = name##_run_row, .whole_row = name##_run_row}},
 static const kernel_t kernels[] = {
 #include "losses/list.h"
 };

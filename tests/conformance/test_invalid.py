@@ -280,7 +280,7 @@ def test_specs() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_canonical_spec(name: str) -> None:
     for params in LOSSES[name].params:
-        options = {k: ([1.0, 0.5] if v == "ramp" else v) for k, v in params.items()}
+        options = reference.expand(params, 2)
         loss = clib.Loss(
             clib.spec(
                 name,
