@@ -428,8 +428,11 @@ static lossfn_status_t check_gradients(maker_t *m) {
         LOSSFN__TRY(add_output(m, grad_name, grad));
         LOSSFN__TRY(require_shape(grad_name, grad, name, args->inputs[j]->ndim, args->inputs[j]->shape));
         if (j > 1 && !plan->per_row[j] && !same_shape(args->inputs[j], plan->ndim, plan->shape)) {
-            LOSSFN__REQUIRE(plan->unit == LOSSFN_UNIT_ELEMENT, LOSSFN_ERROR_UNSUPPORTED,
-                            "%s is wanted, but %s repeats, which has no gradient in losses over rows", grad_name, name);
+            for (int32_t d = 0; plan->unit == LOSSFN_UNIT_ROW && d < grad->ndim; d++)
+                LOSSFN__REQUIRE(d == m->axis || grad->shape[d] == 1, LOSSFN_ERROR_UNSUPPORTED,
+                                "%s is wanted, but %s repeats along some axes of the rows and not along others; it can "
+                                "be a scalar, one for each class, or pred's shape",
+                                grad_name, name);
             plan->collects[j] = 1;
             plan->collected[j] = grad;
             continue;

@@ -86,6 +86,7 @@ typedef struct lossfn__plan {
     int32_t product;                     /* rows: only the Hessian-vector product is made */
     int32_t dry;                         /* only look for values outside the domain */
     int32_t collect;                     /* or only the exact sum of this input's gradient; -1 normally */
+    int64_t collect_class;               /* rows: of each class from this one on; -1: of all classes */
     int32_t streams;                     /* outputs are too large for the caches: they may be written around them */
     int32_t is_large;                    /* data come from memory rather than from a cache */
     const lossfn_exec_t *exec;

@@ -125,7 +125,7 @@ typedef struct {
     REAL *grads[LOSSFN_MAX_INPUTS], *hess, *total_grads[LOSSFN_MAX_INPUTS], *total_hess;
     REAL *row_values[LOSSFN__MAX_TERMS]; /* waiting to be summed */
     whole_t whole;
-    int guesses[LOSSFN__MAX_TERMS];
+    int guesses[LOSSFN__MAX_TERMS], collected; /* grids */
     int64_t waiting;
     chunk_t chunks[LOSSFN__MAX_TERMS];
     arena_t arena; /* the rest: user kernels */
@@ -250,6 +250,7 @@ static lossfn_status_t map_part(rows_t *w, int k, int64_t row, int64_t first, in
                                 REAL *const *grads) {
     const lossfn__definition_t *definition = w->plan->parts[k].term->definition;
     chunk_t *c = &w->chunks[k];
+    if (w->plan->collect >= w->plan->parts[k].n_inputs) return LOSSFN_OK;
     if (is_whole(definition)) {
         scale_whole(w, k, first, n, c->factor, grads, c->hess);
         return LOSSFN_OK;
@@ -264,6 +265,18 @@ static lossfn_status_t map_part(rows_t *w, int k, int64_t row, int64_t first, in
 
 static void add_to(REAL *to, const REAL *from, int64_t n) {
     for (int64_t i = 0; i < n; i++) to[i] += from[i];
+}
+
+/* Adds a chunk of a gradient to the exact sums that a broadcast input collects. */
+static void collect_chunk(rows_t *w, int64_t first, int64_t n, const REAL *grad) {
+    const int64_t wanted = w->plan->collect_class;
+    if (wanted < 0) {
+        deposit(grad, n, &w->partial->sums[0], &w->collected);
+        return;
+    }
+    for (int64_t c = 0; c < w->plan->n_sums; c++)
+        if (wanted + c >= first && wanted + c < first + n)
+            lossfn__exact_add(&w->partial->sums[c], (double)grad[wanted + c - first]);
 }
 
 /* Derivatives of one chunk: of every part, added up if there are several, and written. */
@@ -286,7 +299,7 @@ static lossfn_status_t map_chunk(rows_t *w, int64_t row, int64_t first, REAL wei
         c->hess = NULL;
         for (int j = 0; j < part->n_inputs; j++) {
             if (!plan->has_grad[j]) continue;
-            REAL *place = sum ? NULL : grad_in_place(&plan->grads[j], row, first);
+            REAL *place = sum || plan->collect >= 0 ? NULL : grad_in_place(&plan->grads[j], row, first);
             grads[j] = place ? place : w->grads[j];
         }
         if (plan->has_hess) {
@@ -302,6 +315,10 @@ static lossfn_status_t map_chunk(rows_t *w, int64_t row, int64_t first, REAL wei
         if (sum && c->hess) add_to(out_hess, c->hess, n);
     }
     if (plan->dry) return LOSSFN_OK;
+    if (plan->collect >= 0) {
+        if (outs[plan->collect]) collect_chunk(w, first, n, outs[plan->collect]);
+        return LOSSFN_OK;
+    }
     for (int j = 0; j < plan->n_inputs; j++)
         if (plan->has_grad[j]) store_classes(&plan->grads[j], row, first, outs[j], grad_extent(plan, j, first, n));
     if (plan->has_hess) store_classes(&plan->hess, row, first, out_hess, n);
@@ -363,7 +380,7 @@ static lossfn_status_t value_row(rows_t *w, int64_t row, int64_t label, REAL wei
 
 static void clear_row(rows_t *w, int64_t row) {
     const lossfn__plan_t *plan = w->plan;
-    if (plan->dry) return;
+    if (plan->dry || plan->collect >= 0) return;
     for (int64_t first = 0; first < plan->cols; first += w->block) {
         int64_t n = plan->cols - first < w->block ? plan->cols - first : w->block;
         fill(w->element_values, 0, n);
@@ -381,6 +398,7 @@ static void run_cut_rows(const lossfn__plan_t *plan, int64_t begin, int64_t end,
     w.plan = plan;
     w.partial = partial;
     w.end = end;
+    w.collected = GRID_NONE;
     int elements = 0, wanted = plan->has_hess;
     for (int k = 0; k < plan->n_parts; k++) {
         w.guesses[k] = GRID_NONE;

@@ -413,6 +413,19 @@ static char *element_at(const lossfn_tensor_t *t, int64_t index) {
     return (char *)t->data + offset * lossfn_dtype_size(t->dtype);
 }
 
+/* The part of a plan over rows that belongs to element `index` of the gradient of broadcast input j, of n, and to some
+ * elements after it. Returns how many they are. */
+static int64_t slice_rows(lossfn__plan_t *slice, const lossfn__plan_t *plan, int32_t j, int64_t index, int64_t n) {
+    *slice = *plan;
+    slice->has_values = slice->has_hess = slice->need_sum = slice->need_total = 0;
+    memset(slice->has_grad, 0, sizeof slice->has_grad);
+    slice->has_grad[j] = 1;
+    slice->collect = j;
+    slice->collect_class = n > 1 ? index : -1;
+    slice->n_sums = n - index < LOSSFN__MAX_SUMS ? (int32_t)(n - index) : LOSSFN__MAX_SUMS;
+    return slice->n_sums;
+}
+
 /* Exact sums of the gradients that broadcast inputs collect, one pass over its slice of the data for some of each. */
 static lossfn_status_t collect(const lossfn__plan_t *plan) {
     for (int32_t j = 0; j < plan->n_inputs; j++) {
@@ -423,7 +436,8 @@ static lossfn_status_t collect(const lossfn__plan_t *plan) {
         for (int64_t i = 0, some; i < n; i += some) {
             lossfn__plan_t slice;
             partial_room room;
-            some = lossfn__plan_slice(&slice, plan, j, i);
+            some = plan->unit == LOSSFN_UNIT_ROW ? slice_rows(&slice, plan, j, i, n)
+                                                 : lossfn__plan_slice(&slice, plan, j, i);
             clear_partial(&room.partial, slice.n_sums);
             run_pass(&slice, &room.partial);
             if (room.partial.status != LOSSFN_OK) return room.partial.status;
