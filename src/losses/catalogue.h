@@ -5,6 +5,7 @@
 #include "losses/margin.h"
 #include "losses/binary.h"
 #include "losses/classes.h"
+#include "losses/softmax.h"
 #include "losses/multiclass.h"
 #include "losses/robust.h"
 #include "losses/likelihood.h"

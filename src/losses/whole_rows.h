@@ -81,25 +81,28 @@ ALWAYS_INLINE double row_total(const row_sum_t *sum) {
 /* In all lanes, rounded to REAL. */
 ALWAYS_INLINE V row_total_v(const row_sum_t *sum) { return v_set((double)(REAL)row_total(sum)); }
 
-/* The largest of x and the first class that has it, but for `without` (-1: none); -inf and -1 if there is none. */
-ALWAYS_INLINE REAL row_top(const whole_row_t *r, const REAL *x, int64_t without, int64_t *class) {
+/* The largest of x (or of |x|) and the first class that has it, but for `without` (-1: none); -inf and -1 if there is
+ * none. */
+ALWAYS_INLINE REAL row_top_of(const whole_row_t *r, const REAL *x, int64_t without, int64_t *class, const int size) {
     const V lowest = v_set(-INFINITY);
     V best = lowest;
     EACH_VECTOR(r, i) {
-        V here = v_select(row_holds(r, i), v_load(x + i), lowest);
-        if (without >= i && without < i + LANES) here[without - i] = -INFINITY;
-        best = v_greater(here, best);
+        const V here = size ? v_abs(v_load(x + i)) : v_load(x + i);
+        best = v_greater(v_select(m_andnot(row_holds(r, i), row_is(i, without)), here, lowest), best);
     }
-    const REAL top = v_largest(best)[0];
+    const V top = v_largest(best);
     *class = -1;
     EACH_VECTOR(r, i) {
-        uint32_t bits = m_bits(m_and(v_load(x + i) == v_set((double)top), row_holds(r, i)));
-        if (without >= i && without < i + LANES) bits &= ~(1u << (without - i));
+        const V here = size ? v_abs(v_load(x + i)) : v_load(x + i);
+        const uint32_t bits = m_bits(m_andnot(m_and(here == top, row_holds(r, i)), row_is(i, without)));
         if (!bits) continue;
         *class = i + __builtin_ctz(bits);
         return x[*class];
     }
-    return top;
+    return top[0];
+}
+ALWAYS_INLINE REAL row_top(const whole_row_t *r, const REAL *x, int64_t without, int64_t *class) {
+    return row_top_of(r, x, without, class, 0);
 }
 
 /* Sorts x[0..n), the smallest first, in place. */

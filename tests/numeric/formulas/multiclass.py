@@ -114,3 +114,90 @@ def distribution_focal(pred, target):
         "target": (pred[below], -pred[above]) if above > below else 0,
         "hess": [e[c] * rest[c] / total**2 for c in range(n)],
     }
+
+
+# ---- Functions of the softmax probability of the class ---------------------------------------------------------------
+
+
+def softmax_phi(pred, target, class_weight, label_smoothing, class_mask, phi):
+    """sum of w t phi(p): phi gives the value, p phi' and p (p phi')' from p, 1 - p and -ln p, each a number or terms."""
+    n = len(pred)
+    live, t, w, _ = coefficients(target, n, label_smoothing, class_weight, class_mask)
+    top = max(pred[c] for c in live)
+    if top == -INF:
+        return OUTSIDE
+    e = {c: mp.exp(pred[c] - top) for c in live}
+    total = mp.fsum(e.values())
+    p = {c: e[c] / total for c in live}
+    q = {c: mp.fsum(e[k] for k in live if k != c) / total for c in live}
+    s = {c: mp.log1p(q[c] * total / e[c]) if e[c] else INF for c in live}
+    out = {c: [x if isinstance(x, tuple) else (x,) for x in phi(c, p[c], q[c], s[c])] for c in live}
+    a = {c: t[c] * w[c] for c in live}
+    at = [c for c in live if a[c] != 0]
+    h = {c: a[c] * mp.fsum(out[c][1]) if c in at else mpf(0) for c in live}
+    k = {c: [a[c] * x for x in out[c][2]] if c in at else [mpf(0)] for c in live}
+    slopes = {c: mp.fsum(h[j] for j in live if j != c) for c in live}  # of the others
+    curves = {c: mp.fsum(x for j in live if j != c for x in k[j]) for c in live}
+
+    def curve(c: int) -> Any:
+        return (*(q[c] ** 2 * x for x in k[c]), -q[c] * p[c] * h[c], -p[c] * q[c] * slopes[c], p[c] ** 2 * curves[c])
+
+    return {
+        "value": tuple(a[c] * x for c in at for x in out[c][0]) or 0,
+        "pred": [(h[c] * q[c], -p[c] * slopes[c]) if c in p else 0 for c in range(n)],
+        "target": [tuple(times((1 - label_smoothing) * w[c], x) for x in out[c][0]) if c in p else 0 for c in range(n)],
+        "hess": [curve(c) if c in p else 0 for c in range(n)],
+    }
+
+
+@loss(
+    {"label_smoothing": 0.125}, {"class_weight": "ramp", "gamma": 1}, {"gamma": 0}, {"gamma": 0.5}, {"gamma": 3.5, "alpha": "steps"},
+    unit="row", pred=LOGITS, target=CLASSES,
+)  # fmt: skip
+def categorical_focal(pred, target, class_weight=None, label_smoothing=0, class_mask=None, gamma=2, alpha=None):
+    def phi(c, p, q, s):
+        factor = alpha[c] if alpha else mpf(1)
+        if q == 0:
+            return (0, -factor if gamma == 0 else 0, 0)
+        w, ps = factor * q ** (gamma - 1), times(p, s)
+        return (times(w * q, s), (-w * gamma * ps, -w * q),
+                (w / q * gamma * (gamma - 1) * p * ps, w * gamma * 2 * p, -w * gamma * ps))  # fmt: skip
+
+    return softmax_phi(pred, target, class_weight, label_smoothing, class_mask, phi)
+
+
+@loss(
+    {"label_smoothing": 0.125}, {"class_weight": "ramp", "epsilon": 3}, {"epsilon": -1},
+    unit="row", pred=LOGITS, target=CLASSES,
+)  # fmt: skip
+def poly1_cross_entropy(pred, target, class_weight=None, label_smoothing=0, class_mask=None, epsilon=1):
+    return softmax_phi(
+        pred, target, class_weight, label_smoothing, class_mask,
+        lambda c, p, q, s: ((s, epsilon * q), (mpf(-1), -epsilon * p), -epsilon * p),
+    )  # fmt: skip
+
+
+@loss(
+    {"label_smoothing": 0.125}, {"class_weight": "ramp", "alpha": 0.5, "clip": -6}, {"alpha": 0, "beta": 2},
+    unit="row", pred=LOGITS, target=CLASSES,
+)  # fmt: skip
+def symmetric_cross_entropy(
+    pred, target, class_weight=None, label_smoothing=0, class_mask=None, alpha=mpf(0.1), beta=1, clip=-4
+):
+    return softmax_phi(
+        pred, target, class_weight, label_smoothing, class_mask,
+        lambda c, p, q, s: ((times(alpha, s), -beta * clip * q), (-alpha, beta * clip * p), beta * clip * p),
+    )  # fmt: skip
+
+
+@loss(
+    {"label_smoothing": 0.125}, {"class_weight": "ramp", "q": 0.5}, {"q": 1}, {"q": 0.0625},
+    unit="row", pred=LOGITS, target=CLASSES,
+)  # fmt: skip
+def generalized_cross_entropy(pred, target, class_weight=None, label_smoothing=0, class_mask=None, q=mpf(0.7)):
+    power = q
+
+    def phi(c, p, q, s):
+        return (-mp.expm1(-power * s) / power if s < INF else 1 / power, -(p**power), -power * p**power)
+
+    return softmax_phi(pred, target, class_weight, label_smoothing, class_mask, phi)

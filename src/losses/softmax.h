@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT
+ * Losses that look at the softmax probability p_k of the class alone: sum over k of w_k t_k phi(p_k). What a loss says
+ * is phi, its slope p phi'(p), and that slope's own, p (p phi'(p))': these are derivatives by ln p, so they stay finite
+ * where p vanishes. With h_k and c_k those two times w_k t_k, H and C their sums:
+ *   d/dz_j = h_j (1 - p_j) - p_j (H - h_j)
+ *   d2/dz_j2 = (1 - p_j) (c_j (1 - p_j) - p_j h_j) - p_j (1 - p_j) (H - h_j) + p_j^2 (C - c_j) */
+
+/* A class's probability, the probability of all others, -ln p. */
+typedef struct {
+    V p, rest, surprise;
+    V down, down_rest; /* ln p of the likeliest class, less ln p; and what rounding took from it */
+} chance_t;
+typedef struct {
+    V value, slope, curve;
+} phi_t;
+typedef phi_t (*phi_fn)(const whole_row_t *r, const softmax_t *q, const chance_t *c, int64_t i);
+
+ALWAYS_INLINE chance_t chance_at(const softmax_t *q, const REAL *x, int64_t i) {
+    chance_t c;
+    const V here = v_load(x + i);
+    const M top = row_is(i, q->at);
+    const V e = v_select(top, q->one, v_exp_below(&q->below, here));
+    c.down = two_sum(q->top, -here, &c.down_rest);
+    c.down_rest = v_where(c.down < v_set(INFINITY), c.down_rest);
+    c.p = e * q->inverse;
+    c.rest = v_select(top, q->rest, q->total - e) * q->inverse;
+    c.surprise = c.down + q->log_total;
+    return c;
+}
+
+/* Some numbers and the sum of all but one of them: the largest stands apart, so that nothing cancels. */
+typedef struct {
+    V main, others;
+    int64_t at;
+} parted_t;
+ALWAYS_INLINE parted_t part_sum(const whole_row_t *r, const REAL *x) {
+    row_sum_t sum = row_sum();
+    int64_t main;
+    row_top_of(r, x, -1, &main, 1);
+    EACH_VECTOR(r, i) row_add(&sum, r, i, v_where(m_not(row_is(i, main)), v_load(x + i)));
+    return (parted_t){v_set(main < 0 ? 0 : (double)x[main]), row_total_v(&sum), main};
+}
+ALWAYS_INLINE V sum_without(const parted_t *s, V x, int64_t i) {
+    return v_select(row_is(i, s->at), s->others, s->main + (s->others - x));
+}
+
+ALWAYS_INLINE void softmax_phi(whole_row_t *r, phi_fn phi) {
+    const REAL *const x = r->in[PRED];
+    REAL *const drops = r->scratch[0], *const curves = r->scratch[1]; /* -h, c */
+    const softmax_t q = softmax_of(r, x);
+    row_sum_t value = row_sum();
+    EACH_VECTOR(r, i) {
+        const V w = v_load(r->w + i), a = w * v_load(r->in[TARGET] + i);
+        const M counts = a != v_zero();
+        const chance_t c = chance_at(&q, x, i);
+        const phi_t f = phi(r, &q, &c, i);
+        row_add(&value, r, i, v_where(counts, a * f.value));
+        v_store(drops + i, v_where(counts, -a * f.slope));
+        v_store(curves + i, v_where(counts, a * f.curve));
+        row_put(r->grad[TARGET], i, w * f.value);
+    }
+    r->value = v_isfinite(q.top)[0] ? (REAL)row_total(&value) : (REAL)NAN;
+    if (!r->grad[PRED] && !r->hess && !r->product) return;
+    const parted_t drop = part_sum(r, drops), curve = part_sum(r, curves);
+    EACH_VECTOR(r, i) {
+        const chance_t c = chance_at(&q, x, i);
+        const V h = v_load(drops + i), k = v_load(curves + i);
+        const V others = c.p * sum_without(&drop, h, i), bent = c.p * c.p * sum_without(&curve, k, i);
+        row_put(r->grad[PRED], i, v_fma(-h, c.rest, others));
+        row_put(r->hess, i, v_fma(c.rest, v_fma(k, c.rest, c.p * h) + others, bent));
+    }
+    if (!r->product) return;
+    /* with v_j measured from p.v, m_j = c_j v_j and M their sum: m_j (1 - p_j) - p_j (H v_j + M - m_j) */
+    const V from = v_set(q.at < 0 ? 0 : (double)r->vector[q.at]);
+    row_sum_t sum = row_sum();
+    EACH_VECTOR(r, i) row_add(&sum, r, i, chance_at(&q, x, i).p * (v_load(r->vector + i) - from));
+    const V middle = row_total_v(&sum);
+    EACH_VECTOR(r, i) v_store(r->product + i, v_load(curves + i) * ((v_load(r->vector + i) - from) - middle));
+    const parted_t moved = part_sum(r, r->product);
+    EACH_VECTOR(r, i) {
+        const chance_t c = chance_at(&q, x, i);
+        const V m = v_load(r->product + i), v = (v_load(r->vector + i) - from) - middle;
+        v_store(r->product + i, v_fma(m, c.rest, c.p * v_fma(drop.main + drop.others, v, -sum_without(&moved, m, i))));
+    }
+}
+
+#define SOFTMAX_PHI(name)                                                                                              \
+    ALWAYS_INLINE phi_t name##_phi(const whole_row_t *r, const softmax_t *q, const chance_t *c, int64_t i);            \
+    WHOLE_ROWS(name) { softmax_phi(r, name##_phi); }                                                                   \
+    ALWAYS_INLINE phi_t name##_phi(const whole_row_t *r, const softmax_t *q, const chance_t *c, int64_t i)
+#define SOFTMAX_INPUTS                                                                                                 \
+    INPUT("pred", LOGITS, 1, "unnormalised log-probability of each class"),                                            \
+        INPUT("target", LABEL, 1, "label, or distribution over the classes")
+
+/* Focal loss of a softmax: -(1 - p)^gamma ln p, with a factor alpha for each class. */
+enum { CATEGORICAL_FOCAL_GAMMA = 3 };
+DEFINE(categorical_focal) = {
+    LOSS(categorical_focal),
+    .aliases = "softmax_focal",
+    .family = "multiclass",
+    .summary = "Cross entropy that turns its back on classes which are predicted well, on logits.",
+    .formula = "-sum over classes of class_weight target alpha (1 - p)^gamma log(p);  p = softmax(pred)",
+    .latex = "-\\sum_c w_c t_c \\alpha_c (1 - p_c)^\\gamma \\log p_c",
+    .tasks = "multiclass, imbalanced",
+    .see_also = "cross_entropy, poly1_cross_entropy",
+    .look_alikes = "Keras: CategoricalFocalCrossentropy(from_logits=True): alpha=0.25 there is a factor of 0.25 here\n"
+                   "MONAI: FocalLoss(use_softmax=True): alpha as a list; class 0 is the background there\n"
+                   "Kornia: focal_loss: alpha as a list",
+    .source = "T.-Y. Lin et al., Focal loss for dense object detection, ICCV 2017",
+    .kinks = "",
+    .unit = LOSSFN_UNIT_ROW,
+    .n_inputs = 2,
+    .n_params = 5,
+    .inputs = {SOFTMAX_INPUTS},
+    .params = {CLASS_PARAMS, PARAM_DOUBLE("gamma", "2", 0, 0, INFINITY, 1, "how much easy classes are turned down"),
+               PARAM_LIST("alpha", "factor of each class, which a mean does not divide by")},
+    .traits = LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE |
+              LOSSFN_TRAIT_CALIBRATED,
+    .hess_kinds = EXACT,
+    .whole_rows = 1,
+    .has_product = 1,
+    .n_scratch = 2,
+    .ulp_value = 8, /* of (1 - p)^gamma: gamma times the error of 1 - p */
+    .ulp_grad = 8,
+    .ulp_hess = 10,
+};
+SOFTMAX_PHI(categorical_focal) {
+    (void)q;
+    const V zero = v_zero(), gamma = r->p[CATEGORICAL_FOCAL_GAMMA];
+    const V alpha = r->lists[0] ? v_load(r->lists[0] + i) : v_one();
+    if (!IS(r->p[CATEGORICAL_FOCAL_GAMMA])) return (phi_t){alpha * c->surprise, -alpha, zero};
+    /* w = (1 - p)^(gamma - 1); all is 0 where p is 1 */
+    const M sure = c->rest == zero;
+    const V w = alpha * (gamma[0] == 2 ? c->rest : v_pow(c->rest, gamma - v_one()));
+    const V ps = v_where(c->p != zero, c->p * c->surprise);
+    const V bend = (gamma - v_one()) * (c->p * ps) + c->rest * (2 * c->p - ps);
+    return (phi_t){v_where(m_not(sure), w * c->rest * c->surprise),
+                   v_where(m_not(sure), -w * v_fma(gamma, ps, c->rest)),
+                   v_where(m_not(sure), w / c->rest * gamma * bend)};
+}
+
+/* The first terms of cross entropy's series in 1 - p, of which the first has another coefficient: -ln p + epsilon (1 -
+ * p).
+ */
+DEFINE(poly1_cross_entropy) = {
+    LOSS(poly1_cross_entropy),
+    .aliases = "poly1, poly_loss",
+    .family = "multiclass",
+    .summary = "Cross entropy with the first term of its series in 1 - p changed, on logits.",
+    .formula = "sum over classes of class_weight target (-log(p) + epsilon (1 - p));  p = softmax(pred)",
+    .latex = "\\sum_c w_c t_c \\left(-\\log p_c + \\epsilon (1 - p_c)\\right)",
+    .tasks = "multiclass",
+    .see_also = "cross_entropy, categorical_focal, symmetric_cross_entropy",
+    .look_alikes = "optax: poly_loss_cross_entropy: epsilon=2\nTensorFlow Ranking: PolyOneSoftmaxLoss: epsilon=1",
+    .source = "Z. Leng et al., PolyLoss, ICLR 2022",
+    .kinks = "",
+    .unit = LOSSFN_UNIT_ROW,
+    .n_inputs = 2,
+    .n_params = 4,
+    .inputs = {SOFTMAX_INPUTS},
+    .params = {CLASS_PARAMS, PARAM_DOUBLE("epsilon", "1", -1, 0, INFINITY, 1,
+                                          "what is added to the first coefficient; convex up to 1")},
+    .traits = LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_DIFFERENTIABLE |
+              LOSSFN_TRAIT_TWICE_DIFFERENTIABLE | LOSSFN_TRAIT_LIPSCHITZ | LOSSFN_TRAIT_CALIBRATED,
+    .lipschitz = 1.4142135623730951,
+    .hess_kinds = EXACT,
+    .whole_rows = 1,
+    .has_product = 1,
+    .n_scratch = 2,
+    .ulp_value = 4,
+    .ulp_grad = 6,
+    .ulp_hess = 8,
+};
+SOFTMAX_PHI(poly1_cross_entropy) {
+    (void)q, (void)i;
+    const V epsilon = r->p[3];
+    const V low = v_fma(epsilon, c->rest, -(v_one() + epsilon)), high = v_fma(-epsilon, c->p, -v_one());
+    return (phi_t){v_fma(epsilon, c->rest, c->surprise), epsilon[0] < 0 ? low : high, -epsilon * c->p};
+}
+
+/* Cross entropy and, the other way round, the target's logarithm (held at clip where it is minus infinity) under the
+ * prediction, which for a label is -clip (1 - p). */
+DEFINE(symmetric_cross_entropy) = {
+    LOSS(symmetric_cross_entropy),
+    .aliases = "",
+    .family = "multiclass",
+    .summary = "Cross entropy and reverse cross entropy together: bears noisy labels, on logits.",
+    .formula = "sum over classes of class_weight target (-alpha log(p) - beta clip (1 - p));  p = softmax(pred)",
+    .latex = "\\sum_c w_c t_c \\left(-\\alpha \\log p_c - \\beta A (1 - p_c)\\right)",
+    .tasks = "multiclass, noisy labels",
+    .see_also = "cross_entropy, generalized_cross_entropy, poly1_cross_entropy",
+    .look_alikes = "SCELoss of the paper's code: one-hot targets clipped at 1e-4: clip=-9.210340371976182",
+    .source = "Y. Wang et al., Symmetric cross entropy for robust learning with noisy labels, ICCV 2019",
+    .kinks = "",
+    .unit = LOSSFN_UNIT_ROW,
+    .n_inputs = 2,
+    .n_params = 6,
+    .inputs = {SOFTMAX_INPUTS},
+    .params = {CLASS_PARAMS, PARAM_DOUBLE("alpha", "0.1", 0, 0, INFINITY, 1, "factor of the cross entropy"),
+               PARAM_DOUBLE("beta", "1", 0, 0, INFINITY, 1, "factor of the reverse cross entropy"),
+               PARAM_DOUBLE("clip", "-4", -INFINITY, 1, 0, 0, "what stands for log 0")},
+    .traits = LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE |
+              LOSSFN_TRAIT_CALIBRATED,
+    .hess_kinds = EXACT,
+    .whole_rows = 1,
+    .has_product = 1,
+    .n_scratch = 2,
+    .ulp_value = 4,
+    .ulp_grad = 6,
+    .ulp_hess = 8,
+};
+SOFTMAX_PHI(symmetric_cross_entropy) {
+    (void)q, (void)i;
+    const V alpha = r->p[3], back = -r->p[4] * r->p[5];
+    const V own = v_where(alpha != v_zero(), alpha * c->surprise);
+    return (phi_t){v_fma(back, c->rest, own), v_fma(-back, c->p, -alpha), -back * c->p};
+}
+
+/* q, and what float takes from it: -ln p is multiplied with it. */
+enum { GCE_POWER = 3, GCE_REST };
+static void gce_setup(const double *params, double *constants) {
+    constants[GCE_POWER] = params[GCE_POWER];
+    constants[GCE_REST] = params[GCE_POWER] - (double)(float)params[GCE_POWER];
+}
+
+/* The Box-Cox transform of the likelihood: (1 - p^q) / q, from cross entropy (q to 0) to the mean absolute error (1).
+ */
+DEFINE(generalized_cross_entropy) = {
+    LOSS(generalized_cross_entropy),
+    .aliases = "",
+    .family = "multiclass",
+    .summary = "Between cross entropy and the absolute error of the probability: bears noisy labels, on logits.",
+    .formula = "sum over classes of class_weight target (1 - p^q) / q;  p = softmax(pred)",
+    .latex = "\\sum_c w_c t_c \\frac{1 - p_c^q}{q}",
+    .tasks = "multiclass, noisy labels",
+    .see_also = "cross_entropy, symmetric_cross_entropy",
+    .look_alikes = "Keras: CategoricalGeneralizedCrossEntropy: q=0.5, takes probabilities",
+    .source = "Z. Zhang, M. Sabuncu, Generalized cross entropy loss for training deep neural networks with noisy "
+              "labels, NeurIPS 2018",
+    .kinks = "",
+    .unit = LOSSFN_UNIT_ROW,
+    .n_inputs = 2,
+    .n_params = 4,
+    .inputs = {SOFTMAX_INPUTS},
+    .params = {CLASS_PARAMS, PARAM_DOUBLE("q", "0.7", 0, 1, 1, 0, "1 for the absolute error; near 0 cross entropy")},
+    .traits = LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE |
+              LOSSFN_TRAIT_LIPSCHITZ | LOSSFN_TRAIT_CALIBRATED,
+    .lipschitz = 0.447,
+    .hess_kinds = EXACT,
+    .whole_rows = 1,
+    .has_product = 1,
+    .n_scratch = 2,
+    .ulp_value = 4,
+    .ulp_grad = 6,
+    .ulp_hess = 8,
+    .setup = gce_setup,
+};
+SOFTMAX_PHI(generalized_cross_entropy) {
+    (void)i;
+    const V power = r->p[GCE_POWER];
+    /* p^q: of the likeliest class, times e^(-q down), the product in two parts */
+    const V moved = -power * c->down, power_rest = sizeof(REAL) == 4 ? r->p[GCE_REST] : v_zero();
+    const V rest = v_fma(-power, c->down, -moved) - power * c->down_rest - power_rest * c->down;
+    V r0, tail, bounded = at_most(at_least(moved, EXP_UNDERFLOW), 0);
+    const V n = exp_parts(bounded, v_select(bounded == moved, rest, v_zero()), &r0, &tail);
+    const V pq = exp_whole(n, r0, tail, &(V){0}) * v_pow(q->one * q->inverse, power);
+    return (phi_t){-v_expm1(-power * c->surprise) / power, -pq, -power * pq};
+}
