@@ -134,6 +134,53 @@ ROW_PRODUCT(cross_entropy) {
             share * softmax_at(&q, v_load(r->in[PRED] + i)) * ((v_load(r->vector + i) - from) - middle));
 }
 
+/* Cross entropy of log-probabilities as they are, of a log-softmax for instance: -sum over classes of w_c t_c x_c. */
+DEFINE(nll) = {
+    LOSS(nll),
+    .aliases = "negative_log_likelihood",
+    .family = "probability",
+    .summary = "Negative log-likelihood of a class, on natural log-probabilities; labels or distributions.",
+    .formula = "-sum over classes of class_weight target pred",
+    .latex = "-\\sum_c w_c t_c \\log p_c",
+    .tasks = "multiclass",
+    .see_also = "cross_entropy, categorical_cross_entropy",
+    .look_alikes = "PyTorch: NLLLoss: the same; axis=1; ignore_index=-100\nTorch7: ClassNLLCriterion: label_base=1\n"
+                   "MLX: nll_loss: reduction=none",
+    .source = "R. A. Fisher, On the mathematical foundations of theoretical statistics, Phil. Trans. A 222, 1922",
+    .kinks = "",
+    .unit = LOSSFN_UNIT_ROW,
+    .n_inputs = 2,
+    .n_params = 4,
+    .inputs = {INPUT("pred", LOG_PROBABILITY, 1, "natural logarithm of the probability of each class"),
+               INPUT("target", LABEL, 1, "label, or distribution over the classes")},
+    .params = {PARAM_BASE, CLASS_PARAMS},
+    .traits = LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_DIFFERENTIABLE |
+              LOSSFN_TRAIT_TWICE_DIFFERENTIABLE | LOSSFN_TRAIT_PROPER,
+    .hess_kinds = EXACT,
+    .has_product = 1,
+    .ulp_value = 4,
+    .ulp_grad = 3,
+    .ulp_hess = 0,
+    .setup = cross_entropy_setup,
+};
+ROWWISE_WITH_PRODUCT(nll, 1, 1, 0, 0);
+ROW_SUMS(nll) {
+    (void)u;
+    const V a = coefficient(r, c, p);
+    s[0] = v_select(a == v_zero(), v_nan_from(v_zero(), c->x), a * c->x);
+}
+ROW_FINISH(nll) {
+    (void)r, (void)k;
+    u->value = v_zero() - in_base(s[0], p);
+}
+ROW_MAP(nll) {
+    (void)k;
+    u->grad[PRED] = v_nan_from(in_base(v_zero() - coefficient(r, c, p), p), c->x);
+    u->hess = v_nan_from(v_zero(), c->x);
+    u->grad[TARGET] = in_base(-(v_one() - p[CLASS_SMOOTHING]) * c->w * c->x, p);
+}
+ROW_PRODUCT(nll) { EACH_VECTOR(r, i) v_store(r->product + i, v_zero()); }
+
 /* Cross entropy of probabilities: -sum over classes of w_c t_c ln p_c, 0 ln 0 = 0. They are taken as they are. */
 DEFINE(categorical_cross_entropy) = {
     LOSS(categorical_cross_entropy),

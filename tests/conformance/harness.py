@@ -90,13 +90,15 @@ def tame(
                 made.append(rng.integers(0, classes + 1, rows))
                 continue
             if kind == reference.LEVELS:
-                x = rng.uniform(0, 1, size)
+                x = np.flip(np.sort(rng.uniform(0, 1, size), axis), axis)
             else:
                 x = rng.normal(0, 2, rows) if kind == reference.ROW_REAL else rng.uniform(0, max(classes - 1, 0), rows)
         elif kind in (reference.REAL, reference.LOGITS):
             x = rng.normal(0, 2, size)
         elif kind == reference.PROBABILITY:
             x = rng.uniform(0.05, 0.95, size)
+        elif kind == reference.LOG_PROBABILITY:
+            x = -rng.uniform(0.05, 4, size)
         elif kind == reference.BINARY:
             x = rng.uniform(0, 1, size) if soft else rng.integers(0, 2, size)
         elif kind == reference.CLASSES:

@@ -285,7 +285,7 @@ def test_canonical_spec(name: str) -> None:
             clib.spec(
                 name,
                 reduction="sum",
-                **{k: float(v) if not isinstance(v, (bool, list)) else v for k, v in options.items()},
+                **{k: float(v) if not isinstance(v, (bool, list, str)) else v for k, v in options.items()},
             )
         )
         again = clib.Loss(loss.spec)

@@ -131,7 +131,7 @@ def test_proper(name: str) -> None:
         for _ in range(50):
             truth, other = rng.dirichlet([1, 1, 1]), rng.dirichlet([1, 1, 1])
             pair = np.stack([truth, other])
-            pair = np.log(pair) if entry.inputs["pred"] == reference.LOGITS else pair
+            pair = np.log(pair) if entry.inputs["pred"] != reference.PROBABILITY else pair
             a, b = values(loss, pair, [np.stack([truth, truth])])
             assert a <= b + 1e-12
     if info.traits & TRAITS["calibrated"] and entry.unit == "element" and entry.inputs["pred"] != reference.PROBABILITY:

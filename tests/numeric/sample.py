@@ -170,6 +170,8 @@ def rows(entry: Loss, dtype: Any, params: dict[str, Any], n: int, rng: np.random
         pred = logits(rng, classes, dtype) if entry.inputs["pred"] == reference.LOGITS else None
         if entry.inputs["pred"] == reference.REAL:
             pred = tame_reals(rng, classes, dtype)
+        elif entry.inputs["pred"] == reference.LOG_PROBABILITY:
+            pred = -magnitudes(rng, classes, dtype, -20, 9)
         if pred is None and params.get("log_pred"):
             pred = -magnitudes(rng, classes, dtype, -20, 9)
         elif pred is None:
@@ -180,6 +182,8 @@ def rows(entry: Loss, dtype: Any, params: dict[str, Any], n: int, rng: np.random
             row.append(float(tame_reals(rng, 1, dtype)[0]))
         elif kind == reference.BINS:
             row.append(float(dtype(rng.integers(classes) if rng.random() < 0.3 else rng.uniform(0, classes - 1))))
+        elif kind == reference.BINARY:
+            row.append([float(x) for x in column(kind, rng, classes, dtype, params, "target")])
         elif kind == reference.LEVELS and rng.random() < 0.5:
             row.append(int(rng.integers(classes + 1)))
         elif kind == reference.LEVELS:

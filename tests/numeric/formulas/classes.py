@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mpmath import mp, mpf
-from reference import CLASSES, INF, LOGITS, OUTSIDE, PROBABILITY, loss, over, times
+from reference import CLASSES, INF, LOG_PROBABILITY, LOGITS, OUTSIDE, PROBABILITY, loss, over, times
 
 
 def distribution(
@@ -77,4 +77,21 @@ def categorical_cross_entropy(
         "pred": [-times(moves[c], over(t[c] * w[c], p[c])) for c in range(n)],
         "target": [-times((1 - label_smoothing) * w[c], logs[c]) if c in live else 0 for c in range(n)],
         "hess": [times(moves[c], over(t[c] * w[c], p[c] ** 2)) for c in range(n)],
+    }
+
+
+@loss(
+    {"label_smoothing": 0.125}, {"class_weight": "ramp"}, {"base": 2},
+    unit="row", pred=LOG_PROBABILITY, target=CLASSES, based=True,
+)  # fmt: skip
+def nll(pred, target, class_weight=None, label_smoothing=0, class_mask=None):
+    n = len(pred)
+    _, t = distribution(target, n, label_smoothing, class_mask)
+    w = class_weight or [1] * n
+    live = [c for c in range(n) if class_mask is None or class_mask[c]]
+    return {
+        "value": tuple(-times(t[c] * w[c], pred[c]) for c in live),
+        "pred": [-t[c] * w[c] if c in live else 0 for c in range(n)],
+        "target": [-times((1 - label_smoothing) * w[c], pred[c]) if c in live else 0 for c in range(n)],
+        "hess": [0] * n,
     }

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from mpmath import mp, mpf
-from reference import BINS, CLASSES, INF, LEVELS, LOGITS, OUTSIDE, loss, sigmoid, softplus, times
+from reference import BINARY, BINS, CLASSES, INF, LEVELS, LOGITS, OUTSIDE, REAL, loss, sigmoid, softplus, times
 
 
 def coefficients(
@@ -182,7 +182,7 @@ def poly1_cross_entropy(pred, target, class_weight=None, label_smoothing=0, clas
     unit="row", pred=LOGITS, target=CLASSES,
 )  # fmt: skip
 def symmetric_cross_entropy(
-    pred, target, class_weight=None, label_smoothing=0, class_mask=None, alpha=mpf(0.1), beta=1, clip=-4
+    pred, target, class_weight=None, label_smoothing=0, class_mask=None, alpha=0.1, beta=1, clip=-4
 ):
     return softmax_phi(
         pred, target, class_weight, label_smoothing, class_mask,
@@ -194,10 +194,157 @@ def symmetric_cross_entropy(
     {"label_smoothing": 0.125}, {"class_weight": "ramp", "q": 0.5}, {"q": 1}, {"q": 0.0625},
     unit="row", pred=LOGITS, target=CLASSES,
 )  # fmt: skip
-def generalized_cross_entropy(pred, target, class_weight=None, label_smoothing=0, class_mask=None, q=mpf(0.7)):
+def generalized_cross_entropy(pred, target, class_weight=None, label_smoothing=0, class_mask=None, q=0.7):
     power = q
 
     def phi(c, p, q, s):
         return (-mp.expm1(-power * s) / power if s < INF else 1 / power, -(p**power), -power * p**power)
 
     return softmax_phi(pred, target, class_weight, label_smoothing, class_mask, phi)
+
+
+# ---- Ordered classes, margins, one class against all others ----------------------------------------------------------
+
+
+@loss(unit="row", pred=LOGITS, target=LEVELS)
+def corn(pred, target):
+    n = range(len(pred))
+    t = [mpf(c < target) for c in n] if isinstance(target, int) else list(target)
+    ends = [(t[c - 1] if c else mpf(1)) - t[c] for c in n]
+    if min(t) < 0 or min(ends) < 0:
+        return OUTSIDE
+    s, q = [sigmoid(z) for z in pred], [sigmoid(-z) for z in pred]
+    return {
+        "value": tuple(x for c in n for x in (times(t[c], softplus(-pred[c])), times(ends[c], softplus(pred[c])))),
+        "pred": [ends[c] * s[c] if t[c] == 0 else -t[c] * q[c] if ends[c] == 0 else (ends[c] * s[c], -t[c] * q[c]) for c in n],
+        "target": [(-pred[c], softplus(pred[c + 1])) if c + 1 in n else -pred[c] for c in n],
+        "hess": [(t[c] + ends[c]) * s[c] * q[c] for c in n],
+    }  # fmt: skip
+
+
+def per_class(pred, target, class_weight, label_smoothing, class_mask, own):
+    """sum over k of w_k t_k own(k), which gives value, slopes of all classes, and curves; each a number or terms."""
+    n = len(pred)
+    live, t, w, _ = coefficients(target, n, label_smoothing, class_weight, class_mask)
+    parts = {k: own(k, live) for k in live}
+    a = {k: t[k] * w[k] for k in live}
+    at = [k for k in live if a[k] != 0]
+
+    def added(which: int, c: int) -> Any:
+        terms = tuple(a[k] * x for k in at for x in parts[k][which].get(c, ()))
+        return terms or 0
+
+    return {
+        "value": tuple(times(a[k], x) for k in at for x in parts[k][0]) or 0,
+        "pred": [added(1, c) for c in range(n)],
+        "target": [
+            tuple(times((1 - label_smoothing) * w[c], x) for x in parts[c][0]) or 0 if c in parts else 0
+            for c in range(n)
+        ],
+        "hess": [added(2, c) for c in range(n)],
+    }
+
+
+def rival_hinge(pred, margin, zero_rival=False):
+    def own(k, live):
+        others = [c for c in live if c != k]
+        best = max((pred[c] for c in others), default=-INF)
+        first = next((c for c in others if pred[c] == best), None)
+        if zero_rival and not best > 0:
+            best, first = mpf(0), None
+        gap = margin + best - pred[k]
+        if not gap > 0:
+            return (), {}, {}
+        return (gap,), {k: (mpf(-1),), **({first: (mpf(1),)} if first is not None else {})}, {}
+
+    return own
+
+
+@loss(
+    {"label_smoothing": 0.125}, {"class_weight": "ramp", "margin": 0.5}, {"zero_rival": True, "margin": 3},
+    unit="row", pred=REAL, target=CLASSES,
+)  # fmt: skip
+def crammer_singer(pred, target, class_weight=None, label_smoothing=0, class_mask=None, margin=1, zero_rival=False):
+    return per_class(pred, target, class_weight, label_smoothing, class_mask, rival_hinge(pred, margin, zero_rival))
+
+
+@loss({"label_smoothing": 0.125}, {"class_weight": "ramp"}, unit="row", pred=REAL, target=CLASSES)
+def multiclass_perceptron(pred, target, class_weight=None, label_smoothing=0, class_mask=None):
+    return per_class(pred, target, class_weight, label_smoothing, class_mask, rival_hinge(pred, 0))
+
+
+@loss(
+    {"label_smoothing": 0.125}, {"class_weight": "ramp", "margin": 0.5}, {"power": "2"}, {"power": "2", "average": False, "margin": 3},
+    unit="row", pred=REAL, target=CLASSES,
+)  # fmt: skip
+def multi_margin(
+    pred, target, class_weight=None, label_smoothing=0, class_mask=None, margin=1, power="1", average=True
+):
+    def own(k, live):
+        share = mpf(len(live)) if average else mpf(1)
+        gaps = {c: margin + pred[c] - pred[k] for c in live if c != k and margin + pred[c] - pred[k] > 0}
+        square = str(power) == "2"
+        value = tuple((g * g if square else g) / share for g in gaps.values())
+        slopes = {c: ((2 * g if square else mpf(1)) / share,) for c, g in gaps.items()}
+        slopes[k] = tuple(-x for (x,) in slopes.values())
+        curves = {c: (2 / share,) for c in gaps} if square else {}
+        curves[k] = tuple(2 / share for _ in gaps) if square else ()
+        return value, slopes, curves
+
+    return per_class(pred, target, class_weight, label_smoothing, class_mask, own)
+
+
+@loss({"margin": 0.5}, unit="row", pred=REAL, target=BINARY)
+def multilabel_margin(pred, target, margin=1):
+    n = range(len(pred))
+    if any(not 0 <= t <= 1 for t in target):
+        return OUTSIDE
+    gap = {(j, i): max(margin + pred[i] - pred[j], mpf(0)) / len(pred) for j in n for i in n if i != j}
+    on = {pair: (g > 0) / mpf(len(pred)) for pair, g in gap.items()}
+    weight = {(j, i): target[j] * (1 - target[i]) for j, i in gap}
+    return {
+        "value": tuple(times(weight[p], g) for p, g in gap.items()) or 0,
+        "pred": [tuple(s * weight[p] * on[p] for p in gap for s in (1, -1) if p[s > 0] == c) or 0 for c in n],
+        "target": [
+            tuple(times((1 - target[i]) if j == c else -target[j], g) for (j, i), g in gap.items() if c in (i, j)) or 0
+            for c in n
+        ],
+        "hess": [0 for _ in n],
+    }
+
+
+@loss({"label_smoothing": 0.125}, {"class_weight": "ramp"}, unit="row", pred=LOGITS, target=CLASSES)
+def one_vs_all_logistic(pred, target, class_weight=None, label_smoothing=0, class_mask=None):
+    n = range(len(pred))
+    live, t, w, _ = coefficients(target, len(pred), label_smoothing, class_weight, class_mask)
+    s, q = [sigmoid(z) for z in pred], [sigmoid(-z) for z in pred]
+    if any(not 0 <= t[c] <= 1 for c in live):
+        return OUTSIDE
+    return {
+        "value": tuple(w[c] * x for c in live if w[c] for x in (times(t[c], softplus(-pred[c])), times(1 - t[c], softplus(pred[c])))),
+        "pred": [0 if c not in live else w[c] * s[c] if t[c] == 0 else -w[c] * q[c] if t[c] == 1 else (w[c] * s[c], -w[c] * t[c]) for c in n],
+        "target": [times(-w[c] * (1 - label_smoothing), pred[c]) if c in live else 0 for c in n],
+        "hess": [w[c] * s[c] * q[c] if c in live else 0 for c in n],
+    }  # fmt: skip
+
+
+@loss(
+    {"label_smoothing": 0.125}, {"class_weight": "ramp", "margin": 0.5}, {"power": "2"}, {"power": "2", "margin": 3},
+    unit="row", pred=REAL, target=CLASSES,
+)  # fmt: skip
+def one_vs_all_hinge(pred, target, class_weight=None, label_smoothing=0, class_mask=None, margin=1, power="1"):
+    n = range(len(pred))
+    live, t, w, _ = coefficients(target, len(pred), label_smoothing, class_weight, class_mask)
+    if any(not 0 <= t[c] <= 1 for c in live):
+        return OUTSIDE
+    square = str(power) == "2"
+    yes, no = [max(margin - z, mpf(0)) for z in pred], [max(margin + z, mpf(0)) for z in pred]
+    value = lambda g: g * g if square else g  # noqa: E731
+    slope = lambda g: 2 * g if square else mpf(g > 0)  # noqa: E731
+    curve = lambda g: mpf(2 * (g > 0)) if square else mpf(0)  # noqa: E731
+    return {
+        "value": tuple(w[c] * x for c in live if w[c] for x in (times(t[c], value(yes[c])), times(1 - t[c], value(no[c])))),
+        "pred": [(-w[c] * t[c] * slope(yes[c]), w[c] * (1 - t[c]) * slope(no[c])) if c in live else 0 for c in n],
+        "target": [tuple((1 - label_smoothing) * times(w[c], x) for x in (value(yes[c]), -value(no[c]))) if c in live else 0 for c in n],
+        "hess": [w[c] * (t[c] * curve(yes[c]) + (1 - t[c]) * curve(no[c])) if c in live else 0 for c in n],
+    }  # fmt: skip
