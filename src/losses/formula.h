@@ -24,7 +24,7 @@ enum {
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
-enum { MAX_GRADS = 4, MAX_SUMS = 4, MAX_FINISHED = 6, MAX_CONSTANTS = LOSSFN__MAX_CONSTANTS };
+enum { MAX_GRADS = 4, MAX_SUMS = 4, MAX_FINISHED = 7, MAX_CONSTANTS = LOSSFN__MAX_CONSTANTS };
 
 /* The layout of every sum inside a row: class c belongs to virtual lane c % ROW_LANES. A lane adds the classes of each
  * fold of FOLD in REAL, in their order, and the folds in double (or all in double, where whole rows are staged); at the

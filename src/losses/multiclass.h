@@ -106,7 +106,144 @@ WHOLE_ROWS(sparsemax) {
     EACH_VECTOR(r, i) { /* w_k (|p - e_k|^2 / 2 + max(tau - z_k, 0) + t_k - 1/2) */
         const V here = v_load(q + i), t = v_load(r->in[TARGET] + i), w = v_load(r->w + i);
         const V p = sparsemax_at(&s, v_load(r->in[PRED] + i), here);
-        v_store(r->grad[TARGET] + i, w * ((middle - p + t) + v_where(here <= s.u, s.u - here)));
+        v_store(r->grad[TARGET] + i, v_where(w != zero, w * ((middle - p + t) + v_where(here <= s.u, s.u - here))));
+    }
+}
+
+/* Entmax with exponent 3/2: probabilities p_c = b_c^2, b_c = max(z_c / 2 - tau, 0), between softmax and sparsemax.
+ * Fenchel-Young with Tsallis' entropy: for t that sums to 1,
+ *   sum over c of 2/3 (sqrt(t_c) - b_c)^2 (2 sqrt(t_c) + b_c) + t_c max(2 tau - z_c, 0)
+ * With q_c = 1 + (z_c - max z) / 2: b_c = max(q_c - u, 0), and u, which solves sum of b_c^2 = 1, is 1 - b of the
+ * largest. */
+DEFINE(entmax15) = {
+    LOSS(entmax15),
+    .aliases = "",
+    .family = "multiclass",
+    .summary = "Between cross entropy and sparsemax: sparse probabilities with a smooth gradient.",
+    .formula = "sum over classes of 2/3 (sqrt(target) - b)^2 (2 sqrt(target) + b) + target max(2 tau - pred, 0);  b = "
+               "max(pred / 2 - tau, 0), sum of b^2 is 1",
+    .latex = "\\sum_c \\tfrac23 (\\sqrt{t_c} - b_c)^2 (2\\sqrt{t_c} + b_c) + t_c \\max(2\\tau - z_c, 0), \\quad b_c = "
+             "\\max(z_c / 2 - \\tau, 0)",
+    .tasks = "multiclass",
+    .see_also = "sparsemax, cross_entropy",
+    .look_alikes =
+        "entmax: Entmax15Loss: the same\nJAXopt: make_fenchel_young_loss of entmax: without the target's own entropy",
+    .source = "B. Peters, V. Niculae, A. F. T. Martins, Sparse sequence-to-sequence models, ACL 2019",
+    .kinks = "",
+    .unit = LOSSFN_UNIT_ROW,
+    .n_inputs = 2,
+    .n_params = 3,
+    .inputs = {INPUT("pred", LOGITS, 1, "score of each class"),
+               INPUT("target", LABEL, 1, "label, or distribution over the classes")},
+    .params = {CLASS_PARAMS},
+    .traits = LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_DIFFERENTIABLE |
+              LOSSFN_TRAIT_TWICE_DIFFERENTIABLE | LOSSFN_TRAIT_LIPSCHITZ | LOSSFN_TRAIT_CALIBRATED,
+    .lipschitz = 1.4142135623730951,
+    .hess_kinds = EXACT,
+    .whole_rows = 1,
+    .has_product = 1,
+    .n_scratch = 2,
+    .ulp_value = 4,
+    .ulp_grad = 8,
+    .ulp_hess = 16, /* u comes from a root of a difference where many classes are nearly alike */
+};
+typedef struct {
+    V top, u, raised; /* raised: 1 - u, so that b_c = (z_c - top) / 2 + raised */
+} entmax_t;
+ALWAYS_INLINE entmax_t entmax_of(const whole_row_t *r, REAL *q) {
+    entmax_t s;
+    int64_t first, count = 0;
+    const V half = v_set(0.5);
+    s.top = v_set((double)row_top(r, r->in[PRED], -1, &first));
+    EACH_VECTOR(r, i) {
+        V rest, down = two_sum(v_load(r->in[PRED] + i), -s.top, &rest);
+        v_store(q + i, v_select(down > v_set(-INFINITY), v_fma(half, down, v_one()) + half * rest, down));
+    }
+    /* Newton's steps from below on a convex sum, until the root for the classes that are left leaves them all */
+    double u = 0, root = 0, raised = 0;
+    for (int step = 0; step < 200; step++) {
+        const V at = v_set((double)(REAL)u);
+        row_sum_t sum = row_sum(), square = row_sum(), down = row_sum(), downs = row_sum();
+        count = 0;
+        EACH_VECTOR(r, i) {
+            const V here = v_load(q + i), d = half * (v_load(r->in[PRED] + i) - s.top);
+            const M in = m_and(here > at, row_holds(r, i)), other = m_and(in, m_not(row_is(i, first)));
+            count += __builtin_popcount(m_bits(in));
+            row_add(&sum, r, i, v_where(other, here));
+            row_add(&square, r, i, v_where(other, here * here));
+            row_add(&down, r, i, v_where(in, d));
+            row_add(&downs, r, i, v_where(in, d * d));
+        }
+        if (count == 0) break; /* no largest, or it is infinite */
+        const double n = (double)count, b = 1 + row_total(&sum), c = row_total(&square);
+        const double inner = b * b - n * c, d = -row_total(&down), e = row_total(&downs) - 1;
+        root = inner > 0 ? c / (b + sqrt(inner)) : 1;
+        const double raised_inner = d * d - n * e;
+        raised = (d + sqrt(raised_inner > 0 ? raised_inner : 0)) / n;
+        int64_t left = 0;
+        EACH_VECTOR(r, i)
+        left += __builtin_popcount(m_bits(m_and(v_load(q + i) > v_set((double)(REAL)root), row_holds(r, i))));
+        if (left == count) break;
+        const double rest = 1 - u, slope = b - (n - 1) * u - u; /* of those above u */
+        u += (rest * rest + c - 2 * u * (b - 1) + (n - 1) * u * u - 1) / (2 * slope);
+    }
+    s.u = v_set(count ? (double)(REAL)root : NAN);
+    s.raised = v_set((double)(REAL)raised);
+    return s;
+}
+
+/* b at x. */
+ALWAYS_INLINE V entmax_at(const entmax_t *s, V x, V q) {
+    const V down = v_set(0.5) * (x - s->top);
+    const V b = v_select(-down + s->raised < v_one(), down + s->raised, q - s->u);
+    return v_where(m_not(q <= s->u), v_select(v_isnan(s->u), s->u, b));
+}
+WHOLE_ROWS(entmax15) {
+    REAL *const q = r->scratch[0], *const b = r->scratch[1];
+    const V zero = v_zero(), one = v_one(), third = v_set(2.0 / 3);
+    const entmax_t s = entmax_of(r, q);
+    row_sum_t mass = row_sum(), value = row_sum(), cube = row_sum();
+    EACH_VECTOR(r, i) {
+        row_add(&mass, r, i, v_load(r->w + i) * v_load(r->in[TARGET] + i));
+        v_store(b + i, entmax_at(&s, v_load(r->in[PRED] + i), v_load(q + i)));
+    }
+    const V all = row_total_v(&mass);
+    const parted_t slopes = part_sum(r, b);
+    const V slope = slopes.main + slopes.others;
+    if (r->product) {
+        const V from = v_set(slopes.at < 0 ? 0 : (double)r->vector[slopes.at]); /* a constant part does not count */
+        row_sum_t along = row_sum();
+        EACH_VECTOR(r, i) row_add(&along, r, i, v_load(b + i) * (v_load(r->vector + i) - from));
+        const V middle = row_total_v(&along) / slope;
+        EACH_VECTOR(r, i)
+        v_store(r->product + i, all * v_load(b + i) * ((v_load(r->vector + i) - from) - middle));
+        return;
+    }
+    EACH_VECTOR(r, i) {
+        const V here = v_load(b + i), t = v_load(r->in[TARGET] + i), w = v_load(r->w + i), a = w * t;
+        const V root = v_sqrt(t), gone = s.u - v_load(q + i);
+        const M certain = m_and(v_load(q + i) == one, s.u < v_set(0.5)); /* 1 - b is u */
+        const V apart = v_select(certain, (root - one) + s.u, root - here);
+        /* b^3 all - 3 a b + 2 a root; as a product of factors where the weights and sizes are those of a distribution
+         */
+        const V b3 = here * here * here, straight = all * b3, surplus = v_where(all != w, (all - w) * b3);
+        const V factors = w * apart * apart * (2 * root + here);
+        const M plain = straight + a * (3 * here + 2 * root) < v_abs(surplus) + factors;
+        const V more = v_select(plain, straight - a * (3 * here - 2 * root), factors + surplus);
+        row_outside(r, i, t < zero);
+        row_add(&value, r, i, v_fma(third, more, v_where(m_and(gone >= zero, a != zero), 2 * a * gone)));
+        row_add(&cube, r, i, here * here * here);
+        row_put(r->grad[PRED], i,
+                v_select(certain, v_fma(all, s.u * (s.u - v_set(2)), all - a), v_fma(all, here * here, -a)));
+        row_put(r->hess, i, all * here * (sum_without(&slopes, here, i) / slope));
+    }
+    r->value = (REAL)row_total(&value);
+    if (!r->grad[TARGET]) return;
+    const V middle = third * row_total_v(&cube);
+    EACH_VECTOR(r, i) {
+        const V gone = s.u - v_load(q + i), t = v_load(r->in[TARGET] + i), w = v_load(r->w + i);
+        const V loss = (middle + 2 * (v_sqrt(t) - v_load(b + i))) + v_where(gone >= zero, 2 * gone);
+        v_store(r->grad[TARGET] + i, v_where(w != zero, w * loss));
     }
 }
 
@@ -260,19 +397,19 @@ WHOLE_ROWS(distribution_focal) {
     }
     const int64_t low = (int64_t)y, high = low + 1 < r->n ? low + 1 : low;
     const V f = v_set((double)(y - (REAL)low)), nearer = v_one() - f;
-    const softmax_t q = softmax_of(r, x);
+    const softmax_t q = softmax_of(r, x, NULL);
     if (r->product) {
         const V from = v_set((double)r->vector[q.at < 0 ? 0 : q.at]);
         row_sum_t along = row_sum();
         EACH_VECTOR(r, i)
-        row_add(&along, r, i, softmax_at(&q, v_load(x + i)) * (v_load(r->vector + i) - from));
+        row_add(&along, r, i, softmax_at(&q, i) * (v_load(r->vector + i) - from));
         const V middle = row_total_v(&along);
         EACH_VECTOR(r, i)
-        v_store(r->product + i, softmax_at(&q, v_load(x + i)) * ((v_load(r->vector + i) - from) - middle));
+        v_store(r->product + i, softmax_at(&q, i) * ((v_load(r->vector + i) - from) - middle));
         return;
     }
     EACH_VECTOR(r, i) {
-        const V p = softmax_at(&q, v_load(x + i));
+        const V p = softmax_at(&q, i);
         const V rest = v_select(row_is(i, q.at), q.rest * q.inverse, v_one() - p);
         const V t = v_where(row_is(i, low), nearer) + v_where(row_is(i, high), f);
         /* where t is 1, the probability of all others */

@@ -15,16 +15,14 @@ typedef struct {
 } phi_t;
 typedef phi_t (*phi_fn)(const whole_row_t *r, const softmax_t *q, const chance_t *c, int64_t i);
 
-ALWAYS_INLINE chance_t chance_at(const softmax_t *q, const REAL *x, int64_t i) {
+ALWAYS_INLINE chance_t chance_at(const softmax_t *q, int64_t i) {
     chance_t c;
-    const V here = v_load(x + i);
-    const M top = row_is(i, q->at);
-    const V e = v_select(top, q->one, v_exp_below(&q->below, here));
-    c.down = two_sum(q->top, -here, &c.down_rest);
-    c.down_rest = v_where(c.down < v_set(INFINITY), c.down_rest);
+    const V e = softmax_exp(q, i);
+    c.down = two_sum(q->top, -v_load(q->x + i), &c.down_rest);
+    c.down_rest = v_where(c.down < v_set(INFINITY), c.down_rest + (q->top_low - softmax_low(q, i)));
     c.p = e * q->inverse;
-    c.rest = v_select(top, q->rest, q->total - e) * q->inverse;
-    c.surprise = c.down + q->log_total;
+    c.rest = v_select(row_is(i, q->at), q->rest, q->total - e) * q->inverse;
+    c.surprise = (c.down + (q->low ? c.down_rest : v_zero())) + q->log_total;
     return c;
 }
 
@@ -44,49 +42,51 @@ ALWAYS_INLINE V sum_without(const parted_t *s, V x, int64_t i) {
     return v_select(row_is(i, s->at), s->others, s->main + (s->others - x));
 }
 
-ALWAYS_INLINE void softmax_phi(whole_row_t *r, phi_fn phi) {
-    const REAL *const x = r->in[PRED];
+/* For logits x and what rounding took from them: pred times `scale` and something else. */
+ALWAYS_INLINE void softmax_phi(whole_row_t *r, const REAL *x, const REAL *low, V scale, phi_fn phi) {
     REAL *const drops = r->scratch[0], *const curves = r->scratch[1]; /* -h, c */
-    const softmax_t q = softmax_of(r, x);
+    const softmax_t q = softmax_of(r, x, low);
     row_sum_t value = row_sum();
     EACH_VECTOR(r, i) {
         const V w = v_load(r->w + i), a = w * v_load(r->in[TARGET] + i);
         const M counts = a != v_zero();
-        const chance_t c = chance_at(&q, x, i);
+        const chance_t c = chance_at(&q, i);
         const phi_t f = phi(r, &q, &c, i);
         row_add(&value, r, i, v_where(counts, a * f.value));
         v_store(drops + i, v_where(counts, -a * f.slope));
         v_store(curves + i, v_where(counts, a * f.curve));
-        row_put(r->grad[TARGET], i, w * f.value);
+        row_put(r->grad[TARGET], i, v_where(w != v_zero(), w * f.value));
     }
     r->value = v_isfinite(q.top)[0] ? (REAL)row_total(&value) : (REAL)NAN;
     if (!r->grad[PRED] && !r->hess && !r->product) return;
     const parted_t drop = part_sum(r, drops), curve = part_sum(r, curves);
     EACH_VECTOR(r, i) {
-        const chance_t c = chance_at(&q, x, i);
+        const chance_t c = chance_at(&q, i);
         const V h = v_load(drops + i), k = v_load(curves + i);
-        const V others = c.p * sum_without(&drop, h, i), bent = c.p * c.p * sum_without(&curve, k, i);
-        row_put(r->grad[PRED], i, v_fma(-h, c.rest, others));
-        row_put(r->hess, i, v_fma(c.rest, v_fma(k, c.rest, c.p * h) + others, bent));
+        const V others = sum_without(&drop, h, i), bent = sum_without(&curve, k, i);
+        const V p1 = scale * c.p, p2 = scale * p1; /* first, as they may be subnormal */
+        row_put(r->grad[PRED], i, v_fma(-h * scale, c.rest, p1 * others));
+        row_put(r->hess, i, v_fma(c.rest, v_fma(k * scale * scale, c.rest, p2 * h) + p2 * others, p2 * c.p * bent));
     }
     if (!r->product) return;
     /* with v_j measured from p.v, m_j = c_j v_j and M their sum: m_j (1 - p_j) - p_j (H v_j + M - m_j) */
     const V from = v_set(q.at < 0 ? 0 : (double)r->vector[q.at]);
     row_sum_t sum = row_sum();
-    EACH_VECTOR(r, i) row_add(&sum, r, i, chance_at(&q, x, i).p * (v_load(r->vector + i) - from));
+    EACH_VECTOR(r, i) row_add(&sum, r, i, chance_at(&q, i).p * (v_load(r->vector + i) - from));
     const V middle = row_total_v(&sum);
     EACH_VECTOR(r, i) v_store(r->product + i, v_load(curves + i) * ((v_load(r->vector + i) - from) - middle));
     const parted_t moved = part_sum(r, r->product);
     EACH_VECTOR(r, i) {
-        const chance_t c = chance_at(&q, x, i);
+        const chance_t c = chance_at(&q, i);
         const V m = v_load(r->product + i), v = (v_load(r->vector + i) - from) - middle;
-        v_store(r->product + i, v_fma(m, c.rest, c.p * v_fma(drop.main + drop.others, v, -sum_without(&moved, m, i))));
+        v_store(r->product + i,
+                scale * scale * v_fma(m, c.rest, c.p * v_fma(drop.main + drop.others, v, -sum_without(&moved, m, i))));
     }
 }
 
 #define SOFTMAX_PHI(name)                                                                                              \
     ALWAYS_INLINE phi_t name##_phi(const whole_row_t *r, const softmax_t *q, const chance_t *c, int64_t i);            \
-    WHOLE_ROWS(name) { softmax_phi(r, name##_phi); }                                                                   \
+    WHOLE_ROWS(name) { softmax_phi(r, r->in[PRED], NULL, v_one(), name##_phi); }                                       \
     ALWAYS_INLINE phi_t name##_phi(const whole_row_t *r, const softmax_t *q, const chance_t *c, int64_t i)
 #define SOFTMAX_INPUTS                                                                                                 \
     INPUT("pred", LOGITS, 1, "unnormalised log-probability of each class"),                                            \
@@ -265,4 +265,141 @@ SOFTMAX_PHI(generalized_cross_entropy) {
     const V n = exp_parts(bounded, v_select(bounded == moved, rest, v_zero()), &r0, &tail);
     const V pq = exp_whole(n, r0, tail, &(V){0}) * v_pow(q->one * q->inverse, power);
     return (phi_t){-v_expm1(-power * c->surprise) / power, -pq, -power * pq};
+}
+
+/* Cross entropy of logits to which the logarithms of the classes' frequencies were added, so that the model need not
+ * learn them: it is to be used without. */
+ALWAYS_INLINE phi_t cross_entropy_phi(const whole_row_t *r, const softmax_t *q, const chance_t *c, int64_t i) {
+    (void)r, (void)q, (void)i;
+    return (phi_t){c->surprise, -v_one(), v_zero()};
+}
+DEFINE(logit_adjusted) = {
+    LOSS(logit_adjusted),
+    .aliases = "logit_adjusted_cross_entropy, balanced_softmax",
+    .family = "multiclass",
+    .summary = "Cross entropy with the classes' frequencies in the logits: fair to rare classes.",
+    .formula = "cross_entropy of pred + tau log(prior)",
+    .latex = "\\sum_k w_k t_k \\left(\\log\\sum_c \\pi_c^\\tau e^{z_c} - z_k - \\tau\\log\\pi_k\\right)",
+    .tasks = "multiclass, imbalanced",
+    .see_also = "cross_entropy, ldam, categorical_focal",
+    .look_alikes = "Balanced Softmax (Ren et al. 2020): the same",
+    .source = "A. K. Menon et al., Long-tail learning via logit adjustment, ICLR 2021",
+    .kinks = "",
+    .unit = LOSSFN_UNIT_ROW,
+    .n_inputs = 2,
+    .n_params = 5,
+    .inputs = {SOFTMAX_INPUTS},
+    .params = {CLASS_PARAMS,
+               PARAM_LIST("prior", "frequency of each class; they need not sum to 1. Without: all the same"),
+               PARAM_DOUBLE("tau", "1", 0, 0, INFINITY, 1, "how much the frequencies count")},
+    .traits = LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_DIFFERENTIABLE |
+              LOSSFN_TRAIT_TWICE_DIFFERENTIABLE | LOSSFN_TRAIT_LIPSCHITZ | LOSSFN_TRAIT_PROPER |
+              LOSSFN_TRAIT_CALIBRATED,
+    .lipschitz = 1.4142135623730951,
+    .hess_kinds = EXACT | FISHER,
+    .whole_rows = 1,
+    .has_product = 1,
+    .n_scratch = 4,
+    .ulp_value = 4,
+    .ulp_grad = 6,
+    .ulp_hess = 8,
+};
+WHOLE_ROWS(logit_adjusted) {
+    REAL *const x = r->scratch[2], *const low = r->scratch[3];
+    int64_t at;
+    /* measured from the largest pred, so that nothing is lost where all are far from 0 */
+    const V top = v_set((double)row_top(r, r->in[PRED], -1, &at)), tau = r->p[4];
+    EACH_VECTOR(r, i) {
+        V rest = v_zero(), log_rest = v_zero(), sum_rest, add = v_zero(),
+          down = two_sum(v_load(r->in[PRED] + i), -top, &rest);
+        if (r->lists[0]) {
+            const V prior = v_load(r->lists[0] + i),
+                    log_prior = log_limits(prior, log_two_parts(prior, &log_rest), v_set(INFINITY));
+            add = v_where(tau != v_zero(), tau * log_prior);
+            log_rest = v_where(v_isfinite(add), v_fma(tau, log_prior, -add) + tau * log_rest);
+        }
+        const V sum = two_sum(down, add, &sum_rest);
+        v_store(x + i, sum);
+        v_store(low + i, v_where(v_isfinite(sum), (rest + log_rest) + sum_rest));
+    }
+    softmax_phi(r, x, low, v_one(), cross_entropy_phi);
+}
+
+/* Label-distribution-aware margins: the class's own logit must be larger by a margin that is the larger, the rarer the
+ * class is, m_k = max_margin (fewest / count_k)^(1/4). A function of p alone: with rho = e^(-scale m_k), D = 1 - p (1 -
+ * rho) phi = -ln(p rho / D),   p phi' = -1 / D,   p (p phi')' = -p (1 - rho) / D^2 */
+/* The largest margin times the scale, in two parts of float and of double. */
+enum { LDAM_MARGIN = 3, LDAM_SCALE, LDAM_F64, LDAM_F32 = LDAM_F64 + 2 };
+static void ldam_setup(const double *params, double *constants) {
+    const double product = params[3] * params[4];
+    constants[LDAM_MARGIN] = params[3];
+    constants[LDAM_SCALE] = params[4];
+    constants[LDAM_F64] = product;
+    constants[LDAM_F64 + 1] = v_fma(v_set(params[3]), v_set(params[4]), v_set(-product))[0];
+    constants[LDAM_F32] = (double)(float)product;
+    constants[LDAM_F32 + 1] = product - (double)(float)product;
+}
+DEFINE(ldam) = {
+    LOSS(ldam),
+    .aliases = "label_distribution_aware_margin",
+    .family = "multiclass",
+    .summary = "Cross entropy with a margin for the class that is larger for rare classes.",
+    .formula = "cross_entropy of scale (pred - m at the class);  m = max_margin (min(class_count) / class_count)^(1/4)",
+    .latex = "-\\sum_k w_k t_k \\log \\frac{e^{s (z_k - m_k)}}{e^{s (z_k - m_k)} + \\sum_{c \\ne k} e^{s z_c}}",
+    .tasks = "multiclass, imbalanced",
+    .see_also = "cross_entropy, logit_adjusted, crammer_singer",
+    .look_alikes = "LDAMLoss of the paper's code: class_count as cls_num_list, max_margin as max_m, s=30 as scale\n"
+                   "CosFace, AM-softmax: pred of cosines, no class_count, max_margin=0.35, scale=64",
+    .source = "K. Cao et al., Learning imbalanced datasets with label-distribution-aware margin loss, NeurIPS 2019",
+    .kinks = "",
+    .unit = LOSSFN_UNIT_ROW,
+    .n_inputs = 2,
+    .n_params = 6,
+    .inputs = {INPUT("pred", LOGITS, 1, "score of each class, as a cosine"),
+               INPUT("target", LABEL, 1, "label, or distribution over the classes")},
+    .params = {CLASS_PARAMS, PARAM_DOUBLE("max_margin", "0.5", 0, 0, INFINITY, 1, "margin of the rarest class"),
+               PARAM_DOUBLE("scale", "1", 0, 1, INFINITY, 1, "factor of the scores: 30 for cosines"),
+               PARAM_LIST("class_count", "how often each class comes; without: all the same")},
+    .traits = LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_DIFFERENTIABLE |
+              LOSSFN_TRAIT_TWICE_DIFFERENTIABLE | LOSSFN_TRAIT_LIPSCHITZ,
+    .lipschitz = 1.4142135623730951,
+    .hess_kinds = EXACT,
+    .whole_rows = 1,
+    .has_product = 1,
+    .n_scratch = 5,
+    /* A probability that is not normal has fewer digits, of which scale^2 e^(scale margin) makes more of a result. */
+    .ulp_value = 4,
+    .ulp_grad = 8,
+    .ulp_hess = 12,
+    .setup = ldam_setup,
+};
+ALWAYS_INLINE phi_t ldam_phi(const whole_row_t *r, const softmax_t *q, const chance_t *c, int64_t i) {
+    (void)q;
+    const V *const most = r->p + (sizeof(REAL) == 4 ? LDAM_F32 : LDAM_F64);
+    const V share = r->lists[0] ? v_load(r->scratch[4] + i) : v_one();
+    const V m = most[0] * share, m_rest = v_fma(most[0], share, -m) + most[1] * share;
+    V x, tail, left;
+    const V bounded = at_least(-m, EXP_UNDERFLOW);
+    const V n = exp_parts(bounded, v_select(bounded == -m, -m_rest, v_zero()), &x, &tail);
+    const V rho = exp_whole(n, x, tail, &left), gone = -v_expm1(-m), d = v_fma(c->p, rho, c->rest);
+    const M near = m_and(c->p > v_set(0.5), rho > v_set(SMALLEST_NORMAL));
+    const V far = ((c->surprise + m) + m_rest) + v_log1p(-c->p * gone);
+    return (phi_t){v_select(near, v_log1p(c->rest / (c->p * rho)), far), -v_one() / d, -c->p * gone / (d * d)};
+}
+WHOLE_ROWS(ldam) {
+    REAL *const x = r->scratch[2], *const low = r->scratch[3], *const share = r->scratch[4];
+    int64_t at;
+    const V top = v_set((double)row_top(r, r->in[PRED], -1, &at)), scale = r->p[LDAM_SCALE];
+    if (r->lists[0]) { /* of the largest margin */
+        EACH_VECTOR(r, i) v_store(share + i, -v_load(r->lists[0] + i));
+        const V fewest = v_set(-(double)row_top(r, share, -1, &at));
+        EACH_VECTOR(r, i) v_store(share + i, v_sqrt(v_sqrt(fewest / v_load(r->lists[0] + i))));
+    }
+    EACH_VECTOR(r, i) {
+        V rest, down = two_sum(v_load(r->in[PRED] + i), -top, &rest);
+        const V product = scale * down;
+        v_store(x + i, product);
+        v_store(low + i, v_where(v_isfinite(product), v_fma(scale, down, -product) + scale * rest));
+    }
+    softmax_phi(r, x, low, scale, ldam_phi);
 }

@@ -153,7 +153,12 @@ def steps(classes: int) -> list[float]:
     return [(c + 1) / (classes + 1) for c in range(classes)]
 
 
-LISTS = {"ramp": ramp, "steps": steps}
+def counts(classes: int) -> list[float]:
+    """How often each class comes."""
+    return [[4.0, 64.0, 1.0, 10.0, 1000.0][c % 5] for c in range(classes)]
+
+
+LISTS = {"ramp": ramp, "steps": steps, "counts": counts}
 
 
 def expand(params: dict[str, Any], classes: int) -> dict[str, Any]:

@@ -24,9 +24,10 @@ def distribution(
 
 @loss(
     {"label_smoothing": 0.125}, {"class_weight": "ramp"}, {"class_weight": "ramp", "label_smoothing": 0.25}, {"base": 2},
+    {"z_loss": 0.25}, {"z_loss": 2.0**-13, "class_weight": "ramp"},
     unit="row", pred=LOGITS, target=CLASSES, based=True,
 )  # fmt: skip
-def cross_entropy(pred, target, class_weight=None, label_smoothing=0, class_mask=None):
+def cross_entropy(pred, target, class_weight=None, label_smoothing=0, class_mask=None, z_loss=0):
     n = len(pred)
     _, t = distribution(target, n, label_smoothing, class_mask)
     w = class_weight or [1] * n
@@ -45,14 +46,19 @@ def cross_entropy(pred, target, class_weight=None, label_smoothing=0, class_mask
     mass = mp.fsum(t[c] * w[c] for c in live)
     hard = isinstance(target, int) and label_smoothing == 0
     at = [c for c in live if t[c] != 0]
+    z, pull = top + mp.log(total), 2 * z_loss * (top + mp.log(total))
     return {
-        "value": tuple(t[c] * w[c] * surprise[c] for c in at) or 0,
+        "value": (*(t[c] * w[c] * surprise[c] for c in at), z_loss * z * z),
         "pred": [
-            0 if c not in e else -w[c] * rest[c] if hard and c == target else (mass * q[c], -t[c] * w[c])
+            0
+            if c not in e
+            else (-w[c] * rest[c], pull * q[c])
+            if hard and c == target
+            else (mass * q[c], -t[c] * w[c], pull * q[c])
             for c in range(n)
         ],
         "target": [(1 - label_smoothing) * w[c] * surprise[c] if c in e else 0 for c in range(n)],
-        "hess": [mass * q[c] * rest[c] for c in range(n)],
+        "hess": [(mass * q[c] * rest[c], pull * q[c] * rest[c], 2 * z_loss * q[c] ** 2) for c in range(n)],
     }
 
 

@@ -287,7 +287,7 @@ def multi_margin(
         value = tuple((g * g if square else g) / share for g in gaps.values())
         slopes = {c: ((2 * g if square else mpf(1)) / share,) for c, g in gaps.items()}
         slopes[k] = tuple(-x for (x,) in slopes.values())
-        curves = {c: (2 / share,) for c in gaps} if square else {}
+        curves = dict.fromkeys(gaps, (2 / share,)) if square else {}
         curves[k] = tuple(2 / share for _ in gaps) if square else ()
         return value, slopes, curves
 
@@ -347,4 +347,93 @@ def one_vs_all_hinge(pred, target, class_weight=None, label_smoothing=0, class_m
         "pred": [(-w[c] * t[c] * slope(yes[c]), w[c] * (1 - t[c]) * slope(no[c])) if c in live else 0 for c in n],
         "target": [tuple((1 - label_smoothing) * times(w[c], x) for x in (value(yes[c]), -value(no[c]))) if c in live else 0 for c in n],
         "hess": [w[c] * (t[c] * curve(yes[c]) + (1 - t[c]) * curve(no[c])) if c in live else 0 for c in n],
+    }  # fmt: skip
+
+
+# ---- Softmax of logits that were changed; entmax ----------------------------------------------------------------------
+
+
+@loss(
+    {"label_smoothing": 0.125}, {"class_weight": "ramp", "prior": "steps"}, {"prior": "steps", "tau": 2},
+    unit="row", pred=LOGITS, target=CLASSES,
+)  # fmt: skip
+def logit_adjusted(pred, target, class_weight=None, label_smoothing=0, class_mask=None, prior=None, tau=1):
+    moved = [z + tau * mp.log(p) for z, p in zip(pred, prior or [mpf(1)] * len(pred))]
+    return softmax_phi(
+        moved, target, class_weight, label_smoothing, class_mask, lambda c, p, q, s: (s, mpf(-1), mpf(0))
+    )
+
+
+@loss(
+    {"label_smoothing": 0.125}, {"class_weight": "ramp", "class_count": "counts"}, {"scale": 2, "max_margin": 0.75},
+    unit="row", pred=LOGITS, target=CLASSES,
+)  # fmt: skip
+def ldam(
+    pred, target, class_weight=None, label_smoothing=0, class_mask=None, max_margin=0.5, scale=1, class_count=None
+):
+    live = [c for c in range(len(pred)) if class_mask is None or class_mask[c]]
+    count = class_count or [mpf(1)] * len(pred)
+    fewest = min(count[c] for c in live)
+
+    def phi(c, p, q, s):
+        rho = mp.exp(-scale * max_margin * mp.root(fewest / count[c], 4))
+        d, gone = q + p * rho, 1 - rho
+        value = mp.log1p(q / (p * rho)) if p else INF
+        return value, -1 / d, -p * gone / d**2
+
+    result = softmax_phi([scale * z for z in pred], target, class_weight, label_smoothing, class_mask, phi)
+    if not result:
+        return result
+    by = lambda x, f: [tuple(f * t for t in (one if isinstance(one, tuple) else (one,))) for one in x]  # noqa: E731
+    return result | {"pred": by(result["pred"], scale), "hess": by(result["hess"], mpf(scale) ** 2)}
+
+
+@loss(
+    {"label_smoothing": 0.125}, {"class_weight": "ramp"}, {"class_weight": "ramp", "label_smoothing": 0.25},
+    unit="row", pred=LOGITS, target=CLASSES,
+)  # fmt: skip
+def entmax15(pred, target, class_weight=None, label_smoothing=0, class_mask=None):
+    n = len(pred)
+    live, t, w, hard = coefficients(target, n, label_smoothing, class_weight, class_mask)
+    if min(t) < 0 or max(pred[c] for c in live) == -INF:
+        return OUTSIDE
+    top = max(pred[c] for c in live)
+    z = {c: (pred[c] - top) / 2 for c in live}
+    order = [c for c in sorted(live, key=lambda c: -z[c]) if z[c] > -INF]
+    for size in range(1, len(order) + 1):  # the most classes whose root lies below them all
+        mean = mp.fsum(z[c] for c in order[:size]) / size
+        inner = (1 - mp.fsum((z[c] - mean) ** 2 for c in order[:size])) / size
+        if inner < 0 or mean - mp.sqrt(inner) >= z[order[size - 1]]:
+            break
+        tau, support = mean - mp.sqrt(inner), order[:size]
+    b = {c: z[c] - tau if c in support else mpf(0) for c in live}
+    gone = {c: mpf(0) if c in support else 2 * (tau - z[c]) for c in live}
+    a, mass = {c: t[c] * w[c] for c in live}, mp.fsum(t[c] * w[c] for c in live)
+    cubes = mp.fsum(x**3 for x in b.values())
+    two_thirds, slopes = mpf(2) / 3, mp.fsum(b.values())
+    own = {  # the loss of label c
+        c: two_thirds * (mp.fsum(b[k] ** 3 for k in live if k != c) + (1 - b[c]) ** 2 * (2 + b[c])) + gone[c]
+        for c in live
+    }
+    value: Any = (
+        a[target] * own[target]
+        if hard
+        else (*(two_thirds * mass * x**3 for x in b.values()), *(-2 * times(a[c], b[c]) for c in live),
+              *(2 * two_thirds * a[c] * mp.sqrt(t[c]) for c in live), *(times(a[c], gone[c]) for c in live))
+    )  # fmt: skip
+
+    def slope(c: int) -> Any:
+        u = 1 + tau
+        if hard and c == target and z[c] == 0:
+            return w[c] * u * (u - 2)
+        return (mass * (1 + z[c]) ** 2, -mass * u * (2 * (1 + z[c]) - u), -a[c]) if b[c] else -a[c]
+
+    return {
+        "value": value,
+        "pred": [slope(c) if c in live else 0 for c in range(n)],
+        "target": [
+            tuple((1 - label_smoothing) * times(w[c], x) for x in (two_thirds * cubes, -2 * b[c], gone[c], 2 * mp.sqrt(t[c])))
+            if c in live else 0 for c in range(n)
+        ],
+        "hess": [mass * b[c] * mp.fsum(b[k] for k in support if k != c) / slopes if c in support else 0 for c in range(n)],
     }  # fmt: skip
