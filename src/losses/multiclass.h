@@ -15,7 +15,7 @@ DEFINE(sparsemax) = {
     .latex =
         "\\tfrac12 \\lVert p - t \\rVert^2 + \\sum_c t_c \\max(\\tau - z_c, 0), \\quad p_c = \\max(z_c - \\tau, 0)",
     .tasks = "multiclass",
-    .see_also = "cross_entropy, entmax, crammer_singer",
+    .see_also = "cross_entropy, entmax15, crammer_singer",
     .look_alikes = "optax: sparsemax_loss is its binary form\nJAXopt: multiclass_sparsemax_loss: the same\n"
                    "TensorFlow Addons: SparsemaxLoss: the same",
     .source = "A. F. T. Martins, R. F. Astudillo, From softmax to sparsemax, ICML 2016",
