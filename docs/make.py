@@ -43,6 +43,7 @@ FAMILIES = {
     "robust": "Robust regression",
     "margin": "Margins",
     "probability": "Classification",
+    "multiclass": "Classes",
     "information": "Information",
     "likelihood": "Likelihoods",
 }

@@ -133,7 +133,7 @@ class Info(c.Structure):
 class InputInfo(c.Structure):
     _fields_ = (
         ("struct_size", c.c_uint64), ("name", c.c_char_p), ("doc", c.c_char_p), ("scale", c.c_int32),
-        ("differentiable", c.c_int32), ("learnable", c.c_int32), ("reserved", c.c_int32),
+        ("differentiable", c.c_int32), ("learnable", c.c_int32), ("per_row", c.c_int32),
     )  # fmt: skip
 
 
@@ -335,6 +335,14 @@ class Loss:
             lib.lossfn_exec_init(c.byref(e))
             e.threads = threads
             args.exec = c.pointer(e)
+        needed = lib.lossfn_scratch_size(self.handle, c.byref(args))
+        if needed:
+            if threads is None:
+                e = Exec()
+                lib.lossfn_exec_init(c.byref(e))
+                args.exec = c.pointer(e)
+            e.scratch, e.scratch_size = c.cast(c.create_string_buffer(needed), c.c_void_p), needed
+            hold.append(e.scratch)
         args.hold = hold
         return args, kept
 
@@ -357,7 +365,7 @@ class Loss:
             x = inputs[i] if i < len(inputs) else None
             if x is None or not ("grads" in words or f"grad:{name}" in words):
                 continue
-            if i == 1 and self.unit == UNIT_ROW and x.shape != pred.shape:
+            if i == 1 and self.unit == UNIT_ROW and x.shape != pred.shape and not self.per_row(i):
                 continue  # labels
             if self.differentiable(i) and not (dtype_of(x) not in ("f64", "f32", "f16", "bf16")):
                 grads[name] = filled(x.shape, dtype)
@@ -387,6 +395,9 @@ class Loss:
 
     def differentiable(self, i: int) -> bool:
         return bool(describe_input(self.base_name, i).differentiable)
+
+    def per_row(self, i: int) -> bool:
+        return self.base_name != "sum" and bool(describe_input(self.base_name, i).per_row)
 
     @cached_property
     def has_hess(self) -> bool:

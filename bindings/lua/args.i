@@ -139,6 +139,8 @@ static void lf_request_read(lua_State *L, int index, lf_request *r) {
         }
         r->args.grads[i] = lf_output(L, lf_is_float(in->dtype) ? in->dtype : dtype, in->ndim, in->shape, &r->grads[i]);
     }
+    r->exec.scratch_size = lossfn_scratch_size(loss, &r->args); /* the stack holds it */
+    if (r->exec.scratch_size > 0) r->exec.scratch = lua_newuserdata(L, (size_t)r->exec.scratch_size);
 }
 
 static void lf_push_output(lua_State *L, int place, int plain) {

@@ -23,7 +23,7 @@ typedef struct {
     int large; /* worth letting other threads run */
     double value, denominator;
     double components[CALL_TERMS];
-    lossfn_exec_t exec;
+    lossfn_exec_t exec; /* its scratch is owned */
     PyObject *values, *hess, *hvp, *gradients[LOSSFN_MAX_INPUTS]; /* results, owned */
     int n_slots;
     slot_t slots[CALL_SLOTS];
@@ -36,6 +36,8 @@ static lossfn_tensor_t *call_tensor(call_t *call, PyObject *object, const char *
 
 static void call_close(call_t *call) {
     while (call->n_slots > 0) slot_release(&call->slots[--call->n_slots]);
+    PyMem_Free(call->exec.scratch);
+    call->exec.scratch = NULL;
     Py_CLEAR(call->values);
     Py_CLEAR(call->hess);
     Py_CLEAR(call->hvp);
@@ -332,6 +334,15 @@ static int call_rest(call_t *call, PyObject **given) {
     return 1;
 }
 
+/* What losses that take long rows whole work in. */
+static int call_scratch(call_t *call) {
+    const int64_t needed = lossfn_scratch_size(call->loss, &call->args);
+    if (needed == 0) return 1;
+    call->exec.scratch = PyMem_Malloc((size_t)needed);
+    call->exec.scratch_size = needed;
+    return call->exec.scratch ? 1 : (PyErr_NoMemory(), 0);
+}
+
 /* 1, and call_close must follow; 0 with a Python error, and it must not. */
 static int call_open(call_t *call, PyObject *arguments) {
     PyObject *handle, *want, *positional, *options, *given[KEY_COUNT] = {NULL}, *inputs[LOSSFN_MAX_INPUTS] = {NULL};
@@ -373,7 +384,8 @@ static int call_open(call_t *call, PyObject *arguments) {
         if (input != Py_None) inputs[i] = input;
     }
     if (options != Py_None && PyDict_GET_SIZE(options) && !call_options(call, options, given, inputs)) goto fail;
-    if (!call_inputs(call, inputs) || !call_outputs(call, given) || !call_rest(call, given)) goto fail;
+    if (!call_inputs(call, inputs) || !call_outputs(call, given) || !call_rest(call, given) || !call_scratch(call))
+        goto fail;
     for (int i = 0; i < call->args.inputs[0]->ndim; i++) size *= call->args.inputs[0]->shape[i];
     call->large = size >= CALL_LARGE;
     return 1;

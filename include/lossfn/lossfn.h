@@ -328,7 +328,8 @@ LOSSFN_API lossfn_status_t lossfn_run_f64(const lossfn_t *loss, int64_t rows, in
 /* Shape of args.values for these inputs (only pred is looked at): ndim and up to 8 extents. */
 LOSSFN_API lossfn_status_t lossfn_values_shape(const lossfn_t *loss, const lossfn_tensor_t *pred, int32_t *ndim,
                                                int64_t *shape);
-/* Bytes of scratch that lossfn_run needs in exec for these args: 0 but for user-made losses over long rows. */
+/* Bytes of scratch that lossfn_run needs in exec for these args: 0 but for losses that take long rows whole, as
+ * user-made ones do. */
 LOSSFN_API int64_t lossfn_scratch_size(const lossfn_t *loss, const lossfn_args_t *args);
 
 /* What looks wrong with these arguments, for humans (probabilities given to a loss of logits, swapped arguments, 0/1
@@ -465,7 +466,7 @@ typedef struct lossfn_input_info {
     int32_t scale;          /* lossfn_scale */
     int32_t differentiable; /* has a gradient */
     int32_t learnable;      /* a parameter that may be a constant of the spec or an input */
-    int32_t reserved;
+    int32_t per_row;        /* one number for each row, without the class axis */
 } lossfn_input_info_t;
 
 typedef struct lossfn_param_info {

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "core/status.h"
-#include "engine/plan.h"
+#include "engine/run.h"
 
 /* Text of findings, one per line, cut at cap as snprintf does. */
 typedef struct {
@@ -226,7 +226,7 @@ lossfn_status_t lossfn_check(const lossfn_t *loss, const lossfn_args_t *args, ch
     call.weight = args->weight;
     call.mask = args->mask;
     call.sum = &sum;
-    lossfn_status_t status = lossfn_run(loss, &call);
+    lossfn_status_t status = lossfn__run_allocating(loss, &call);
     if (status == LOSSFN_ERROR_CALLBACK || status == LOSSFN_ERROR_MEMORY) return status;
     if (status != LOSSFN_OK) find(&f, "%s", lossfn_last_error());
     const lossfn_tensor_t *pred = args->inputs[0], *target = args->n_inputs > 1 ? args->inputs[1] : NULL;

@@ -75,7 +75,8 @@ static lossfn_status_t give_input(const lossfn__definition_t *d, int32_t i, loss
                                .doc = input->doc,
                                .scale = input->scale,
                                .differentiable = input->differentiable,
-                               .learnable = input->learnable};
+                               .learnable = input->learnable,
+                               .per_row = input->per_row};
     return give(info, &own, sizeof own, "info");
 }
 

@@ -37,7 +37,7 @@ static double element(const lossfn_tensor_t *t, int64_t i) {
 }
 
 static lossfn_status_t evaluate(trial_t *trial, double *value) {
-    LOSSFN__TRY(lossfn_run(trial->loss, &trial->args));
+    LOSSFN__TRY(lossfn__run_allocating(trial->loss, &trial->args));
     *value = trial->result;
     return LOSSFN_OK;
 }
@@ -93,7 +93,7 @@ static lossfn_status_t slope(trial_t *trial, double *value) {
     LOSSFN__TRY(lossfn_tensor_init(&grad, trial->grads[0], LOSSFN_F64, trial->inputs[0].ndim, trial->inputs[0].shape));
     trial->args.value = trial->args.sum = NULL;
     trial->args.grads[0] = &grad;
-    lossfn_status_t status = lossfn_run(trial->loss, &trial->args);
+    lossfn_status_t status = lossfn__run_allocating(trial->loss, &trial->args);
     trial->args.grads[0] = NULL;
     trial->args.value = wanted;
     trial->args.sum = sum;
@@ -117,7 +117,7 @@ static lossfn_status_t compare_all(trial_t *trial, const lossfn_args_t *args, lo
         LOSSFN__TRY(lossfn_tensor_init(&hess, trial->hess, LOSSFN_F64, trial->inputs[0].ndim, trial->inputs[0].shape));
         full.hess = &hess;
     }
-    LOSSFN__TRY(lossfn_run(trial->loss, &full));
+    LOSSFN__TRY(lossfn__run_allocating(trial->loss, &full));
     for (int32_t j = 0; j < args->n_inputs; j++) {
         if (!trial->grads[j]) continue;
         int64_t n = trial->counts[j], step = n > MOST_COMPARED ? n / MOST_COMPARED : 1;
@@ -143,7 +143,9 @@ static lossfn_status_t compare_all(trial_t *trial, const lossfn_args_t *args, lo
 /* An input can be moved if some term gives its gradient and it holds no labels. */
 static int moves(const lossfn_t *loss, const lossfn_args_t *args, int32_t j) {
     if (!args->inputs[j] || args->inputs[j]->dtype > LOSSFN_BF16) return 0;
-    if (j == 1 && loss->unit == LOSSFN_UNIT_ROW && elements(args->inputs[1]) != elements(args->inputs[0])) return 0;
+    if (j == 1 && loss->unit == LOSSFN_UNIT_ROW && !loss->inputs[1].per_row &&
+        elements(args->inputs[1]) != elements(args->inputs[0]))
+        return 0;
     for (int32_t k = 0; k < loss->n_terms; k++) {
         const lossfn__definition_t *definition = loss->terms[k].definition;
         if (j >= definition->n_inputs) continue;
@@ -181,7 +183,7 @@ lossfn_status_t lossfn_check_gradient(const lossfn_t *loss, const lossfn_args_t 
     memcpy(trial.args.inputs, args->inputs, sizeof trial.args.inputs);
     trial.args.sum = &sum;
     trial.args.denom = &denominator;
-    LOSSFN__TRY(lossfn_run(loss, &trial.args));
+    LOSSFN__TRY(lossfn__run_allocating(loss, &trial.args));
     trial.args.denom = NULL;
     int reduced = loss->reduction != LOSSFN__NONE && loss->reduction != LOSSFN__PER_ROW;
     trial.args.sum = reduced ? NULL : &trial.result;

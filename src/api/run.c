@@ -91,7 +91,7 @@ static lossfn_status_t flat(const lossfn_t *loss, int32_t dtype, int64_t rows, i
     args.inputs[0] = &tensors[0];
     args.n_inputs = 1;
     if (target || loss->n_inputs > 1) {
-        int labels = unit == LOSSFN_UNIT_ROW && integer;
+        int labels = unit == LOSSFN_UNIT_ROW && (integer || loss->inputs[1].per_row);
         LOSSFN__TRY(lossfn_tensor_init_const(&tensors[1], target, target_dtype, labels ? 1 : 2, shape));
         args.inputs[1] = &tensors[1];
         args.n_inputs = 2;
@@ -146,14 +146,5 @@ lossfn_status_t lossfn_run_f64(const lossfn_t *loss, int64_t rows, int64_t cols,
 }
 
 int64_t lossfn_scratch_size(const lossfn_t *loss, const lossfn_args_t *args) {
-    if (!loss || !args || args->n_inputs < 1 || !args->inputs[0] || loss->unit != LOSSFN_UNIT_ROW) return 0;
-    int64_t rowwise = 0;
-    for (int32_t k = 0; k < loss->n_terms; k++) {
-        const lossfn__definition_t *definition = loss->terms[k].definition;
-        rowwise += definition->user && definition->unit == LOSSFN_UNIT_ROW;
-    }
-    const lossfn_tensor_t *pred = args->inputs[0];
-    int32_t axis = loss->axis < 0 ? loss->axis + pred->ndim : loss->axis;
-    if (rowwise == 0 || axis < 0 || axis >= pred->ndim || pred->shape[axis] <= LOSSFN__STAGED_CLASSES) return 0;
-    return pred->shape[axis] * (2 + 3 * rowwise) * (int64_t)sizeof(double);
+    return loss && args ? lossfn__scratch_size(loss, args) : 0;
 }

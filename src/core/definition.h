@@ -15,6 +15,8 @@ typedef struct {
     uint8_t differentiable;
     uint8_t learnable; /* may be left out: then it is the constant of the parameter of the same name */
     uint8_t spreads;   /* where it varies along an axis, target may repeat: several levels of one target */
+    uint8_t per_row;   /* one number for each row, without the class axis */
+    uint8_t levels;    /* labels go from 0 to the number of classes; class c stands for "more than c" */
 } lossfn__input_t;
 
 typedef struct {
@@ -44,6 +46,9 @@ typedef struct lossfn__definition {
     double lipschitz;
     uint32_t hess_kinds; /* bit 1 << LOSSFN_HESS_ */
     int32_t outer;       /* lossfn__outer; then there is no Hessian */
+    uint8_t whole_rows;  /* its kernel takes whole rows: WHOLE_ROWS in losses/formula.h */
+    uint8_t has_product; /* of rows: there is a Hessian-vector product */
+    uint8_t n_scratch;   /* arrays of a row's length that its kernel for whole rows works in */
     double ulp_value, ulp_grad, ulp_hess;
     lossfn__input_t inputs[LOSSFN_MAX_INPUTS];
     lossfn__param_t params[LOSSFN__MAX_PARAMS];

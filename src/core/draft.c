@@ -128,11 +128,12 @@ lossfn_status_t lossfn__draft_apply(lossfn__draft_t *draft, const lossfn_options
 
 /* ---- The whole --------------------------------------------------------------------------------------------------- */
 
-/* Inputs can be shared between terms when they hold the same kind of thing: numbers (whatever they stand for), class
- * labels, or margin labels. */
-static const char *kind_of(int32_t scale) {
-    if (scale == LOSSFN_SCALE_LABEL) return "class labels";
-    return scale == LOSSFN_SCALE_MARGIN_LABEL ? "labels -1 and +1" : "numbers";
+/* Inputs can be shared between terms when they hold the same kind of thing: numbers (whatever they stand for), one for
+ * each element or row, class labels, or margin labels. */
+static const char *kind_of(const lossfn__input_t *input) {
+    if (input->scale == LOSSFN_SCALE_LABEL) return input->levels ? "ordered levels" : "class labels";
+    if (input->per_row) return "one number per row";
+    return input->scale == LOSSFN_SCALE_MARGIN_LABEL ? "labels -1 and +1" : "numbers";
 }
 
 static lossfn_status_t check_shared_inputs(const lossfn__definition_t *a, const lossfn__definition_t *b) {
@@ -142,9 +143,9 @@ static lossfn_status_t check_shared_inputs(const lossfn__definition_t *a, const 
         LOSSFN__REQUIRE(strcmp(p->name, q->name) == 0, LOSSFN_ERROR_UNSUPPORTED,
                         "%s and %s cannot be added: input %d is %s in one, %s in the other", a->name, b->name,
                         (int)i + 1, p->name, q->name);
-        LOSSFN__REQUIRE(kind_of(p->scale) == kind_of(q->scale), LOSSFN_ERROR_UNSUPPORTED,
+        LOSSFN__REQUIRE(kind_of(p) == kind_of(q), LOSSFN_ERROR_UNSUPPORTED,
                         "%s and %s cannot be added: %s holds %s in one, %s in the other", a->name, b->name, p->name,
-                        kind_of(p->scale), kind_of(q->scale));
+                        kind_of(p), kind_of(q));
     }
     return LOSSFN_OK;
 }

@@ -12,7 +12,7 @@
 /* Sizes of the structs in the first version: no caller's can be smaller. */
 enum {
     FIRST_VTABLE = offsetof(lossfn_vtable_t, run) + sizeof(lossfn_status_t(*)(void)),
-    FIRST_INPUT = offsetof(lossfn_input_info_t, reserved) + sizeof(int32_t),
+    FIRST_INPUT = offsetof(lossfn_input_info_t, per_row) + sizeof(int32_t),
     FIRST_PARAM = offsetof(lossfn_param_info_t, upper) + sizeof(double),
     MAX_STRUCT = 65536
 };

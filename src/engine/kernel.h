@@ -8,11 +8,6 @@
 
 /* ---- Rows -------------------------------------------------------------------------------------------------------- */
 
-/* The layout of every sum inside a row: class c belongs to virtual lane c % ROW_LANES. A lane adds the classes of each
- * fold of FOLD in REAL, in their order, and the folds in double; at the end the lanes meet in one fixed tree. So
- * neither the vector width nor the chunks show in the bits. */
-enum { ROW_LANES = 16, FOLD = 64 };
-
 /* Classes [first, first + n) of a row, where they lie. */
 typedef struct {
     int64_t first, n;
@@ -49,6 +44,8 @@ typedef struct {
     void (*whole)(chunk_t *c);              /* all of it, derivatives of pred alone, for at most ROW_LANES classes */
     void (*together)(struct group *groups, int n); /* all of it, for n times LANES rows */
     int wants_top, keeps;
+    void (*product)(whole_row_t *r);   /* of the Hessian and a vector */
+    void (*whole_row)(whole_row_t *r); /* instead of all but `product`, for a loss over whole rows */
 } row_kernel_t;
 
 /* What a loss does with a vector of classes, with sums, with a vector of classes again. */
@@ -283,15 +280,6 @@ ALWAYS_INLINE void row_sums_loop(chunk_t *c, sums_fn kernel, const int n_sums, c
         d_store(c->sums[k] + g * DLANES, sums[k][g]);
     if (keeps && label >= 0 && label < at.n) c->at_label[1] = at.kept[label];
     if (keeps && top >= 0 && top < at.n) c->at_top[1] = at.kept[top];
-}
-
-/* The lanes of a sum, up the tree. */
-ALWAYS_INLINE double add_lanes(const double *lanes) {
-    double sums[ROW_LANES / 2];
-    UNROLL for (int l = 0; l < ROW_LANES / 2; l++) sums[l] = lanes[l] + lanes[l + ROW_LANES / 2];
-    UNROLL for (int half = ROW_LANES / 4; half > 0; half /= 2) UNROLL for (int l = 0; l < half; l++) sums[l] +=
-        sums[l + half];
-    return sums[0];
 }
 
 /* Values of n rows and what their maps want, each row in a lane. */
@@ -660,10 +648,12 @@ typedef struct {
 #define NAME_OF__(what, isa, real)     lossfn__##what##_##isa##_##real
 #define ELEMENTWISE_LOSS(name, inputs) extern const kernel_t NAME_OF(name);
 #define ROWWISE_LOSS(name)             extern const kernel_t NAME_OF(name);
+#define WHOLE_ROW_LOSS(name)           extern const kernel_t NAME_OF(name);
 #define IN_FAMILY(family)              1
 #include "losses/list.h"
 #undef ELEMENTWISE_LOSS
 #undef ROWWISE_LOSS
+#undef WHOLE_ROW_LOSS
 #undef IN_FAMILY
 
 #define ROWWISE_FUNCTIONS(name)                                                                                        \
@@ -700,7 +690,14 @@ typedef struct {
         rows_together(groups, n, name##_sums, name##_finish, name##_map, name##_n_sums, name##_wants_top,              \
                       name##_keeps);                                                                                   \
     }                                                                                                                  \
+    NO_INLINE void name##_run_product(whole_row_t *r) { name##_product(r); }                                           \
     const kernel_t NAME_OF(name) = {.rows = {name##_row_sums, name##_row_finish, name##_row_map, name##_short_row,     \
-                                             name##_rows_together, name##_wants_top, name##_keeps}};
+                                             name##_rows_together, name##_wants_top, name##_keeps, name##_run_product, \
+                                             NULL}};
+
+/* Those of a loss over whole rows. */
+#define WHOLE_ROW_FUNCTIONS(name)                                                                                      \
+    NO_INLINE void name##_run_row(whole_row_t *r) { name##_whole_row(r); }                                             \
+    const kernel_t NAME_OF(name) = {.rows = {.product = name##_run_row, .whole_row = name##_run_row}};
 
 #endif

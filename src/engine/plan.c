@@ -264,10 +264,45 @@ static int repeats_for_levels(const maker_t *m, const lossfn_tensor_t *target) {
     return 1;
 }
 
+/* An input with one number per row. */
+static lossfn_status_t check_per_row(const maker_t *m, const char *name, const lossfn_tensor_t *t) {
+    shape_text one, other, right;
+    LOSSFN__REQUIRE(same_shape(t, m->row_ndim, m->row_shape), LOSSFN_ERROR_SHAPE,
+                    "%s has shape %s, pred has shape %s; %s has one number per row, so reshape it to %s", name,
+                    shape_of(t, one), shape_of(m->args->inputs[0], other), name,
+                    lossfn__format_shape(m->row_ndim, m->row_shape, right));
+    return LOSSFN_OK;
+}
+
+/* A further input: pred's shape, or what repeats to it; in rows without a gradient if it repeats. */
+static lossfn_status_t check_other(const maker_t *m, int32_t j, const lossfn_tensor_t *t) {
+    const lossfn__plan_t *plan = m->plan;
+    const char *name = m->loss->inputs[j].name;
+    shape_text one, other;
+    LOSSFN__REQUIRE(is_float(t->dtype), LOSSFN_ERROR_DTYPE, "%s is %s, it must be floating", name,
+                    lossfn_dtype_name(t->dtype));
+    if (plan->per_row[j])
+        LOSSFN__TRY(check_per_row(m, name, t));
+    else
+        LOSSFN__REQUIRE(repeats_to(t, plan->ndim, plan->shape), LOSSFN_ERROR_SHAPE,
+                        "%s has shape %s; for pred of shape %s it is a scalar, pred's shape, or that with extents of 1",
+                        name, shape_of(t, one), shape_of(m->args->inputs[0], other));
+    for (int32_t k = 0; k < plan->n_parts; k++) {
+        const lossfn__term_t *term = plan->parts[k].term;
+        LOSSFN__REQUIRE(plan->unit == term->definition->unit || j >= plan->parts[k].n_inputs, LOSSFN_ERROR_UNSUPPORTED,
+                        "%s must be a constant in a sum with a loss over rows", name);
+        for (int32_t i = 0; i < term->definition->n_params; i++)
+            LOSSFN__REQUIRE(strcmp(term->definition->params[i].name, name) != 0 || !term->values[i].is_set,
+                            LOSSFN_ERROR_ARGUMENT, "%s is given both as a parameter of the loss and as an input", name);
+    }
+    return LOSSFN_OK;
+}
+
 static lossfn_status_t check_target(maker_t *m, const char *name, const lossfn_tensor_t *target) {
     lossfn__plan_t *plan = m->plan;
     shape_text one, other;
     const lossfn_tensor_t *pred = m->args->inputs[0];
+    if (plan->per_row[1]) return check_per_row(m, name, target);
     if (same_shape(target, plan->ndim, plan->shape) || repeats_for_levels(m, target)) return LOSSFN_OK;
     int takes_labels = 0;
     for (int32_t k = 0; k < plan->n_parts; k++)
@@ -279,6 +314,7 @@ static lossfn_status_t check_target(maker_t *m, const char *name, const lossfn_t
                             LOSSFN_ERROR_SHAPE, "%s holds labels, %s needs a %s of pred's shape %s", name,
                             plan->parts[k].term->definition->name, name, shape_of(pred, one));
         plan->has_labels = 1;
+        plan->n_labels = plan->cols + m->loss->inputs[1].levels;
         return LOSSFN_OK;
     }
     if (count_of(target) == count_of(pred) ||
@@ -316,7 +352,7 @@ static lossfn_status_t check_inputs(maker_t *m) {
     for (int32_t j = 0; j < plan->n_inputs; j++) {
         const lossfn__input_t *input = &m->loss->inputs[j];
         const lossfn_tensor_t *t = j < args->n_inputs ? args->inputs[j] : NULL;
-        shape_text one, other;
+        plan->per_row[j] = input->per_row;
         if (!t) {
             LOSSFN__REQUIRE(input->learnable, LOSSFN_ERROR_ARGUMENT, "input %s is NULL", input->name);
             plan->is_constant[j] = 1;
@@ -328,23 +364,9 @@ static lossfn_status_t check_inputs(maker_t *m) {
         } else {
             LOSSFN__TRY(check_tensor(input->name, t));
             if (j == 1) LOSSFN__TRY(check_target(m, input->name, t));
-            if (j > 1) {
-                LOSSFN__REQUIRE(is_float(t->dtype), LOSSFN_ERROR_DTYPE, "%s is %s, it must be floating", input->name,
-                                lossfn_dtype_name(t->dtype));
-                LOSSFN__REQUIRE(
-                    repeats_to(t, plan->ndim, plan->shape), LOSSFN_ERROR_SHAPE,
-                    "%s has shape %s; for pred of shape %s it is a scalar, pred's shape, or that with extents of 1",
-                    input->name, shape_of(t, one), shape_of(args->inputs[0], other));
-                LOSSFN__REQUIRE(plan->unit == LOSSFN_UNIT_ELEMENT, LOSSFN_ERROR_UNSUPPORTED,
-                                "%s must be a constant in a sum with a loss over rows", input->name);
-                for (int32_t k = 0; k < plan->n_parts; k++)
-                    for (int32_t i = 0; i < plan->parts[k].term->definition->n_params; i++)
-                        LOSSFN__REQUIRE(strcmp(plan->parts[k].term->definition->params[i].name, input->name) != 0 ||
-                                            !plan->parts[k].term->values[i].is_set,
-                                        LOSSFN_ERROR_ARGUMENT,
-                                        "%s is given both as a parameter of the loss and as an input", input->name);
-            }
-            plan->input_layouts[j] = plan->has_labels && j == 1 ? lay_units(m, t) : lay(t, plan->ndim, plan->shape);
+            if (j > 1) LOSSFN__TRY(check_other(m, j, t));
+            plan->input_layouts[j] =
+                plan->per_row[j] || (plan->has_labels && j == 1) ? lay_units(m, t) : lay(t, plan->ndim, plan->shape);
         }
         if (t->dtype == LOSSFN_F64 && !(j == 1 && plan->has_labels)) plan->is_double = 1;
     }
@@ -424,13 +446,18 @@ static lossfn_status_t check_gradients(maker_t *m) {
                             plan->parts[k].term->definition->name, name);
         LOSSFN__TRY(add_output(m, grad_name, grad));
         LOSSFN__TRY(require_shape(grad_name, grad, name, args->inputs[j]->ndim, args->inputs[j]->shape));
-        if (j > 0 && !same_shape(args->inputs[j], plan->ndim, plan->shape)) {
+        if (j > 0 && !plan->per_row[j] && !same_shape(args->inputs[j], plan->ndim, plan->shape)) {
+            for (int32_t d = 0; plan->unit == LOSSFN_UNIT_ROW && d < grad->ndim; d++)
+                LOSSFN__REQUIRE(d == m->axis || grad->shape[d] == 1, LOSSFN_ERROR_UNSUPPORTED,
+                                "%s is wanted, but %s repeats along some axes of the rows and not along others; it can "
+                                "be a scalar, one for each class, or pred's shape",
+                                grad_name, name);
             plan->collects[j] = 1;
             plan->collected[j] = grad;
             continue;
         }
         plan->has_grad[j] = 1;
-        plan->grad_layouts[j] = lay(grad, plan->ndim, plan->shape);
+        plan->grad_layouts[j] = plan->per_row[j] ? lay_units(m, grad) : lay(grad, plan->ndim, plan->shape);
         lossfn__make_view(&plan->grads[j], &plan->grad_layouts[j], plan->ndim, plan->shape, m->axis);
     }
     return LOSSFN_OK;
@@ -525,8 +552,10 @@ static lossfn_status_t check_outputs(maker_t *m) {
     LOSSFN__REQUIRE(!args->hvp == !args->hvp_vector, LOSSFN_ERROR_ARGUMENT, "%s is given without %s",
                     args->hvp ? "hvp" : "hvp_vector", args->hvp ? "hvp_vector" : "hvp");
     if (args->hvp) {
-        LOSSFN__REQUIRE(plan->unit == LOSSFN_UNIT_ELEMENT, LOSSFN_ERROR_UNSUPPORTED, "%s has no Hessian-vector product",
-                        lossfn_name(m->loss));
+        for (int32_t k = 0; plan->unit == LOSSFN_UNIT_ROW && k < plan->n_parts; k++)
+            LOSSFN__REQUIRE(plan->parts[k].term->definition->has_product, LOSSFN_ERROR_UNSUPPORTED,
+                            "%s has no Hessian-vector product%s", plan->parts[k].term->definition->name,
+                            plan->parts[k].term->definition->unit == LOSSFN_UNIT_ELEMENT ? " in a sum with rows" : "");
         LOSSFN__TRY(check_tensor("hvp_vector", args->hvp_vector));
         LOSSFN__REQUIRE(is_float(args->hvp_vector->dtype), LOSSFN_ERROR_DTYPE, "hvp_vector is %s, it must be floating",
                         lossfn_dtype_name(args->hvp_vector->dtype));
@@ -534,9 +563,9 @@ static lossfn_status_t check_outputs(maker_t *m) {
         LOSSFN__TRY(add_output(m, "hvp", args->hvp));
         LOSSFN__TRY(require_shape("hvp", args->hvp, "pred", plan->ndim, plan->shape));
         plan->hvp_vector_layout = lay(args->hvp_vector, plan->ndim, plan->shape);
-        lossfn__make_view(&plan->hvp_vector, &plan->hvp_vector_layout, plan->ndim, plan->shape, -1);
+        lossfn__make_view(&plan->hvp_vector, &plan->hvp_vector_layout, plan->ndim, plan->shape, m->axis);
         plan->hvp_layout = lay(args->hvp, plan->ndim, plan->shape);
-        lossfn__make_view(&plan->hvp, &plan->hvp_layout, plan->ndim, plan->shape, -1);
+        lossfn__make_view(&plan->hvp, &plan->hvp_layout, plan->ndim, plan->shape, m->axis);
         plan->has_hvp = 1;
     }
     return LOSSFN_OK;
@@ -551,10 +580,11 @@ static lossfn_status_t check_aliasing(maker_t *m) {
             const lossfn_tensor_t *in = args->inputs[j];
             if (!in || !overlap(out, in)) continue;
             /* An element of the output is written after the same element of the input was last read. That holds for one
-             * output; another pass over broadcast inputs would find its input destroyed. */
-            int passes = 0;
+             * output; another pass, over broadcast inputs or for products, would find its input destroyed. */
+            int passes = m->plan->has_hvp && m->plan->unit == LOSSFN_UNIT_ROW && out != args->hvp;
             for (int32_t i = 0; i < LOSSFN_MAX_INPUTS; i++) passes |= m->plan->collects[i];
-            if (lies_exactly_on(out, in) && same_shape(out, m->plan->ndim, m->plan->shape) && !exact && !passes)
+            if (lies_exactly_on(out, in) && !exact && !passes &&
+                (m->plan->per_row[j] || same_shape(out, m->plan->ndim, m->plan->shape)))
                 exact = m->plan->is_aliased = 1;
             else
                 return lossfn__fail(LOSSFN_ERROR_ALIAS, "%s overlaps the input %s", m->names[o],
@@ -572,19 +602,52 @@ static lossfn_status_t check_aliasing(maker_t *m) {
     return LOSSFN_OK;
 }
 
+/* Every list of a loss over rows has a number for each class. */
 static lossfn_status_t check_lists(const maker_t *m) {
     for (int32_t k = 0; k < m->plan->n_parts; k++) {
         const lossfn__term_t *term = m->plan->parts[k].term;
-        const int32_t lists[] = {term->class_weight, term->class_mask};
-        for (int i = 0; i < 2; i++) {
-            if (lists[i] < 0 || !term->values[lists[i]].list) continue;
-            const lossfn__value_t *value = &term->values[lists[i]];
-            LOSSFN__REQUIRE(value->count == m->plan->cols, LOSSFN_ERROR_SHAPE,
-                            "%s has %lld entries, pred has %lld classes", i ? "class_mask" : "class_weight",
-                            (long long)value->count, (long long)m->plan->cols);
-        }
+        for (int32_t i = 0; term->definition->unit == LOSSFN_UNIT_ROW && i < term->definition->n_params; i++)
+            LOSSFN__REQUIRE(!term->values[i].list || term->values[i].count == m->plan->cols || term->definition->user,
+                            LOSSFN_ERROR_SHAPE, "%s has %lld entries, pred has %lld classes",
+                            term->definition->params[i].name, (long long)term->values[i].count,
+                            (long long)m->plan->cols);
     }
     return LOSSFN_OK;
+}
+
+/* How many arrays of a row's length engine/whole.h stages rows in. */
+static int64_t whole_row_arrays(const lossfn_t *loss, const lossfn_args_t *args) {
+    const int products = args->hvp != NULL;
+    int64_t wanted = (args->hess != NULL), arrays = 0;
+    int whole = products;
+    for (int32_t j = 0; j < loss->n_inputs; j++) wanted += args->grads[j] != NULL;
+    for (int32_t k = 0; k < loss->n_terms; k++) {
+        const lossfn__term_t *term = &loss->terms[k];
+        const lossfn__definition_t *d = term->definition;
+        whole |= d->unit == LOSSFN_UNIT_ROW && (d->user || d->whole_rows);
+        arrays += wanted + (d->user ? 0 : 1 + d->n_scratch);
+        for (int32_t i = 0; i < d->n_params; i++)
+            arrays += i != term->class_weight && i != term->class_mask && term->values[i].list;
+    }
+    return whole ? arrays + loss->n_inputs + 3 * products : 0;
+}
+
+int64_t lossfn__scratch_size(const lossfn_t *loss, const lossfn_args_t *args) {
+    const lossfn_tensor_t *pred = args->n_inputs > 0 ? args->inputs[0] : NULL;
+    if (!pred || loss->unit != LOSSFN_UNIT_ROW) return 0;
+    const int32_t axis = loss->axis < 0 ? loss->axis + pred->ndim : loss->axis;
+    if (axis < 0 || axis >= pred->ndim || pred->shape[axis] >= INT32_MAX) return 0;
+    const int64_t padding = LOSSFN__WHOLE_ROW_PADDING;
+    int is_double = 0;
+    for (int32_t j = 0; j < args->n_inputs && j < LOSSFN_MAX_INPUTS; j++)
+        is_double |= args->inputs[j] && args->inputs[j]->dtype == LOSSFN_F64;
+    for (int32_t k = 0; k < loss->n_terms; k++) {
+        const lossfn_vtable_t *user = loss->terms[k].definition->user;
+        is_double |= user && !(user->flags & LOSSFN_VTABLE_F32);
+    }
+    const int64_t item = is_double ? (int64_t)sizeof(double) : (int64_t)sizeof(float);
+    const int64_t bytes = whole_row_arrays(loss, args) * ((pred->shape[axis] + padding - 1) / padding * padding) * item;
+    return bytes > LOSSFN__WHOLE_ROW_BYTES ? bytes : 0;
 }
 
 lossfn_status_t lossfn__plan_make(lossfn__plan_t *plan, const lossfn_t *loss, const lossfn_args_t *args) {

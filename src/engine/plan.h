@@ -49,8 +49,8 @@ typedef struct {
     int64_t tile_rows, tile_cols;
 } lossfn__order_t;
 
-/* Rows of up to this many classes are staged whole; a user's kernel over longer ones needs scratch. */
-enum { LOSSFN__STAGED_CLASSES = 64 };
+/* What kernels over whole rows work in may take so many bytes of the stack; longer rows need scratch. */
+enum { LOSSFN__WHOLE_ROW_BYTES = 24 * 1024, LOSSFN__WHOLE_ROW_PADDING = 16 };
 
 typedef struct lossfn__plan {
     const lossfn_t *loss;
@@ -66,7 +66,9 @@ typedef struct lossfn__plan {
     lossfn__view_t inputs[8];
     uint8_t is_constant[8]; /* a learnable parameter left to its constant */
     double constant[8];
+    uint8_t per_row[8];                         /* rows: the input has one number for each, and so has its gradient */
     int32_t has_labels;                         /* rows: inputs[1] holds labels */
+    int64_t n_labels;                           /* how many there are */
     int32_t has_weight, has_mask, has_upstream; /* upstream: one per value */
     lossfn__view_t weight, mask, upstream;
     double upstream_scalar;
@@ -80,8 +82,11 @@ typedef struct lossfn__plan {
     int32_t need_total;                  /* and of everything, with per_row */
     int32_t weighs, counts, counts_rows; /* the survey is to find the total weight, how many units are kept (or only
                                             whether any), in how many rows; rows are surveyed for all of it */
+    int32_t in_scratch;                  /* rows: what they are staged whole in lies in exec.scratch */
+    int32_t product;                     /* rows: only the Hessian-vector product is made */
     int32_t dry;                         /* only look for values outside the domain */
     int32_t collect;                     /* or only the exact sum of this input's gradient; -1 normally */
+    int64_t collect_class;               /* rows: of each class from this one on; -1: of all classes */
     int32_t streams;                     /* outputs are too large for the caches: they may be written around them */
     int32_t is_large;                    /* data come from memory rather than from a cache */
     const lossfn_exec_t *exec;
@@ -159,6 +164,8 @@ static inline int64_t lossfn__view_offset(const lossfn__view_t *view, int64_t i)
 
 /* Checks a call and describes it; fails with a message, having written nothing. */
 lossfn_status_t lossfn__plan_make(lossfn__plan_t *plan, const lossfn_t *loss, const lossfn_args_t *args);
+/* Bytes of scratch that a call needs: 0 unless whole rows are staged and do not fit the stack. */
+int64_t lossfn__scratch_size(const lossfn_t *loss, const lossfn_args_t *args);
 /* Merges the axes of a layout (all but `apart`, the class axis; -1 for none). */
 void lossfn__make_view(lossfn__view_t *view, const lossfn__layout_t *layout, int32_t ndim, const int64_t *shape,
                        int32_t apart);

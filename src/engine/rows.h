@@ -3,7 +3,7 @@
 #ifndef LOSSFN_ENGINE_ROWS_H
 #define LOSSFN_ENGINE_ROWS_H
 
-#include "engine/users.h"
+#include "engine/whole.h"
 
 enum { ROW_BATCH = 64 };
 
@@ -63,7 +63,7 @@ static int stage_rows(const lossfn__plan_t *plan, int64_t row, int64_t n, int64_
         for (int64_t i = 0; i < n; i++) {
             const int ignored = ignores & valid[i] & (labels[i] == plan->loss->ignore_index);
             const uint64_t label = (uint64_t)labels[i] - (uint64_t)plan->loss->label_base;
-            const int good = valid[i] & !ignored & (label < (uint64_t)plan->cols);
+            const int good = valid[i] & !ignored & (label < (uint64_t)plan->n_labels);
             weights[i] = ignored ? 0 : weights[i];
             labels[i] = good ? (int64_t)label : -1;
             in_range &= good | (weights[i] == 0);
@@ -122,10 +122,10 @@ typedef struct {
     int64_t block; /* classes staged at a time: all, or a multiple of FOLD */
     REAL *inputs[LOSSFN_MAX_INPUTS], *weights[LOSSFN__MAX_TERMS], *outs[LOSSFN__MAX_TERMS];
     REAL *element_values, *element_weight, *element_factor;
-    REAL *grads[2], *hess, *total_grads[2], *total_hess;
-    REAL *row_values[LOSSFN__MAX_TERMS];                                                    /* waiting to be summed */
-    REAL *user_inputs[2], *user_grads[LOSSFN__MAX_TERMS][2], *user_hess[LOSSFN__MAX_TERMS]; /* whole rows */
-    int guesses[LOSSFN__MAX_TERMS];
+    REAL *grads[LOSSFN_MAX_INPUTS], *hess, *total_grads[LOSSFN_MAX_INPUTS], *total_hess;
+    REAL *row_values[LOSSFN__MAX_TERMS]; /* waiting to be summed */
+    whole_t whole;
+    int guesses[LOSSFN__MAX_TERMS], collected; /* grids */
     int64_t waiting;
     chunk_t chunks[LOSSFN__MAX_TERMS];
     arena_t arena; /* the rest: user kernels */
@@ -167,7 +167,7 @@ static void stage_chunk(rows_t *w, int64_t row, int64_t first, chunk_t *c, int k
             at->x = w->inputs[PRED];
         }
         at->t = NULL;
-        if (plan->n_inputs > 1 && !plan->has_labels)
+        if (plan->n_inputs > 1 && !plan->has_labels && !plan->per_row[TARGET])
             at->t = row_classes(&plan->inputs[TARGET], row, first, n, w->inputs[TARGET]);
     } else {
         at->x = w->chunks[0].at.x;
@@ -197,80 +197,130 @@ static REAL *keeping_place(const rows_t *w, int64_t row, int64_t first, const ch
     return place ? place : plan->cols <= w->block ? w->grads[PRED] : NULL;
 }
 
+/* Whether anything looks at the chunks of a part. */
+static int is_cut(const lossfn__plan_t *plan, int k) {
+    return is_sum(plan) || !is_whole(plan->parts[k].term->definition);
+}
+
+/* How many numbers of a gradient belong to n classes of a row, from `first`. */
+static int64_t grad_extent(const lossfn__plan_t *plan, int j, int64_t first, int64_t n) {
+    return plan->per_row[j] ? first == 0 : n;
+}
+
+/* A part whose rows were computed whole when they were valued: scaled here. */
+static void scale_whole(const rows_t *w, int k, int64_t first, int64_t n, REAL factor, REAL *const *grads, REAL *hess) {
+    const whole_part_t *own = &w->whole.parts[k];
+    for (int j = 0; j < w->plan->parts[k].n_inputs; j++) {
+        const int64_t count = grad_extent(w->plan, j, first, n);
+        for (int64_t i = 0; grads[j] && i < count; i++) grads[j][i] = own->grads[j][first + i] * factor;
+    }
+    for (int64_t i = 0; hess && i < n; i++) hess[i] = own->hess[first + i] * factor;
+}
+
+/* A part of elements in a sum with rows. */
+static lossfn_status_t map_elements(rows_t *w, int k, int64_t first, int64_t n, REAL weight, REAL *const *grads) {
+    const lossfn__plan_t *plan = w->plan;
+    const lossfn__part_t *part = &plan->parts[k];
+    chunk_t *c = &w->chunks[k];
+    block_t b = {.n = n,
+                 .in = {c->at.x, c->at.t},
+                 .weight = w->element_weight,
+                 .factor = w->element_factor,
+                 .values = w->element_values,
+                 .grads = {grads[PRED], grads[TARGET]},
+                 .hess = c->hess,
+                 .sum = &w->partial->sums[k],
+                 .grid = w->guesses[k],
+                 .fault = -1};
+    fill(w->element_weight, weight, n);
+    fill(w->element_factor, c->factor, n);
+    for (int j = 2; j < plan->n_inputs; j++) b.in[j] = w->inputs[j];
+    set_constants(b.constants, part);
+    b.tuned = is_tuned_for(plan, part);
+    if (part->term->definition->user)
+        LOSSFN__TRY(user_elements(plan, part, &b, w->arena));
+    else
+        run_kernel(part->term->definition->kernel, LOSSFN__WANT_ALL, &b);
+    if (b.fault >= 0) c->fault = first + b.fault;
+    w->guesses[k] = b.grid;
+    return LOSSFN_OK;
+}
+
+static lossfn_status_t map_part(rows_t *w, int k, int64_t row, int64_t first, int64_t n, REAL weight,
+                                REAL *const *grads) {
+    const lossfn__definition_t *definition = w->plan->parts[k].term->definition;
+    chunk_t *c = &w->chunks[k];
+    if (w->plan->collect >= w->plan->parts[k].n_inputs) return LOSSFN_OK;
+    if (is_whole(definition)) {
+        scale_whole(w, k, first, n, c->factor, grads, c->hess);
+        return LOSSFN_OK;
+    }
+    if (definition->unit == LOSSFN_UNIT_ELEMENT) return map_elements(w, k, first, n, weight, grads);
+    c->grads[PRED] = grads[PRED];
+    c->grads[TARGET] = grads[TARGET];
+    if (c->at.kept && w->plan->cols > w->block) c->at.kept = keeping_place(w, row, first, c);
+    kernels[definition->kernel]->rows.map(c);
+    return LOSSFN_OK;
+}
+
+static void add_to(REAL *to, const REAL *from, int64_t n) {
+    for (int64_t i = 0; i < n; i++) to[i] += from[i];
+}
+
+/* Adds a chunk of a gradient to the exact sums that a broadcast input collects. */
+static void collect_chunk(rows_t *w, int64_t first, int64_t n, const REAL *grad) {
+    const int64_t wanted = w->plan->collect_class;
+    if (wanted < 0) {
+        deposit(grad, n, &w->partial->sums[0], &w->collected);
+        return;
+    }
+    for (int64_t c = 0; c < w->plan->n_sums; c++)
+        if (wanted + c >= first && wanted + c < first + n)
+            lossfn__exact_add(&w->partial->sums[c], (double)grad[wanted + c - first]);
+}
+
 /* Derivatives of one chunk: of every part, added up if there are several, and written. */
 static lossfn_status_t map_chunk(rows_t *w, int64_t row, int64_t first, REAL weight, double upstream) {
     const lossfn__plan_t *plan = w->plan;
     const int sum = is_sum(plan);
     int64_t n = plan->cols - first < w->block ? plan->cols - first : w->block;
-    REAL *out_grads[2] = {0}, *out_hess = NULL;
+    REAL *outs[LOSSFN_MAX_INPUTS] = {0}, *out_hess = NULL;
     if (sum) {
-        for (int j = 0; j < 2; j++)
+        for (int j = 0; j < plan->n_inputs; j++)
             if (w->total_grads[j]) fill(w->total_grads[j], 0, n);
         if (w->total_hess) fill(w->total_hess, 0, n);
     }
     for (int k = 0; k < plan->n_parts; k++) {
         const lossfn__part_t *part = &plan->parts[k];
         chunk_t *c = &w->chunks[k];
-        if (plan->cols > w->block) stage_chunk(w, row, first, c, k);
+        REAL *grads[LOSSFN_MAX_INPUTS] = {0};
+        if (plan->cols > w->block && is_cut(plan, k)) stage_chunk(w, row, first, c, k);
         c->factor = (REAL)(weight * part->scale * upstream);
         c->hess = NULL;
-        for (int j = 0; j < 2; j++) {
-            const lossfn__view_t *view = &plan->grads[j];
-            c->grads[j] = j < part->n_inputs && plan->has_grad[j] ? w->grads[j] : NULL;
-            REAL *place = c->grads[j] && !sum ? grad_in_place(view, row, first) : NULL;
-            if (place) c->grads[j] = place;
+        for (int j = 0; j < part->n_inputs; j++) {
+            if (!plan->has_grad[j]) continue;
+            REAL *place = sum || plan->collect >= 0 ? NULL : grad_in_place(&plan->grads[j], row, first);
+            grads[j] = place ? place : w->grads[j];
         }
         if (plan->has_hess) {
-            c->hess = w->hess;
             REAL *place = sum ? NULL : grad_in_place(&plan->hess, row, first);
-            if (place) c->hess = place;
+            c->hess = place ? place : w->hess;
         }
-        if (part->term->definition->unit == LOSSFN_UNIT_ROW) {
-            if (part->term->definition->user) { /* computed whole when the row was valued; scaled here */
-                for (int64_t i = 0; i < n; i++) {
-                    for (int j = 0; j < 2; j++)
-                        if (c->grads[j]) c->grads[j][i] = w->user_grads[k][j][first + i] * c->factor;
-                    if (c->hess) c->hess[i] = w->user_hess[k][first + i] * c->factor;
-                }
-            } else {
-                if (c->at.kept && plan->cols > w->block) c->at.kept = keeping_place(w, row, first, c);
-                kernels[part->term->definition->kernel]->rows.map(c);
-            }
-        } else {
-            block_t b = {.n = n,
-                         .in = {c->at.x, c->at.t},
-                         .weight = w->element_weight,
-                         .factor = w->element_factor,
-                         .values = w->element_values,
-                         .grads = {c->grads[0], c->grads[1]},
-                         .hess = c->hess,
-                         .sum = &w->partial->sums[k],
-                         .grid = w->guesses[k],
-                         .fault = -1};
-            fill(w->element_weight, weight, n);
-            fill(w->element_factor, c->factor, n);
-            for (int j = 2; j < plan->n_inputs; j++) b.in[j] = w->inputs[j];
-            set_constants(b.constants, part);
-            b.tuned = is_tuned_for(plan, part);
-            if (part->term->definition->user)
-                LOSSFN__TRY(user_elements(plan, part, &b, w->arena));
-            else
-                run_kernel(part->term->definition->kernel, LOSSFN__WANT_ALL, &b);
-            if (b.fault >= 0) c->fault = first + b.fault;
-            w->guesses[k] = b.grid;
-        }
-        for (int j = 0; j < 2; j++) {
-            out_grads[j] = sum ? w->total_grads[j] : c->grads[j];
-            if (sum && c->grads[j])
-                for (int64_t i = 0; i < n; i++) out_grads[j][i] += c->grads[j][i];
+        LOSSFN__TRY(map_part(w, k, row, first, n, weight, grads));
+        for (int j = 0; j < plan->n_inputs; j++) {
+            outs[j] = sum ? w->total_grads[j] : grads[j];
+            if (sum && grads[j]) add_to(outs[j], grads[j], grad_extent(plan, j, first, n));
         }
         out_hess = sum ? w->total_hess : c->hess;
-        if (sum && c->hess)
-            for (int64_t i = 0; i < n; i++) out_hess[i] += c->hess[i];
+        if (sum && c->hess) add_to(out_hess, c->hess, n);
     }
     if (plan->dry) return LOSSFN_OK;
-    for (int j = 0; j < 2; j++)
-        if (plan->has_grad[j] && j < plan->n_inputs) store_classes(&plan->grads[j], row, first, out_grads[j], n);
+    if (plan->collect >= 0) {
+        if (outs[plan->collect]) collect_chunk(w, first, n, outs[plan->collect]);
+        return LOSSFN_OK;
+    }
+    for (int j = 0; j < plan->n_inputs; j++)
+        if (plan->has_grad[j]) store_classes(&plan->grads[j], row, first, outs[j], grad_extent(plan, j, first, n));
     if (plan->has_hess) store_classes(&plan->hess, row, first, out_hess, n);
     return LOSSFN_OK;
 }
@@ -295,17 +345,14 @@ static lossfn_status_t value_row(rows_t *w, int64_t row, int64_t label, REAL wei
         c->at.top = -1;
         c->top = -INFINITY;
         c->fault = -1;
-        if (plan->cols <= w->block) stage_chunk(w, row, 0, c, k);
+        if (plan->cols <= w->block && is_cut(plan, k)) stage_chunk(w, row, 0, c, k);
         if (definition->unit != LOSSFN_UNIT_ROW) continue;
         if (definition->user) {
-            const REAL *pred = row_classes(&plan->inputs[PRED], row, 0, plan->cols, w->user_inputs[PRED]);
-            if (plan->n_inputs > 1 && !plan->has_labels) {
-                const REAL *target = row_classes(&plan->inputs[TARGET], row, 0, plan->cols, w->user_inputs[TARGET]);
-                if (target != w->user_inputs[TARGET])
-                    memcpy(w->user_inputs[TARGET], target, (size_t)plan->cols * sizeof(REAL));
-            }
-            LOSSFN__TRY(user_row(plan, part, pred, w->user_inputs[TARGET], label, plan->cols, &c->value,
-                                 w->user_grads[k], w->user_hess[k]));
+            stage_part(&w->whole, plan, k, row, label);
+            LOSSFN__TRY(user_row(plan, part, w->whole.inputs, label, &c->value, w->whole.parts[k].grads,
+                                 w->whole.parts[k].hess));
+        } else if (definition->whole_rows) {
+            c->fault = value_whole_row(&w->whole, plan, k, row, label, &c->value);
         } else {
             const row_kernel_t *kernel = &kernels[definition->kernel]->rows;
             if (kernel->wants_top)
@@ -333,12 +380,13 @@ static lossfn_status_t value_row(rows_t *w, int64_t row, int64_t label, REAL wei
 
 static void clear_row(rows_t *w, int64_t row) {
     const lossfn__plan_t *plan = w->plan;
-    if (plan->dry) return;
+    if (plan->dry || plan->collect >= 0) return;
     for (int64_t first = 0; first < plan->cols; first += w->block) {
         int64_t n = plan->cols - first < w->block ? plan->cols - first : w->block;
         fill(w->element_values, 0, n);
-        for (int j = 0; j < 2; j++)
-            if (plan->has_grad[j]) store_classes(&plan->grads[j], row, first, w->element_values, n);
+        for (int j = 0; j < plan->n_inputs; j++)
+            if (plan->has_grad[j])
+                store_classes(&plan->grads[j], row, first, w->element_values, grad_extent(plan, j, first, n));
         if (plan->has_hess) store_classes(&plan->hess, row, first, w->element_values, n);
     }
 }
@@ -350,17 +398,23 @@ static void run_cut_rows(const lossfn__plan_t *plan, int64_t begin, int64_t end,
     w.plan = plan;
     w.partial = partial;
     w.end = end;
-    int elements = 0, user = 0;
+    w.collected = GRID_NONE;
+    int elements = 0, wanted = plan->has_hess;
     for (int k = 0; k < plan->n_parts; k++) {
-        const lossfn__definition_t *definition = plan->parts[k].term->definition;
         w.guesses[k] = GRID_NONE;
-        elements |= definition->unit == LOSSFN_UNIT_ELEMENT;
-        if (definition->user) user = 2 * (plan->n_inputs + 4);
+        elements |= plan->parts[k].term->definition->unit == LOSSFN_UNIT_ELEMENT;
     }
-    int needed = plan->n_inputs + 2 * plan->n_parts + 3 + 6 + user + 5 * (user != 0) * plan->n_parts;
+    for (int j = 0; j < plan->n_inputs; j++) wanted += plan->has_grad[j];
+    const int needed =
+        plan->n_inputs + 2 * plan->n_parts + 3 + (wanted << is_sum(plan)) + (elements ? plan->n_inputs + 4 : 0);
     arena_t arena = {memory, ARENA - ROW_BATCH * LOSSFN__MAX_TERMS, 0};
-    arena.length = arena.left / needed / LANES * LANES;
     for (int k = 0; k < plan->n_parts; k++) w.row_values[k] = memory + arena.left + k * ROW_BATCH;
+    if (has_whole_part(plan)) {
+        begin_whole(&w.whole, plan, memory);
+        arena.at += LOSSFN__WHOLE_ROW_BYTES / sizeof(REAL);
+        arena.left -= LOSSFN__WHOLE_ROW_BYTES / (int64_t)sizeof(REAL);
+    }
+    arena.length = arena.left / needed / LANES * LANES;
     if (arena.length > BLOCK) arena.length = BLOCK;
     if (plan->cols <= arena.length)
         arena.length = (plan->cols + LANES - 1) / LANES * LANES;
@@ -374,13 +428,15 @@ static void run_cut_rows(const lossfn__plan_t *plan, int64_t begin, int64_t end,
     w.element_values = take(&arena);
     w.element_weight = take(&arena);
     w.element_factor = take(&arena);
-    for (int j = 0; j < 2; j++) w.grads[j] = take(&arena);
-    w.hess = take(&arena);
-    if (is_sum(plan)) {
-        for (int j = 0; j < 2; j++) w.total_grads[j] = plan->has_grad[j] ? take(&arena) : NULL;
-        w.total_hess = plan->has_hess ? take(&arena) : NULL;
+    for (int j = 0; j < plan->n_inputs; j++) {
+        if (!plan->has_grad[j]) continue;
+        w.grads[j] = take(&arena);
+        if (is_sum(plan)) w.total_grads[j] = take(&arena);
     }
-    REAL *scratch = plan->exec ? plan->exec->scratch : NULL;
+    if (plan->has_hess) {
+        w.hess = take(&arena);
+        if (is_sum(plan)) w.total_hess = take(&arena);
+    }
     for (int k = 0; k < plan->n_parts; k++) {
         const lossfn__term_t *term = plan->parts[k].term;
         chunk_t *c = &w.chunks[k];
@@ -399,24 +455,9 @@ static void run_cut_rows(const lossfn__plan_t *plan, int64_t begin, int64_t end,
             }
             c->classes = (REAL)classes;
         }
-        if (term->definition->user && term->definition->unit == LOSSFN_UNIT_ROW) {
-            REAL **whole[] = {&w.user_inputs[0], &w.user_inputs[1], &w.user_grads[k][0], &w.user_grads[k][1],
-                              &w.user_hess[k]};
-            for (int i = 0; i < 5; i++) {
-                if ((i < 2 && *whole[i]) || (i == 2 && !plan->has_grad[0]) || (i == 3 && !plan->has_grad[1]) ||
-                    (i == 4 && !plan->has_hess))
-                    continue;
-                if (plan->cols <= w.block) {
-                    *whole[i] = take(&arena);
-                } else {
-                    *whole[i] = scratch;
-                    scratch += plan->cols;
-                }
-            }
-        }
     }
     w.arena = arena;
-    const int maps = elements || plan->has_grad[0] || plan->has_grad[1] || plan->has_hess;
+    const int maps = elements || wanted;
     int64_t labels[ROW_BATCH];
     REAL weights[ROW_BATCH];
     for (int64_t row = begin; row < end; row++) {
@@ -480,7 +521,7 @@ static int64_t rows_at_once(const lossfn__plan_t *plan, const needs_t *needs) {
     const lossfn__term_t *term = plan->parts[0].term;
     const int64_t block = (plan->cols + LANES - 1) / LANES * LANES, room = ARENA - 2 * block;
     const int64_t bytes = plan->cols * 2 * (int64_t)sizeof(REAL);
-    if (is_sum(plan) || term->definition->user || ((class_weights(term) || class_mask(term)) && room < 0)) return 0;
+    if (is_sum(plan) || is_whole(term->definition) || ((class_weights(term) || class_mask(term)) && room < 0)) return 0;
     int64_t most = ROWS_BYTES / (bytes ? bytes : 1);
     if (needs->count && room / (needs->count * block) < most) most = room / (needs->count * block);
     if (most < 1 && !(needs->count && room < needs->count * block)) most = 1;

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stddef.h>
 #include <string.h>
+#include "core/memory.h"
 #include "core/registry.h"
 #include "core/status.h"
 #include "engine/fpenv.h"
@@ -128,7 +129,7 @@ static int most_threads(const lossfn__plan_t *plan, spread_t *spread) {
     if (threads == 1 || work_of(plan) < 2.0 * ELEMENTS_PER_THREAD) return 1;
     for (int32_t k = 0; k < plan->n_parts; k++) {
         const lossfn_vtable_t *user = plan->parts[k].term->definition->user;
-        if (user && (!(user->flags & LOSSFN_VTABLE_CONCURRENT) || plan->exec->scratch)) return 1;
+        if (plan->in_scratch || (user && !(user->flags & LOSSFN_VTABLE_CONCURRENT))) return 1;
     }
     if (threads == 0) threads = lossfn__pool_default_threads();
     if (threads == 1 || plan->exec->parallel_for) return threads;
@@ -310,9 +311,9 @@ static lossfn_status_t fail_label(const lossfn__plan_t *plan, const lossfn__surv
     const char *hint = found->label < 0 ? "; ignore_index takes rows out" : "";
     if (base != 0)
         return lossfn__fail(LOSSFN_ERROR_LABEL, "%s[%lld] is %s, labels are %lld to %lld (label_base=%lld)%s", name,
-                            row, number, base, base + (long long)plan->cols - 1, base, hint);
+                            row, number, base, base + (long long)plan->n_labels - 1, base, hint);
     return lossfn__fail(LOSSFN_ERROR_LABEL, "%s[%lld] is %s, labels are 0 to %lld%s", name, (long long)found->bad_label,
-                        number, (long long)plan->cols - 1, hint);
+                        number, (long long)plan->n_labels - 1, hint);
 }
 
 /* ---- Reducing ---------------------------------------------------------------------------------------------------- */
@@ -462,6 +463,19 @@ static char *element_at(const lossfn_tensor_t *t, int64_t index) {
     return (char *)t->data + offset * lossfn_dtype_size(t->dtype);
 }
 
+/* The part of a plan over rows that belongs to element `index` of the gradient of broadcast input j, of n, and to some
+ * elements after it. Returns how many they are. */
+static int64_t slice_rows(lossfn__plan_t *slice, const lossfn__plan_t *plan, int32_t j, int64_t index, int64_t n) {
+    *slice = *plan;
+    slice->has_values = slice->has_hess = slice->need_sum = slice->need_total = 0;
+    memset(slice->has_grad, 0, sizeof slice->has_grad);
+    slice->has_grad[j] = 1;
+    slice->collect = j;
+    slice->collect_class = n > 1 ? index : -1;
+    slice->n_sums = n - index < LOSSFN__MAX_SUMS ? (int32_t)(n - index) : LOSSFN__MAX_SUMS;
+    return slice->n_sums;
+}
+
 /* Exact sums of the gradients that broadcast inputs collect, one pass over its slice of the data for some of each. */
 static lossfn_status_t collect(const lossfn__plan_t *plan) {
     for (int32_t j = 0; j < plan->n_inputs; j++) {
@@ -472,7 +486,8 @@ static lossfn_status_t collect(const lossfn__plan_t *plan) {
         for (int64_t i = 0, some; i < n; i += some) {
             lossfn__plan_t slice;
             partial_room room;
-            some = lossfn__plan_slice(&slice, plan, j, i);
+            some = plan->unit == LOSSFN_UNIT_ROW ? slice_rows(&slice, plan, j, i, n)
+                                                 : lossfn__plan_slice(&slice, plan, j, i);
             clear_partial(&room.partial, slice.n_sums);
             run_pass(&slice, &room.partial);
             if (room.partial.status != LOSSFN_OK) return room.partial.status;
@@ -481,6 +496,17 @@ static lossfn_status_t collect(const lossfn__plan_t *plan) {
         }
     }
     return LOSSFN_OK;
+}
+
+/* Hessian-vector products of losses over rows. */
+static void run_products(const lossfn__plan_t *plan) {
+    lossfn__plan_t products = *plan;
+    partial_room room;
+    products.product = 1;
+    products.has_hess = 0;
+    memset(products.has_grad, 0, sizeof products.has_grad);
+    clear_partial(&room.partial, products.n_sums);
+    run_units(&products, &room.partial);
 }
 
 static lossfn_status_t fail_callback(lossfn_status_t status, const lossfn_call_t *call) {
@@ -505,6 +531,8 @@ static __attribute__((noinline)) lossfn_status_t compute(const lossfn_t *loss, l
     }
     LOSSFN__TRY(lossfn__plan_make(&plan, loss, args));
     plan.call = &call;
+    const int64_t needed = lossfn__scratch_size(loss, args);
+    plan.in_scratch = needed > 0;
     spread_t spread;
     plan.threads = most_threads(&plan, &spread);
     LOSSFN__REQUIRE(!args->denominator || (isfinite(*args->denominator) && *args->denominator != 0),
@@ -513,7 +541,6 @@ static __attribute__((noinline)) lossfn_status_t compute(const lossfn_t *loss, l
                     "denominator is given, but the reduction divides by nothing");
     LOSSFN__REQUIRE(!args->denominator || !totals, LOSSFN_ERROR_ARGUMENT,
                     "denominator is given, but the accumulator makes its own");
-    int64_t needed = lossfn_scratch_size(loss, args);
     LOSSFN__REQUIRE(needed == 0 || (args->exec && args->exec->scratch && args->exec->scratch_size >= needed),
                     LOSSFN_ERROR_ARGUMENT, "exec.scratch has %lld bytes, %lld are needed",
                     (long long)(args->exec ? args->exec->scratch_size : 0), (long long)needed);
@@ -551,6 +578,7 @@ static __attribute__((noinline)) lossfn_status_t compute(const lossfn_t *loss, l
     plan.streams = overflows_caches(&plan);
     run_pass(&plan, &found.partial);
     if (found.partial.status != LOSSFN_OK) return fail_callback(found.partial.status, &call);
+    if (plan.has_hvp && plan.unit == LOSSFN_UNIT_ROW) run_products(&plan);
     status = collect(&plan);
     note_pace(&plan, &spread);
     if (status != LOSSFN_OK) return fail_callback(status, &call);
@@ -667,5 +695,18 @@ lossfn_status_t lossfn__run(const lossfn_t *loss, lossfn_args_t *args, lossfn__t
         args->note_index = own.note_index;
     }
     if (status != LOSSFN_OK && used->message) lossfn__copy_message(used->message, used->message_capacity);
+    return status;
+}
+
+lossfn_status_t lossfn__run_allocating(const lossfn_t *loss, lossfn_args_t *args) {
+    const int64_t needed = lossfn__scratch_size(loss, args);
+    if (needed == 0 || args->exec) return lossfn__run(loss, args, NULL);
+    lossfn_exec_t exec = {.struct_size = sizeof exec, .threads = 1, .scratch_size = needed};
+    exec.scratch = lossfn__allocate((uint64_t)needed);
+    LOSSFN__REQUIRE(exec.scratch, LOSSFN_ERROR_MEMORY, "out of memory for %lld bytes of scratch", (long long)needed);
+    args->exec = &exec;
+    const lossfn_status_t status = lossfn__run(loss, args, NULL);
+    args->exec = NULL;
+    lossfn__free(exec.scratch, (uint64_t)needed);
     return status;
 }

@@ -15,6 +15,9 @@ typedef struct {
 /* lossfn_run; totals (one per term, may be NULL) are what the call adds to an accumulator. */
 lossfn_status_t lossfn__run(const lossfn_t *loss, lossfn_args_t *args, lossfn__total_t *totals);
 
+/* The same with scratch from the heap where it is needed: for calls off the hot path. */
+lossfn_status_t lossfn__run_allocating(const lossfn_t *loss, lossfn_args_t *args);
+
 /* The everyday form of it, if this is such a call (engine/direct.h) with nothing wrong about it. Otherwise returns 0,
  * having done nothing, and lossfn__run does the rest or says what is wrong. value may be NULL. */
 int lossfn__run_everyday(const lossfn_t *loss, const lossfn__asked_t *asked, double *value);

@@ -170,7 +170,7 @@ static void survey_rows(const lossfn__plan_t *plan, int64_t begin, int64_t end, 
         stage_rows(plan, row, 1, &label, &weight);
         if (weight == 0) continue;
         survey->kept++;
-        if (plan->has_labels && (label < 0 || label >= plan->cols) && survey->bad_label < 0) {
+        if (plan->has_labels && (label < 0 || label >= plan->n_labels) && survey->bad_label < 0) {
             survey->bad_label = row;
             int64_t number;
             load_label(&plan->inputs[TARGET], row, &number, &survey->label);

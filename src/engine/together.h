@@ -13,7 +13,7 @@ static int lies_by_class(const lossfn__view_t *view) {
 }
 
 static int runs_together(const lossfn__plan_t *plan) {
-    if (is_sum(plan) || plan->parts[0].term->definition->user) return 0;
+    if (is_sum(plan) || is_whole(plan->parts[0].term->definition)) return 0;
     return plan->cols <= TOGETHER;
 }
 

@@ -40,23 +40,19 @@ static lossfn_status_t user_elements(const lossfn__plan_t *plan, const lossfn__p
     return LOSSFN_OK;
 }
 
-/* A user's rowwise kernel on one row, staged whole in b->in; values, gradients and Hessian as it gives them. */
-static lossfn_status_t user_row(const lossfn__plan_t *plan, const lossfn__part_t *part, const REAL *pred, REAL *target,
-                                int64_t label, int64_t cols, REAL *value, REAL *grads[2], REAL *hess) {
+/* A user's rowwise kernel on one row, staged whole; values, gradients and Hessian as it gives them. */
+static lossfn_status_t user_row(const lossfn__plan_t *plan, const lossfn__part_t *part, REAL *const *inputs,
+                                int64_t label, REAL *value, REAL *const *grads, REAL *hess) {
     const lossfn_vtable_t *table = part->term->definition->user;
+    const int numbers = plan->has_labels && table->flags & LOSSFN_VTABLE_LABELS;
     lossfn_block_t call = {
-        .struct_size = sizeof call, .count = 1, .cols = cols, .dtype = REAL_DTYPE, .n_inputs = part->n_inputs};
-    call.inputs[PRED] = pred;
-    if (plan->has_labels && table->flags & LOSSFN_VTABLE_LABELS) {
-        call.labels = &label;
-    } else if (part->n_inputs > 1) {
-        if (plan->has_labels)
-            for (int64_t c = 0; c < cols; c++) target[c] = c == label;
-        call.inputs[TARGET] = target;
+        .struct_size = sizeof call, .count = 1, .cols = plan->cols, .dtype = REAL_DTYPE, .n_inputs = part->n_inputs};
+    for (int j = 0; j < part->n_inputs; j++) {
+        call.inputs[j] = j == TARGET && numbers ? NULL : inputs[j];
+        call.grads[j] = grads[j];
     }
+    if (numbers) call.labels = &label;
     call.values = value;
-    call.grads[PRED] = grads[PRED];
-    call.grads[TARGET] = grads[TARGET];
     call.hess = hess;
     call.params = part->term->params;
     call.user_data = lossfn__user_data(part->term->definition);

@@ -10,6 +10,7 @@
 #define ELEMENTWISE_LOSS(name, inputs) &name##_definition,
 #define ROWWISE_LOSS(name)             &name##_definition,
 #define IN_FAMILY(family)              1
+#define WHOLE_ROW_LOSS(name)           &name##_definition,
 const lossfn__definition_t *const lossfn__catalogue[] = {
 #include "losses/list.h"
 };

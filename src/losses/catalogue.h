@@ -6,5 +6,7 @@
 #include "losses/binary.h"
 #include "losses/classes.h"
 #include "losses/information.h"
+#include "losses/softmax.h"
+#include "losses/multiclass.h"
 #include "losses/robust.h"
 #include "losses/likelihood.h"

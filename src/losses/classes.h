@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: MIT
  * Losses over a row of classes. c->t is the target distribution (one-hot for a label), c->w the class weight. */
 
-#define CLASS_PARAMS                                                                                                   \
-    PARAM_LIST("class_weight", "weight of each class"), PARAM_LIST("class_mask", "1 for each class that takes part"),  \
-        PARAM_DOUBLE("label_smoothing", "0", 0, 0, 1, 0, "targets become t (1 - e) + e/C")
-enum { CLASS_SMOOTHING = BASE_CONSTANTS, CLASS_CLAMP, CLASS_LOG_CLAMP };
-static void cross_entropy_setup(const double *params, double *constants) {
+#include "losses/softmax_row.h"
+
+enum { CLASS_SMOOTHING = BASE_CONSTANTS, CLASS_CLAMP, CLASS_LOG_CLAMP, CLASS_Z_LOSS = CLASS_CLAMP };
+static void class_setup(const double *params, double *constants) {
     set_base(params[0], constants);
     constants[CLASS_SMOOTHING] = params[3];
 }
+static void cross_entropy_setup(const double *params, double *constants) {
+    class_setup(params, constants);
+    constants[CLASS_Z_LOSS] = params[4];
+}
 static void categorical_cross_entropy_setup(const double *params, double *constants) {
-    cross_entropy_setup(params, constants);
+    class_setup(params, constants);
     constants[CLASS_CLAMP] = params[4];
     constants[CLASS_LOG_CLAMP] = params[5];
 }
@@ -25,14 +28,15 @@ ALWAYS_INLINE V coefficient(const row_t *r, const class_t *c, const V *p) {
  * With m the class of the largest logit and S' the sum of exp(x_c - x_m) over the others:
  *   value = sum a_c (x_m - x_c) + A log1p(S'),   A = sum a_c
  *   d/dx_c = A p_c - a_c,   at m: ((A - a_m) - a_m S') / (1 + S')
- * so that nothing is lost when the loss or 1 - p_c is small. */
+ * so that nothing is lost when the loss or 1 - p_c is small. The square of Z = ln sum exp x, times z_loss, adds
+ * 2 z_loss Z to A in both derivatives, and 2 z_loss p_c^2 to the second. */
 DEFINE(cross_entropy) = {
     LOSS(cross_entropy),
     .aliases = "softmax_cross_entropy",
     .family = "probability",
     .summary = "Negative log-likelihood of a class, on logits; labels or distributions.",
-    .formula = "sum over classes of class_weight target (log sum exp(pred) - pred)",
-    .latex = "\\sum_c w_c t_c \\left(\\log\\sum_k e^{z_k} - z_c\\right)",
+    .formula = "sum over classes of class_weight target (Z - pred) + z_loss Z^2;  Z = log sum exp(pred)",
+    .latex = "\\sum_c w_c t_c \\left(Z - z_c\\right) + \\lambda Z^2, \\quad Z = \\log\\sum_k e^{z_k}",
     .tasks = "multiclass",
     .see_also = "categorical_cross_entropy, bce_with_logits, kl_div",
     .look_alikes =
@@ -42,15 +46,18 @@ DEFINE(cross_entropy) = {
         "Keras: SparseCategoricalCrossentropy(from_logits=True): the same\n"
         "optax: softmax_cross_entropy_with_integer_labels: reduction=none\n"
         "scikit-learn: HalfMultinomialLoss: the same\n"
+        "Liger: LigerCrossEntropyLoss: lse_square_scale as z_loss\nPaLM, T5X: z_loss=1e-4\n"
         "XGBoost: multi:softprob: its Hessian is twice this one",
     .source = "J. S. Bridle, Probabilistic interpretation of feedforward classification network outputs, 1990",
     .kinks = "",
     .unit = LOSSFN_UNIT_ROW,
     .n_inputs = 2,
-    .n_params = 4,
+    .n_params = 5,
     .inputs = {INPUT("pred", LOGITS, 1, "unnormalised log-probability of each class"),
                INPUT("target", LABEL, 1, "label, or distribution over the classes")},
-    .params = {PARAM_BASE, CLASS_PARAMS},
+    .params = {PARAM_BASE, CLASS_PARAMS,
+               PARAM_DOUBLE("z_loss", "0", 0, 0, INFINITY, 1,
+                            "factor of the squared log-sum-exp (in nats), which it keeps near 0")},
     .traits = LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_DIFFERENTIABLE |
               LOSSFN_TRAIT_TWICE_DIFFERENTIABLE | LOSSFN_TRAIT_LIPSCHITZ | LOSSFN_TRAIT_PROPER |
               LOSSFN_TRAIT_CALIBRATED,
@@ -59,10 +66,11 @@ DEFINE(cross_entropy) = {
     .ulp_value = 4,
     .ulp_grad = 4,
     .ulp_hess = 6,
+    .has_product = 1,
     .setup = cross_entropy_setup,
 };
 /* Every exponential here is e^(x_c - y), y near x_m and the same for the row: see v_below. */
-ROWWISE(cross_entropy, 4, 3, 1, 1);
+ROWWISE_WITH_PRODUCT(cross_entropy, 4, 3, 1, 1);
 ROW_SUMS(cross_entropy) {
     const below_t below = v_below(r->top);
     V a = coefficient(r, c, p), down = r->top - c->x;
@@ -83,15 +91,89 @@ ROW_FINISH(cross_entropy) {
     k[3] = k[1] * one * (s[0] * inverse);                        /* its Hessian */
     k[4] = log_total;
     k[5] = inverse;
+    k[6] = v_zero();
+    if (IS(p[CLASS_Z_LOSS])) {
+        const V z = r->top + log_total, twice = 2 * p[CLASS_Z_LOSS], pull = twice * z, likeliest = one * inverse;
+        u->value = v_fma(p[CLASS_Z_LOSS] * z, z, u->value);
+        k[1] = v_fma(pull, inverse, k[1]);
+        k[2] = v_fma(pull, likeliest, k[2]);
+        k[3] = v_fma(pull * likeliest, s[0] * inverse, v_fma(twice * likeliest, likeliest, k[3]));
+        k[6] = twice * inverse * inverse;
+    }
 }
 ROW_MAP(cross_entropy) {
     const below_t below = v_below(k[0]);
     V a = c->absent ? v_zero() : in_base(coefficient(r, c, p), p);
     V down = k[0] - c->x, e = c->has_kept ? c->kept : v_exp_below(&below, c->x);
     u->grad[PRED] = v_select(c->top, k[2], v_fma(e, k[1], -a));
-    u->hess = v_select(c->top, k[3], e * k[1] * (v_one() - e * k[5]));
+    u->hess = v_select(c->top, k[3], v_fma(e * e, k[6], e * k[1] * (v_one() - e * k[5])));
     u->grad[TARGET] = in_base((v_one() - p[CLASS_SMOOTHING]) * c->w * (v_select(c->top, v_zero(), down) + k[4]), p);
 }
+
+/* H v = A p (v - p.v), with v measured from that of the largest class, so that a constant part of it does not cancel.
+ */
+ROW_PRODUCT(cross_entropy) {
+    const softmax_t q = softmax_of(r, r->in[PRED], NULL);
+    const V from = v_set((double)r->vector[q.at < 0 ? 0 : q.at]);
+    row_sum_t mass = row_sum(), product = row_sum();
+    EACH_VECTOR(r, i) {
+        row_add(&mass, r, i, v_load(r->w + i) * v_load(r->in[TARGET] + i));
+        row_add(&product, r, i, softmax_at(&q, i) * (v_load(r->vector + i) - from));
+    }
+    const V z = q.top + q.log_total, twice = 2 * r->p[CLASS_Z_LOSS],
+            pull = IS(r->p[CLASS_Z_LOSS]) ? twice * z : v_zero();
+    const V share = in_base(row_total_v(&mass), r->p) + pull, middle = row_total_v(&product);
+    const V shift = IS(r->p[CLASS_Z_LOSS]) ? twice * (from + middle) : v_zero();
+    EACH_VECTOR(r, i)
+    v_store(r->product + i, softmax_at(&q, i) * v_fma(share, (v_load(r->vector + i) - from) - middle, shift));
+}
+
+/* Cross entropy of log-probabilities as they are, of a log-softmax for instance: -sum over classes of w_c t_c x_c. */
+DEFINE(nll) = {
+    LOSS(nll),
+    .aliases = "negative_log_likelihood",
+    .family = "probability",
+    .summary = "Negative log-likelihood of a class, on natural log-probabilities; labels or distributions.",
+    .formula = "-sum over classes of class_weight target pred",
+    .latex = "-\\sum_c w_c t_c \\log p_c",
+    .tasks = "multiclass",
+    .see_also = "cross_entropy, categorical_cross_entropy",
+    .look_alikes = "PyTorch: NLLLoss: the same; axis=1; ignore_index=-100\nTorch7: ClassNLLCriterion: label_base=1\n"
+                   "MLX: nll_loss: reduction=none",
+    .source = "R. A. Fisher, On the mathematical foundations of theoretical statistics, Phil. Trans. A 222, 1922",
+    .kinks = "",
+    .unit = LOSSFN_UNIT_ROW,
+    .n_inputs = 2,
+    .n_params = 4,
+    .inputs = {INPUT("pred", LOG_PROBABILITY, 1, "natural logarithm of the probability of each class"),
+               INPUT("target", LABEL, 1, "label, or distribution over the classes")},
+    .params = {PARAM_BASE, CLASS_PARAMS},
+    .traits = LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_DIFFERENTIABLE |
+              LOSSFN_TRAIT_TWICE_DIFFERENTIABLE | LOSSFN_TRAIT_PROPER,
+    .hess_kinds = EXACT,
+    .has_product = 1,
+    .ulp_value = 4,
+    .ulp_grad = 3,
+    .ulp_hess = 0,
+    .setup = class_setup,
+};
+ROWWISE_WITH_PRODUCT(nll, 1, 1, 0, 0);
+ROW_SUMS(nll) {
+    (void)u;
+    const V a = coefficient(r, c, p);
+    s[0] = v_select(a == v_zero(), v_nan_from(v_zero(), c->x), a * c->x);
+}
+ROW_FINISH(nll) {
+    (void)r, (void)k;
+    u->value = v_zero() - in_base(s[0], p);
+}
+ROW_MAP(nll) {
+    (void)k;
+    u->grad[PRED] = v_nan_from(in_base(v_zero() - coefficient(r, c, p), p), c->x);
+    u->hess = v_nan_from(v_zero(), c->x);
+    u->grad[TARGET] = in_base(-(v_one() - p[CLASS_SMOOTHING]) * c->w * c->x, p);
+}
+ROW_PRODUCT(nll) { EACH_VECTOR(r, i) v_store(r->product + i, v_zero()); }
 
 /* Cross entropy of probabilities: -sum over classes of w_c t_c ln p_c, 0 ln 0 = 0. They are taken as they are. */
 DEFINE(categorical_cross_entropy) = {

@@ -14,6 +14,7 @@
 #define ELEMENTWISE_LOSS(name, inputs) KERNEL_##name,
 #define ROWWISE_LOSS(name)             KERNEL_##name,
 #define IN_FAMILY(family)              1
+#define WHOLE_ROW_LOSS(name)           KERNEL_##name,
 enum {
 #include "losses/list.h"
     KERNELS
@@ -21,10 +22,25 @@ enum {
 #undef ELEMENTWISE_LOSS
 #undef ROWWISE_LOSS
 #undef IN_FAMILY
+#undef WHOLE_ROW_LOSS
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
-enum { MAX_GRADS = 4, MAX_SUMS = 4, MAX_FINISHED = 6, MAX_CONSTANTS = LOSSFN__MAX_CONSTANTS };
+enum { MAX_GRADS = 4, MAX_SUMS = 4, MAX_FINISHED = 7, MAX_CONSTANTS = LOSSFN__MAX_CONSTANTS };
+
+/* The layout of every sum inside a row: class c belongs to virtual lane c % ROW_LANES. A lane adds the classes of each
+ * fold of FOLD in REAL, in their order, and the folds in double (or all in double, where whole rows are staged); at the
+ * end the lanes meet in one fixed tree. So neither the vector width nor the chunks show in the bits. */
+enum { ROW_LANES = 16, FOLD = 64 };
+
+/* The lanes of a sum, up the tree. */
+ALWAYS_INLINE double add_lanes(const double *lanes) {
+    double sums[ROW_LANES / 2];
+    UNROLL for (int l = 0; l < ROW_LANES / 2; l++) sums[l] = lanes[l] + lanes[l + ROW_LANES / 2];
+    UNROLL for (int half = ROW_LANES / 4; half > 0; half /= 2) UNROLL for (int l = 0; l < half; l++) sums[l] +=
+        sums[l + half];
+    return sums[0];
+}
 
 /* For what is too long to be inlined into every loop; vectors go through pointers. */
 #define OUT_OF_LINE static __attribute__((noinline, unused))
@@ -70,9 +86,13 @@ typedef struct {
 } row_t;
 
 /* n_common: to how many sums, the first of them, a class adds that is not the largest; wants_top: whether the largest
- * is asked for; keeps: whether ROW_SUMS leaves something in u->kept. */
-#define ROWWISE(name, sums, common, wants, keeps_some)                                                                 \
+ * is asked for; keeps: whether ROW_SUMS leaves something in u->kept. A loss with a Hessian-vector product says
+ * ROWWISE_WITH_PRODUCT, has_product in its definition, and what it is, as a loss over whole rows: ROW_PRODUCT. */
+#define ROWWISE_WITH_PRODUCT(name, sums, common, wants, keeps_some)                                                    \
     enum { name##_n_sums = sums, name##_n_common = common, name##_wants_top = wants, name##_keeps = keeps_some }
+#define ROWWISE(name, sums, common, wants, keeps_some)                                                                 \
+    ROW_PRODUCT(name) { (void)r; }                                                                                     \
+    ROWWISE_WITH_PRODUCT(name, sums, common, wants, keeps_some)
 #define ROW_SUMS(name)   ALWAYS_INLINE void name##_sums(const row_t *r, const class_t *c, const V *p, V *s, unit_t *u)
 #define ROW_FINISH(name) ALWAYS_INLINE void name##_finish(const row_t *r, const V *s, const V *p, V *k, unit_t *u)
 #define ROW_MAP(name)    ALWAYS_INLINE void name##_map(const row_t *r, const class_t *c, const V *k, const V *p, unit_t *u)
@@ -88,6 +108,9 @@ ALWAYS_INLINE V v_sign(V x) {
 
 /* x, or NaN where y is NaN: for derivatives that do not depend on their argument. */
 ALWAYS_INLINE V v_nan_from(V x, V y) { return v_select(v_isnan(y), y, x); }
+
+#include "losses/whole_rows.h"
+
 /* A parameter that is the same for all units, as a condition. */
 #define IS(parameter) ((parameter)[0] != 0)
 /* Learnable input j of a loss that is TUNED, with what it is by default. */
@@ -146,6 +169,11 @@ ALWAYS_INLINE V log_of_either(M straight, V x, const V *p) {
     { .name = n, .scale = LOSSFN_SCALE_##s, .differentiable = d, .doc = text }
 #define LEARNABLE(n, s, d, text)                                                                                       \
     { .name = n, .scale = LOSSFN_SCALE_##s, .differentiable = d, .learnable = 1, .doc = text }
+/* Of rows: one number for each, without the class axis; a label, of which class c stands for "more than c". */
+#define INPUT_PER_ROW(n, s, d, text)                                                                                   \
+    { .name = n, .scale = LOSSFN_SCALE_##s, .differentiable = d, .per_row = 1, .doc = text }
+#define INPUT_LEVELS(n, d, text)                                                                                       \
+    { .name = n, .scale = LOSSFN_SCALE_LABEL, .differentiable = d, .levels = 1, .doc = text }
 #define PRED_REAL   INPUT("pred", REAL, 1, "prediction")
 #define TARGET_REAL INPUT("target", REAL, 1, "target")
 
@@ -160,6 +188,10 @@ ALWAYS_INLINE V log_of_either(M straight, V x, const V *p) {
     { .name = n, .type = LOSSFN_PARAM_CHOICE, .default_value = initial, .choices = words, .doc = text }
 #define PARAM_LIST(n, text)                                                                                            \
     { .name = n, .type = LOSSFN_PARAM_LIST, .lower = 0, .upper = INFINITY, .upper_open = 1, .doc = text }
+
+#define CLASS_PARAMS                                                                                                   \
+    PARAM_LIST("class_weight", "weight of each class"), PARAM_LIST("class_mask", "1 for each class that takes part"),  \
+        PARAM_DOUBLE("label_smoothing", "0", 0, 0, 1, 0, "targets become t (1 - e) + e/C")
 
 #define EXACT  (1u << LOSSFN_HESS_EXACT)
 #define FISHER (1u << LOSSFN_HESS_FISHER)

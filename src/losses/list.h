@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT
- * The list of losses, in the order of the catalogue: ELEMENTWISE_LOSS(name, inputs) and ROWWISE_LOSS(name), family by
- * family. Whoever includes it says with IN_FAMILY(family) which of these are wanted. */
+ * The list of losses, in the order of the catalogue: ELEMENTWISE_LOSS(name, inputs), ROWWISE_LOSS(name) and
+ * WHOLE_ROW_LOSS(name), family by family. Whoever includes it says with IN_FAMILY(family) which of these are wanted. */
 
 /* Each family has a file of its own, losses/<family>.h, and is compiled by itself. */
 #define FAMILY_regression  1
 #define FAMILY_margin      2
 #define FAMILY_binary      3
 #define FAMILY_classes     4
-#define FAMILY_information 5
-#define FAMILY_robust      6
-#define FAMILY_likelihood  7
+#define FAMILY_softmax     5
+#define FAMILY_multiclass  6
+#define FAMILY_information 7
+#define FAMILY_robust      8
+#define FAMILY_likelihood  9
 
 #if IN_FAMILY(regression)
 ELEMENTWISE_LOSS(mse, 2)
@@ -55,6 +57,30 @@ ELEMENTWISE_LOSS(bce_with_logits, 3)
 #if IN_FAMILY(classes)
 ROWWISE_LOSS(cross_entropy)
 ROWWISE_LOSS(categorical_cross_entropy)
+ROWWISE_LOSS(nll)
+#endif
+
+#if IN_FAMILY(softmax)
+WHOLE_ROW_LOSS(categorical_focal)
+WHOLE_ROW_LOSS(poly1_cross_entropy)
+WHOLE_ROW_LOSS(symmetric_cross_entropy)
+WHOLE_ROW_LOSS(generalized_cross_entropy)
+WHOLE_ROW_LOSS(logit_adjusted)
+WHOLE_ROW_LOSS(ldam)
+#endif
+
+#if IN_FAMILY(multiclass)
+WHOLE_ROW_LOSS(sparsemax)
+WHOLE_ROW_LOSS(entmax15)
+WHOLE_ROW_LOSS(crammer_singer)
+WHOLE_ROW_LOSS(multiclass_perceptron)
+WHOLE_ROW_LOSS(multi_margin)
+WHOLE_ROW_LOSS(multilabel_margin)
+WHOLE_ROW_LOSS(one_vs_all_logistic)
+WHOLE_ROW_LOSS(one_vs_all_hinge)
+WHOLE_ROW_LOSS(ordinal_cross_entropy)
+WHOLE_ROW_LOSS(corn)
+WHOLE_ROW_LOSS(distribution_focal)
 #endif
 
 #if IN_FAMILY(information)

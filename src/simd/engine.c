@@ -5,6 +5,7 @@
 
 #define ELEMENTWISE_LOSS(name, inputs) &NAME_OF(name),
 #define ROWWISE_LOSS(name)             &NAME_OF(name),
+#define WHOLE_ROW_LOSS(name)           &NAME_OF(name),
 #define IN_FAMILY(family)              1
 static const kernel_t *const kernels[] = {
 #include "losses/list.h"

@@ -9,4 +9,5 @@
 #define IN_FAMILY(other)               (FAMILY_##other == NUMBER_OF(LOSSFN_FAMILY))
 #define ELEMENTWISE_LOSS(name, inputs) ELEMENTWISE_FUNCTIONS(name, inputs)
 #define ROWWISE_LOSS(name)             ROWWISE_FUNCTIONS(name)
+#define WHOLE_ROW_LOSS(name)           WHOLE_ROW_FUNCTIONS(name)
 #include "losses/list.h"

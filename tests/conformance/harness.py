@@ -84,10 +84,21 @@ def tame(
     for _input_name, kind in entry.inputs.items():
         size = shape
         x: Any
-        if kind in (reference.REAL, reference.LOGITS, reference.EMBEDDING):
+        if kind in (reference.ROW_REAL, reference.BINS, reference.LEVELS):
+            rows, classes = tuple(s for i, s in enumerate(shape) if i != axis % len(shape)), shape[axis]
+            if kind == reference.LEVELS and not soft:
+                made.append(rng.integers(0, classes + 1, rows))
+                continue
+            if kind == reference.LEVELS:
+                x = np.flip(np.sort(rng.uniform(0, 1, size), axis), axis)
+            else:
+                x = rng.normal(0, 2, rows) if kind == reference.ROW_REAL else rng.uniform(0, max(classes - 1, 0), rows)
+        elif kind in (reference.REAL, reference.LOGITS, reference.EMBEDDING):
             x = rng.normal(0, 2, size)
         elif kind == reference.PROBABILITY:
             x = rng.uniform(0.05, 0.95, size)
+        elif kind == reference.LOG_PROBABILITY:
+            x = -rng.uniform(0.05, 4, size)
         elif kind == reference.BINARY:
             x = rng.uniform(0, 1, size) if soft else rng.integers(0, 2, size)
         elif kind == reference.CLASSES:
@@ -238,8 +249,9 @@ def predict(
     keep = kept if unit == "element" else np.expand_dims(kept, axis % len(pred_shape))
 
     def scaled_derivative(g: np.ndarray) -> np.ndarray:
+        own, factors = (keep, along) if g.ndim == len(pred_shape) else (kept, factor)  # or one number per row
         with np.errstate(all="ignore"):
-            return np.where(np.broadcast_to(keep, g.shape), g.astype(np.float64) * along, 0)
+            return np.where(np.broadcast_to(own, g.shape), g.astype(np.float64) * factors, 0)
 
     out["grads"] = {n: scaled_derivative(g) for n, g in grads.items()}
     out["hess"] = None if hess is None else scaled_derivative(hess)

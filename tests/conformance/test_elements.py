@@ -56,11 +56,15 @@ def stored(name: str, dtype: str) -> list[tuple[dict, list, list]]:
         units, results = [], []
         for case in group["cases"]:
             units.append([one if isinstance(one, int) else [float.fromhex(x) for x in one] if isinstance(one, list) else float.fromhex(one) for one in case["in"]])  # fmt: skip
-            row = isinstance(units[-1][0], list)
+            lists = {n for n, x in zip(LOSSES[name].inputs, units[-1], strict=False) if isinstance(x, (list, int))}
+            row, numbers = (
+                isinstance(units[-1][0], list),
+                {"value", *(set(LOSSES[name].inputs) - lists - set(group["params"]))},
+            )
             out = {}
             for key, x in case.items():
                 if key != "in":
-                    out[key] = [parse(one) for one in x] if row and key != "value" else parse(x)
+                    out[key] = [parse(one) for one in x] if row and key not in numbers else parse(x)
             results.append(out)
         groups.append((group["params"], units, results))
     return groups

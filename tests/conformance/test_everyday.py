@@ -139,7 +139,7 @@ def test_in_place(name: str, dtype: str) -> None:
         inputs = harness.tame(name, dtype, shape, rng, soft=True)
         inputs = [x if n not in LOSSES[name].learnable else None for x, n in zip(inputs, LOSSES[name].inputs)]
         apart = outcome(loss, inputs, "value grad", False)
-        for on in range(len([x for x in inputs[:2] if x is not None])):
+        for on in [i for i, x in enumerate(inputs[:2]) if x is not None and x.shape == shape]:
             assert compare(loss, inputs, "value grad", on)[:2] == apart[:2]
 
 

@@ -288,12 +288,12 @@ def test_specs() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_canonical_spec(name: str) -> None:
     for params in LOSSES[name].params:
-        options = {k: ([1.0, 0.5] if v == "ramp" else v) for k, v in params.items()}
+        options = reference.expand(params, 2)
         loss = clib.Loss(
             clib.spec(
                 name,
                 reduction="sum",
-                **{k: float(v) if not isinstance(v, (bool, list)) else v for k, v in options.items()},
+                **{k: float(v) if not isinstance(v, (bool, list, str)) else v for k, v in options.items()},
             )
         )
         again = clib.Loss(loss.spec)

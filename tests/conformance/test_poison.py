@@ -88,7 +88,7 @@ def test_kept_nan_stays_where_it_is(name: str) -> None:
             for at in (0, 5, 36):
                 bad = [y.copy() for y in inputs]
                 place = (at, int(rng.integers(3))) if entry.unit == "row" else (at,)
-                bad[i][place] = np.nan
+                bad[i][place[: bad[i].ndim]] = np.nan
                 if entry.inputs[list(entry.inputs)[i]] == reference.MARGIN:
                     continue  # an illegal label
                 got = bare.run(*bad)
@@ -117,6 +117,7 @@ OUTSIDE = {
     reference.PROBABILITY: (1.5, -0.25, np.inf, -np.inf, 1 + 2.0**-23), reference.BINARY: (1.5, -0.25),
     reference.COUNT: (-1.0, -0.5), reference.VARIANCE: (-1.0, 0.0), reference.POSITIVE: (-1.0,),
     reference.ABOVE_MINUS_ONE: (-1.5, -np.inf),
+    reference.LEVELS: (1.5, -0.25), reference.BINS: (-0.5, 1000.0, np.inf),
 }  # fmt: skip
 
 
@@ -134,14 +135,15 @@ def test_outside_the_domain(name: str) -> None:
                 for value in OUTSIDE.get(kind, ()):
                     for place in places:
                         bad = [x.copy() for x in inputs]
-                        bad[i][place] = value
+                        inside = place[: bad[i].ndim]
+                        bad[i][inside] = value
                         later = tuple(p - 1 if n == 0 else p for n, p in enumerate(shape))
-                        bad[i][-1, -1] = value
+                        bad[i][(-1, -1)[: bad[i].ndim]] = value
                         at = place[0] if entry.unit == "row" else place
                         got = bare.run(*bad)
                         assert np.isnan(got.values[at]), (name, value, later)
                         assert got.notes & clib.DOMAIN
-                        assert got.note_index == place[0] * shape[1] + place[1]
+                        assert got.note_index == place[0] * shape[1] + (place[1] if len(inside) > 1 else 0)
                         keep = np.ones(got.values.shape, bool)
                         keep[at] = False
                         keep[-1 if entry.unit == "row" else (-1, -1)] = False

@@ -164,7 +164,7 @@ def check(call: Call) -> None:
             ignore_index = int(rng.choice([-100, 99, call.label_base, call.label_base - 1]))
             if clib.NUMPY.get(call.label_dtype, np.float32) in (np.uint8, np.uint16, np.uint32, np.uint64, np.bool_):
                 ignore_index = abs(ignore_index)
-            if call.label_dtype != "bool" and not (call.label_base < ignore_index < call.label_base + classes):
+            if call.label_dtype != "bool" and not (call.label_base < ignore_index <= call.label_base + classes):
                 kept &= ~(chosen | (labels + call.label_base == ignore_index))
                 labels = np.where(chosen, ignore_index, labels + call.label_base)
                 options |= {"ignore_index": ignore_index, "label_base": call.label_base}
@@ -252,7 +252,7 @@ def check(call: Call) -> None:
     for key, g in got.grads.items():
         if not (soft_total and call.reduction == "mean"):
             harness.close(clib.floats(g), expected["grads"][key], compute, out)
-        dead = np.broadcast_to(np.expand_dims(kept, axis) if row else kept, g.shape) == 0
+        dead = np.broadcast_to(np.expand_dims(kept, axis) if row and g.ndim == len(shape) else kept, g.shape) == 0
         assert not clib.floats(g)[dead].any(), f"gradient of {key} where nothing is kept"
     if got.hess is not None and not (soft_total and call.reduction == "mean"):
         harness.close(clib.floats(got.hess), expected["hess"], compute, out)

@@ -31,6 +31,8 @@ SHAPE, SHAPE_NONNEGATIVE = "shape", "shape_nonnegative"  # Barron's alpha
 VARIANCE = "variance"
 AMOUNT, ABOVE_MINUS_ONE = "amount", "above_minus_one"  # an amount: any number, but its size counts
 EMBEDDING = "embedding"  # a vector of which the direction counts
+# Of rows: one number each; one in [0, classes - 1]; a label from 0 to the number of classes, or levels in [0, 1].
+ROW_REAL, BINS, LEVELS = "row_real", "bins", "levels"
 
 
 @dataclass(frozen=True)
@@ -150,15 +152,30 @@ def ramp(classes: int) -> list[float]:
     return [[1.0, 0.5, 2.0, 0.0, 0.75][c % 5] for c in range(classes)]
 
 
+def steps(classes: int) -> list[float]:
+    """Numbers between 0 and 1 that grow."""
+    return [(c + 1) / (classes + 1) for c in range(classes)]
+
+
+def counts(classes: int) -> list[float]:
+    """How often each class comes."""
+    return [[4.0, 64.0, 1.0, 10.0, 1000.0][c % 5] for c in range(classes)]
+
+
+LISTS = {"ramp": ramp, "steps": steps, "counts": counts}
+
+
 def expand(params: dict[str, Any], classes: int) -> dict[str, Any]:
-    return params | {"class_weight": ramp(classes)} if params.get("class_weight") == "ramp" else params
+    """Lists, of which params have the names, for so many classes."""
+    return {k: LISTS[v](classes) if isinstance(v, str) and v in LISTS else v for k, v in params.items()}
 
 
 def nothing(entry: Loss, inputs: dict[str, Any]) -> Evaluated:
     """All NaN."""
     nan, pred = Number(NAN, NAN), inputs["pred"]
     shape = [nan] * len(pred) if isinstance(pred, list) else nan
-    return {name: nan if name == "value" else shape for name in ("value", *entry.inputs, "hess")}
+    own = {name: nan for name, kind in entry.inputs.items() if kind in (ROW_REAL, BINS)}
+    return {"value": nan, **dict.fromkeys((*entry.inputs, "hess"), shape), **own}
 
 
 def raw(entry: Loss, inputs: dict[str, Any], params: dict[str, Any], digits: int) -> Evaluated:
@@ -183,8 +200,11 @@ def finite(entry: Loss, inputs: dict[str, Any], params: dict[str, Any]) -> Evalu
     while digits < 20000:
         digits *= 2
         after = raw(entry, inputs, params, digits)
-        if all(settled(a.sum, b.sum, mpf(10) ** -32) for a, b in zip(numbers(before), numbers(after), strict=True)):
-            return after
+        pairs = zip(numbers(before), numbers(after), strict=True)
+        if all(
+            settled(a.sum, b.sum, mpf(10) ** -32) or abs(a.sum - b.sum) <= mpf(10) ** -45 * b.largest for a, b in pairs
+        ):
+            return after  # a sum of 0 has what is left of its terms
         before = after
     raise ArithmeticError(f"{entry.name}{inputs} {params} does not settle")
 
@@ -236,5 +256,5 @@ def evaluate(name: str, inputs: Sequence[Any], params: dict[str, Any] | None = N
 
 
 # The entries, a file per family. They import this module, so it must be whole by now.
-for family in ("regression", "robust", "margin", "binary", "classes", "information", "likelihood"):
+for family in ("regression", "robust", "margin", "binary", "classes", "multiclass", "information", "likelihood"):
     importlib.import_module(f"formulas.{family}")

@@ -181,15 +181,28 @@ def rows(entry: Loss, dtype: Any, params: dict[str, Any], n: int, rng: np.random
         if entry.inputs["pred"] == reference.EMBEDDING:
             made.append(embeddings(rng, classes, dtype))
             continue
-        numbers = entry.inputs["pred"] in (reference.LOGITS, reference.REAL)
-        pred = logits(rng, classes, dtype) if numbers else None
+        pred = logits(rng, classes, dtype) if entry.inputs["pred"] == reference.LOGITS else None
+        if entry.inputs["pred"] == reference.REAL:
+            pred = tame_reals(rng, classes, dtype)
+        elif entry.inputs["pred"] == reference.LOG_PROBABILITY:
+            pred = -magnitudes(rng, classes, dtype, -20, 9)
         if pred is None and params.get("log_pred"):
             pred = -magnitudes(rng, classes, dtype, -20, 9)
         elif pred is None:
             pred = probabilities(rng, classes, dtype) if rng.random() < 0.5 else normalised(rng, classes, dtype)
         row: list[Any] = [[float(x) for x in pred]]
         kind = entry.inputs.get("target")
-        if kind == reference.CLASSES and rng.random() < 0.5:
+        if kind == reference.ROW_REAL:
+            row.append(float(tame_reals(rng, 1, dtype)[0]))
+        elif kind == reference.BINS:
+            row.append(float(dtype(rng.integers(classes) if rng.random() < 0.3 else rng.uniform(0, classes - 1))))
+        elif kind == reference.BINARY:
+            row.append([float(x) for x in column(kind, rng, classes, dtype, params, "target")])
+        elif kind == reference.LEVELS and rng.random() < 0.5:
+            row.append(int(rng.integers(classes + 1)))
+        elif kind == reference.LEVELS:
+            row.append([float(x) for x in -np.sort(-probabilities(rng, classes, dtype))])
+        elif kind == reference.CLASSES and rng.random() < 0.5:
             row.append(int(rng.integers(classes)))
         elif kind == reference.REAL:
             near = rng.normal(0, 3, classes).astype(dtype) if rng.random() < 0.5 else pred * dtype(1 + 2.0**-9)
@@ -201,6 +214,9 @@ def rows(entry: Loss, dtype: Any, params: dict[str, Any], n: int, rng: np.random
             if rng.random() < 0.4:
                 soft = np.where(rng.random(classes) < 0.5, 0, soft).astype(dtype)
             row.append([float(x) for x in soft])
+        for name, other in list(entry.inputs.items())[2:]:
+            if name not in params:
+                row.append([float(x) for x in column(other, rng, classes, dtype, params, name)])
         made.append(row)
     return made
 
@@ -212,6 +228,19 @@ def embeddings(rng: np.random.Generator, n: int, dtype: Any) -> list[list[float]
     target = rng.choice([-1, 1]) * (pred + near * other) if rng.random() < 0.7 else other
     scales = np.exp2(rng.uniform(-40, 40, 2))
     return [[float(x) for x in (v * scale).astype(dtype)] for v, scale in zip((pred, target), scales, strict=True)]
+
+
+def tame_reals(rng: np.random.Generator, n: int, dtype: Any) -> Any:
+    """Numbers of which differences matter: near each other, equal, or of very different size."""
+    kind = rng.integers(0, 4)
+    x = rng.normal(0, 2, n)
+    if kind == 1:
+        x = x * np.exp2(rng.uniform(-20, 20, n))
+    elif kind == 2:
+        x = np.round(x)
+    elif kind == 3:
+        x = 1000 + x / 100
+    return x.astype(dtype)
 
 
 def normalised(rng: np.random.Generator, classes: int, dtype: Any) -> Any:

@@ -20,7 +20,10 @@ POINTS = {
     reference.SHAPE: ("0.6", "-3.2", "1.7", "3.5"), reference.SHAPE_NONNEGATIVE: ("0.6", "0.3", "1.7", "3.5"),
     reference.CLASSES: ("0.2", "0.5", "0.1", "0.3"), reference.AMOUNT: ("0.58", "-1.6", "-2.8", "-15.5"),
     reference.ABOVE_MINUS_ONE: ("0.7", "-0.3", "4.5", "0.2"), reference.EMBEDDING: ("0.37", "-1.9", "2.6", "-0.5"),
+    reference.LOG_PROBABILITY: ("-0.3", "-2.1", "-0.7", "-6.5"), reference.LEVELS: ("0.9", "0.6", "0.5", "0.1"),
+    reference.ROW_REAL: ("0.37",), reference.BINS: ("1.3",),
 }  # fmt: skip
+PER_ROW = (reference.ROW_REAL, reference.BINS)
 SHIFT = mpf("0.21")
 
 
@@ -33,8 +36,9 @@ def samples(entry: Loss, params: dict) -> list[list]:
         if n == "pred" and params.get("log_input") is False:
             column[:] = [abs(x) for x in column]
     if entry.unit == "row":
-        hard = [[columns[0], 2]] if entry.inputs.get("target") == reference.CLASSES else []
-        return [columns, *hard]
+        kinds = [entry.inputs[n] for n in names]
+        hard = [[columns[0], 2]] if entry.inputs.get("target") in (reference.CLASSES, reference.LEVELS) else []
+        return [[c[0] if k in PER_ROW else c for c, k in zip(columns, kinds, strict=True)], *hard]
     return [list(x) for x in zip(*columns, strict=True)]
 
 

@@ -114,10 +114,11 @@ static inline void batch_point(batch_t *b) {
     lossfn_args_init(&b->args);
     b->args.n_inputs = b->info.n_inputs;
     for (int32_t i = 0; i < b->info.n_inputs; i++) {
-        succeed(lossfn_tensor_init_const(&b->inputs[i], b->data[i], b->dtype, 2, b->shape));
+        const int32_t ndim = input_of(b->name, i).per_row ? 1 : 2;
+        succeed(lossfn_tensor_init_const(&b->inputs[i], b->data[i], b->dtype, ndim, b->shape));
         b->args.inputs[i] = &b->inputs[i];
         if (!input_of(b->name, i).differentiable) continue;
-        succeed(lossfn_tensor_init(&b->grads[i], b->grad_data[i], b->dtype, 2, b->shape));
+        succeed(lossfn_tensor_init(&b->grads[i], b->grad_data[i], b->dtype, ndim, b->shape));
         b->args.grads[i] = &b->grads[i];
     }
     succeed(lossfn_tensor_init(&b->values, b->values_data, b->dtype, row ? 1 : 2, b->shape));
@@ -149,6 +150,7 @@ static inline void batch_make(batch_t *b, const char *name, int32_t dtype, int64
         b->data[i] = plain_room(b->bytes);
         b->grad_data[i] = plain_room(b->bytes);
         for (size_t j = 0; j < n; j++) put(b->data[i], dtype, j, sample(scale, &state));
+        for (size_t j = 0; input_of(name, i).per_row && j < n; j++) put(b->data[i], dtype, j, 0); /* in every domain */
         if (!strcmp(input_of(name, i).name, "alpha"))
             for (size_t j = 0; j < n; j++) put(b->data[i], dtype, j, 0.5 + (double)(j % 3) * 0.4);
     }

@@ -161,6 +161,7 @@ function M.run(handle, call, value_wanted, hess_wanted)
         result.hess = kind.new(length)
         args.hess = fill(12, result.hess, kind, length)
     end
+    if C.lossfn_scratch_size(handle, args) > 0 then return nil end
     local status = C.lossfn_run(handle, args)
     if status ~= 0 then error(core.make_error(status, ffi.string(C.lossfn_last_error())), 0) end
     if value_wanted then result.value = value[0] end

@@ -66,6 +66,7 @@ def _grid(low: float, high: float) -> list[float]:
 def _data(loss: Loss) -> tuple[str, list[float], list[Any], int]:
     """What to draw a loss over: the label of the axis, its ticks' range, the inputs, and columns of pred."""
     scales: dict[str, int] = {}
+    per_row: set[str] = set()
     traits = 0
     for c in range(_core.component_count(loss._handle)):
         try:
@@ -76,6 +77,8 @@ def _data(loss: Loss) -> tuple[str, list[float], list[Any], int]:
                 entry = fill("input_info", _core.describe_input, name, i)
                 if not entry["learnable"]:
                     scales.setdefault(entry["name"], entry["scale"])
+                if entry["per_row"]:
+                    per_row.add(entry["name"])
         except NotFoundError:
             pass
     names = [name for name in loss.inputs if name not in loss._learnable]
@@ -87,6 +90,8 @@ def _data(loss: Loss) -> tuple[str, list[float], list[Any], int]:
         aim = 1.0
     elif pred == _core.SCALE_LOGITS:
         x, label, aim = _grid(-5, 5), "logit of the true class", 1.0
+    elif rows and target == _core.SCALE_LABEL:
+        x, label, aim = _grid(-3, 3), "score of the true class", 1.0
     elif target == _core.SCALE_MARGIN_LABEL:
         x, label, aim = _grid(-3, 3), "margin, target × pred", 1.0
     elif pred == _core.SCALE_POSITIVE:
@@ -102,20 +107,30 @@ def _data(loss: Loss) -> tuple[str, list[float], list[Any], int]:
     if not rows:
         rest = [array("d", [aim if name == "target" else 1.0]) * _POINTS for name in names[1:]]
         return label, x, [array("d", x), *rest], 1
-    values = array("d")
-    for p in x:
-        if pred == _core.SCALE_LOGITS:
-            values.extend((p, 0.0))
-        elif pred == _core.SCALE_LOG_PROBABILITY:
-            values.extend((math.log(p), math.log1p(-p)))
+    return label, x, _row_inputs(x, names, scales, per_row), 2
+
+
+def _table(first: list[float], second: list[float]) -> Any:
+    both = array("d", [number for pair in zip(first, second) for number in pair])
+    return memoryview(both).cast("B").cast("d", [_POINTS, 2])
+
+
+def _row_inputs(x: list[float], names: list[str], scales: dict[str, int], per_row: set[str]) -> list[Any]:
+    """Rows of two classes, of which the first has pred x."""
+    pred = scales.get(names[0], _core.SCALE_REAL)
+    if pred == _core.SCALE_LOG_PROBABILITY:
+        inputs = [_table([math.log(p) for p in x], [math.log1p(-p) for p in x])]
+    else:
+        inputs = [_table(x, [1 - p if pred == _core.SCALE_PROBABILITY else 0.0 for p in x])]
+    for name in names[1:]:
+        if name in per_row:
+            inputs.append(array("d", [0.0]) * _POINTS)
+        elif scales.get(name) == _core.SCALE_LABEL:
+            inputs.append(array("q", [0]) * _POINTS)
         else:
-            values.extend((p, 1 - p))
-    if target == _core.SCALE_LABEL:
-        goal: Any = array("q", [0]) * _POINTS
-    else:  # a distribution
-        goal = memoryview(array("d", [0.5, 0.5] * _POINTS)).cast("B").cast("d", [_POINTS, 2])
-    table = memoryview(values).cast("B").cast("d", [_POINTS, 2])
-    return label, x, [table, *([goal] if "target" in names else [])], 2
+            share = 0.5 if name == "target" else 1.0  # a distribution
+            inputs.append(_table([share] * _POINTS, [share] * _POINTS))
+    return inputs
 
 
 def _numbers(result: Any, columns: int) -> list[float]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mpmath import mp, mpf
-from reference import CLASSES, INF, LOGITS, OUTSIDE, PROBABILITY, loss, over, times
+from reference import CLASSES, INF, LOG_PROBABILITY, LOGITS, OUTSIDE, PROBABILITY, loss, over, times
 
 
 def distribution(
@@ -24,9 +24,10 @@ def distribution(
 
 @loss(
     {"label_smoothing": 0.125}, {"class_weight": "ramp"}, {"class_weight": "ramp", "label_smoothing": 0.25}, {"base": 2},
+    {"z_loss": 0.25}, {"z_loss": 2.0**-13, "class_weight": "ramp"},
     unit="row", pred=LOGITS, target=CLASSES, based=True,
 )  # fmt: skip
-def cross_entropy(pred, target, class_weight=None, label_smoothing=0, class_mask=None):
+def cross_entropy(pred, target, class_weight=None, label_smoothing=0, class_mask=None, z_loss=0):
     n = len(pred)
     _, t = distribution(target, n, label_smoothing, class_mask)
     w = class_weight or [1] * n
@@ -45,14 +46,19 @@ def cross_entropy(pred, target, class_weight=None, label_smoothing=0, class_mask
     mass = mp.fsum(t[c] * w[c] for c in live)
     hard = isinstance(target, int) and label_smoothing == 0
     at = [c for c in live if t[c] != 0]
+    z, pull = top + mp.log(total), 2 * z_loss * (top + mp.log(total))
     return {
-        "value": tuple(t[c] * w[c] * surprise[c] for c in at) or 0,
+        "value": (*(t[c] * w[c] * surprise[c] for c in at), z_loss * z * z),
         "pred": [
-            0 if c not in e else -w[c] * rest[c] if hard and c == target else (mass * q[c], -t[c] * w[c])
+            0
+            if c not in e
+            else (-w[c] * rest[c], pull * q[c])
+            if hard and c == target
+            else (mass * q[c], -t[c] * w[c], pull * q[c])
             for c in range(n)
         ],
         "target": [(1 - label_smoothing) * w[c] * surprise[c] if c in e else 0 for c in range(n)],
-        "hess": [mass * q[c] * rest[c] for c in range(n)],
+        "hess": [(mass * q[c] * rest[c], pull * q[c] * rest[c], 2 * z_loss * q[c] ** 2) for c in range(n)],
     }
 
 
@@ -77,4 +83,21 @@ def categorical_cross_entropy(
         "pred": [-times(moves[c], over(t[c] * w[c], p[c])) for c in range(n)],
         "target": [-times((1 - label_smoothing) * w[c], logs[c]) if c in live else 0 for c in range(n)],
         "hess": [times(moves[c], over(t[c] * w[c], p[c] ** 2)) for c in range(n)],
+    }
+
+
+@loss(
+    {"label_smoothing": 0.125}, {"class_weight": "ramp"}, {"base": 2},
+    unit="row", pred=LOG_PROBABILITY, target=CLASSES, based=True,
+)  # fmt: skip
+def nll(pred, target, class_weight=None, label_smoothing=0, class_mask=None):
+    n = len(pred)
+    _, t = distribution(target, n, label_smoothing, class_mask)
+    w = class_weight or [1] * n
+    live = [c for c in range(n) if class_mask is None or class_mask[c]]
+    return {
+        "value": tuple(-times(t[c] * w[c], pred[c]) for c in live),
+        "pred": [-t[c] * w[c] if c in live else 0 for c in range(n)],
+        "target": [-times((1 - label_smoothing) * w[c], pred[c]) if c in live else 0 for c in range(n)],
+        "hess": [0] * n,
     }

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT
+ * What losses of several families make of a row of logits. */
+#ifndef LOSSFN_LOSSES_SOFTMAX_ROW_H
+#define LOSSFN_LOSSES_SOFTMAX_ROW_H
+
+#include "losses/formula.h"
+
+/* Some numbers and the sum of all but one of them: the largest stands apart, so that nothing cancels. */
+typedef struct {
+    V main, others;
+    int64_t at;
+} parted_t;
+ALWAYS_INLINE parted_t part_sum(const whole_row_t *r, const REAL *x) {
+    row_sum_t sum = row_sum();
+    int64_t main;
+    row_top_of(r, x, -1, &main, 1);
+    EACH_VECTOR(r, i) row_add(&sum, r, i, v_where(m_not(row_is(i, main)), v_load(x + i)));
+    return (parted_t){v_set(main < 0 ? 0 : (double)x[main]), row_total_v(&sum), main};
+}
+ALWAYS_INLINE V sum_without(const parted_t *s, V x, int64_t i) {
+    return v_select(row_is(i, s->at), s->others, s->main + (s->others - x));
+}
+
+/* The softmax of a whole row: e^(x_c - y), y near the largest x, over their sum: see v_below. Logits that were made of
+ * others may come with what rounding took from them, `low`. */
+typedef struct {
+    const REAL *x, *low; /* low NULL: nothing */
+    below_t below;
+    int64_t at;              /* the class of the largest x */
+    V top, one, rest, total; /* the largest x; its exponential, that of all others, and of all */
+    V top_low;
+    V inverse, log_total; /* 1 / total; -ln of the largest probability */
+} softmax_t;
+ALWAYS_INLINE V softmax_low(const softmax_t *q, int64_t i) { return q->low ? v_load(q->low + i) : v_zero(); }
+/* The exponential of classes, those of the largest x the same. */
+ALWAYS_INLINE V softmax_exp(const softmax_t *q, int64_t i) {
+    const V e = v_exp_below(&q->below, v_load(q->x + i));
+    return v_select(row_is(i, q->at), q->one, q->low ? v_fma(e, softmax_low(q, i), e) : e);
+}
+ALWAYS_INLINE softmax_t softmax_of(const whole_row_t *r, const REAL *x, const REAL *low) {
+    softmax_t q = {.x = x, .low = low};
+    V lost;
+    row_sum_t rest = row_sum();
+    q.top = v_set((double)row_top(r, x, -1, &q.at));
+    q.top_low = v_set(low && q.at >= 0 ? (double)low[q.at] : 0);
+    q.below = v_below(q.top);
+    q.one = v_exp_top(q.top, &lost);
+    q.one = v_fma(q.one, q.top_low, q.one);
+    EACH_VECTOR(r, i) row_add(&rest, r, i, v_where(m_not(row_is(i, q.at)), softmax_exp(&q, i)));
+    q.rest = row_total_v(&rest);
+    q.total = q.one + q.rest;
+    q.inverse = v_one() / q.total;
+    q.log_total = v_log1p(q.rest / q.one);
+    return q;
+}
+/* The probabilities of classes. */
+ALWAYS_INLINE V softmax_at(const softmax_t *q, int64_t i) { return softmax_exp(q, i) * q->inverse; }
+
+#endif
