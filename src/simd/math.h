@@ -489,15 +489,13 @@ INLINE V v_pow(V x, V y) {
     return v_select(one, v_set(1), exp_whole(n, r, tail, &(V){0}));
 }
 
-/* ---- single values, for set-up code ---- */
+/* ---- single values, for set-up code, which runs in double ---- */
 
-#ifdef LOSSFN_REAL_F64
-INLINE double s_exp(double x) { return v_exp(v_set(x))[0]; }
-INLINE double s_expm1(double x) { return v_expm1(v_set(x))[0]; }
-INLINE double s_log(double x) { return v_log(v_set(x))[0]; }
-INLINE double s_log1p(double x) { return v_log1p(v_set(x))[0]; }
-INLINE double s_tanh(double x) { return v_tanh(v_set(x))[0]; }
-INLINE double s_pow(double x, double y) { return v_pow(v_set(x), v_set(y))[0]; }
-#endif
+INLINE double s_exp(double x) { return (double)v_exp(v_set(x))[0]; }
+INLINE double s_expm1(double x) { return (double)v_expm1(v_set(x))[0]; }
+INLINE double s_log(double x) { return (double)v_log(v_set(x))[0]; }
+INLINE double s_log1p(double x) { return (double)v_log1p(v_set(x))[0]; }
+INLINE double s_tanh(double x) { return (double)v_tanh(v_set(x))[0]; }
+INLINE double s_pow(double x, double y) { return (double)v_pow(v_set(x), v_set(y))[0]; }
 
 #endif
