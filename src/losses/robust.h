@@ -226,6 +226,10 @@ ALWAYS_INLINE V valued(const residual_t *t, V h, const V *p) {
     return v_select(t->near, v_set(0.5) * t->r * t->r, times_factor(h, p));
 }
 ALWAYS_INLINE V c_of(const V *p) { return 4 * p[C_QUARTER]; }
+/* r y for 0 <= y <= 1, also where r alone overflows */
+ALWAYS_INLINE V times_residual(const residual_t *t, V y) {
+    return v_select(v_isfinite(t->r), t->r * y, v_copysign(4 * (t->quarter * y), t->r));
+}
 /* y x^2 */
 ALWAYS_INLINE V times_square(const residual_t *t, V y) { return v_fma(t->s, y, t->s_rest * y); }
 /* c y^n with the sign of r: what gradients come to far out. */
@@ -313,7 +317,7 @@ static inline double s_exp_minus(quotient_t q, double *complement) {
 }
 
 #define ROBUST_TRAITS          (DISTANCE_TRAITS | LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_SYMMETRIC | LOSSFN_TRAIT_LIPSCHITZ)
-#define PARAM_C(initial, text) PARAM_DOUBLE("c", initial, 0, 1, INFINITY, 1, text ", in units of the residual")
+#define PARAM_C(initial, text) PARAM_DOUBLE("c", initial, 0, 1, INFINITY, 1, text)
 
 /* Cauchy's density (the likelihood of a Student t with one degree of freedom): c^2/2 ln(1 + (r/c)^2). */
 static void cauchy_rho(double s, const double *p, double out[3]) {
@@ -342,7 +346,7 @@ DEFINE(cauchy) = {
     .n_inputs = 2,
     .n_params = 1,
     .inputs = {PRED_REAL, TARGET_REAL},
-    .params = {PARAM_C("2.3849", "where the pull is strongest")},
+    .params = {PARAM_C("2.3849", "where the pull is strongest, in units of the residual")},
     .traits = ROBUST_TRAITS | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
     .lipschitz = 1.19245,
     .hess_kinds = EXACT,
@@ -355,7 +359,7 @@ DEFINE(cauchy) = {
 ALWAYS_INLINE void cauchy_unit(const residual_t *t, const V *p, unit_t *u) {
     V error, inverse = inverse_of_one_and(t->s, t->s_rest, &error);
     u->value = valued(t, log1p_of_square(t, inverse, p), p);
-    u->grad[PRED] = v_select(t->far, far_slope(t, 1, p), corrected(t->r * inverse, 1, error));
+    u->grad[PRED] = v_select(t->far, far_slope(t, 1, p), corrected(times_residual(t, inverse), 1, error));
     u->hess = v_select(t->far, -far_curve(t, 2), corrected(one_less(1, t->s, t->s_rest) * inverse * inverse, 2, error));
     u->grad[TARGET] = -u->grad[PRED];
 }
@@ -388,7 +392,8 @@ DEFINE(student_t_rho) = {
     .n_inputs = 2,
     .n_params = 2,
     .inputs = {PRED_REAL, TARGET_REAL},
-    .params = {PARAM_C("2.3849", "the scale"), PARAM_DOUBLE("nu", "4", 0, 1, INFINITY, 1, "degrees of freedom")},
+    .params = {PARAM_C("2.3849", "the scale, in units of the residual"),
+               PARAM_DOUBLE("nu", "4", 0, 1, INFINITY, 1, "degrees of freedom")},
     .traits = ROBUST_TRAITS | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
     .lipschitz = 2.3849,
     .hess_kinds = EXACT,
@@ -427,7 +432,7 @@ DEFINE(welsch) = {
     .n_inputs = 2,
     .n_params = 1,
     .inputs = {PRED_REAL, TARGET_REAL},
-    .params = {PARAM_C("2.9846", "how far residuals count")},
+    .params = {PARAM_C("2.9846", "how far residuals count, in units of the residual")},
     .traits = ROBUST_TRAITS | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
     .lipschitz = 1.2800410455268628,
     .hess_kinds = EXACT,
@@ -471,7 +476,7 @@ DEFINE(geman_mcclure) = {
     .n_inputs = 2,
     .n_params = 1,
     .inputs = {PRED_REAL, TARGET_REAL},
-    .params = {PARAM_C("1", "where half of the height is reached")},
+    .params = {PARAM_C("1", "where half of the height is reached, in units of the residual")},
     .traits = ROBUST_TRAITS | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
     .lipschitz = 0.3247595264191645,
     .hess_kinds = EXACT,
@@ -485,7 +490,7 @@ ELEMENTWISE(geman_mcclure) {
     residual_t t = residual(in, p);
     V error, inverse = inverse_of_one_and(t.s, t.s_rest, &error);
     u->value = valued(&t, times_square(&t, corrected(inverse, 1, error)), p);
-    u->grad[PRED] = v_select(t.far, far_slope(&t, 3, p), corrected(t.r * inverse * inverse, 2, error));
+    u->grad[PRED] = v_select(t.far, far_slope(&t, 3, p), corrected(times_residual(&t, inverse) * inverse, 2, error));
     u->grad[TARGET] = -u->grad[PRED];
     u->hess = v_select(t.far, -3 * far_curve(&t, 4),
                        corrected(one_less(3, t.s, t.s_rest) * inverse * inverse * inverse, 3, error));
@@ -518,7 +523,8 @@ DEFINE(tukey) = {
     .n_inputs = 2,
     .n_params = 1,
     .inputs = {PRED_REAL, TARGET_REAL},
-    .params = {PARAM_C("4.685", "beyond it residuals count no more; 4.685 has 95 % efficiency")},
+    .params = {PARAM_C("4.685",
+                       "beyond it residuals count no more, in units of the residual; 4.685 has 95 % efficiency")},
     .traits = ROBUST_TRAITS | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
     .lipschitz = 1.3409252447470739,
     .hess_kinds = EXACT,
@@ -570,7 +576,7 @@ DEFINE(asymmetric_tukey) = {
     .n_inputs = 2,
     .n_params = 1,
     .inputs = {PRED_REAL, TARGET_REAL},
-    .params = {PARAM_C("4.685", "beyond it residuals count no more")},
+    .params = {PARAM_C("4.685", "beyond it residuals count no more, in units of the residual")},
     .traits = ASYMMETRIC_TRAITS | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
     .hess_kinds = EXACT,
     .ulp_value = 2.5, /* as tukey */
@@ -604,7 +610,7 @@ DEFINE(asymmetric_cauchy) = {
     .n_inputs = 2,
     .n_params = 1,
     .inputs = {PRED_REAL, TARGET_REAL},
-    .params = {PARAM_C("2.3849", "where the pull is strongest")},
+    .params = {PARAM_C("2.3849", "where the pull is strongest, in units of the residual")},
     .traits = ASYMMETRIC_TRAITS | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
     .hess_kinds = EXACT,
     .ulp_value = 2,
@@ -663,7 +669,8 @@ DEFINE(tukey_quartic) = {
     .n_inputs = 2,
     .n_params = 2,
     .inputs = {PRED_REAL, TARGET_REAL},
-    .params = {PARAM_C("3.61752", "beyond it residuals count no more; 3.61752 has 95 % efficiency"),
+    .params = {PARAM_C("3.61752",
+                       "beyond it residuals count no more, in units of the residual; 3.61752 has 95 % efficiency"),
                PARAM_DOUBLE("k", "4", 0, 1, INFINITY, 1, "the power")},
     .traits = ROBUST_TRAITS | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
     .lipschitz = 1.6502330040879843,
@@ -711,7 +718,7 @@ DEFINE(fair) = {
     .n_inputs = 2,
     .n_params = 1,
     .inputs = {PRED_REAL, TARGET_REAL},
-    .params = {PARAM_C("1.3998", "the pull in the limit; 1.3998 has 95 % efficiency")},
+    .params = {PARAM_C("1.3998", "the pull in the limit, in units of the residual; 1.3998 has 95 % efficiency")},
     .traits = ROBUST_TRAITS | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE | LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_STRICTLY_CONVEX,
     .lipschitz = 1.3998,
     .hess_kinds = EXACT,
@@ -726,7 +733,7 @@ ELEMENTWISE(fair) {
     V c = c_of(p), error, inverse = inverse_of_one_and(t.x, t.x_rest, &error);
     V value = valued(&t, less_log1p(t.x, t.x_rest, inverse), p);
     u->value = v_select(t.far, c * t.quarter * 4, value);
-    u->grad[PRED] = v_select(t.far, v_copysign(c, t.r), corrected(t.r * inverse, 1, error));
+    u->grad[PRED] = v_select(t.far, v_copysign(c, t.r), corrected(times_residual(&t, inverse), 1, error));
     u->grad[TARGET] = -u->grad[PRED];
     u->hess = v_select(t.far, far_curve(&t, 2), corrected(inverse * inverse, 2, error));
 }
@@ -791,6 +798,129 @@ ELEMENTWISE(ramsay_e) {
     u->hess = decayed(one_less(1, t.x, t.x_rest), &d);
 }
 
+/* Ceres: c^2/2 atan((r/c)^2). */
+static void arctan_rho(double s, const double *p, double out[3]) {
+    double q = over_c2(s, p).of, i = q < 0x1p500 ? 1 / (1 + q * q) : 1 / q / q;
+    set_rho(s, p, 0x1p-54, (double)v_atan(v_set(q))[0], i, q < INFINITY ? -2 * (q * i) * i : 0, out);
+}
+DEFINE(arctan) = {
+    LOSS(arctan),
+    .aliases = "",
+    .family = "robust",
+    .summary = "Least squares for longer than others, then it levels off: outliers hardly pull.",
+    .formula = "c^2/2 atan((r/c)^2);  r = pred - target",
+    .latex = "\\tfrac{c^2}{2}\\arctan\\left((r/c)^2\\right)",
+    .tasks = "regression",
+    .see_also = "geman_mcclure, cauchy, welsch",
+    .look_alikes =
+        "SciPy: arctan: lossfn_rho of this, c is f_scale\nCeres: ArctanLoss: lossfn_rho of this, its a is c^2",
+    .source = "S. Agarwal, K. Mierle, Ceres Solver, loss functions",
+    .kinks = "",
+    .unit = LOSSFN_UNIT_ELEMENT,
+    .n_inputs = 2,
+    .n_params = 1,
+    .inputs = {PRED_REAL, TARGET_REAL},
+    .params = {PARAM_C("1", "how far residuals count, in units of the residual")},
+    .traits = ROBUST_TRAITS | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
+    .lipschitz = 0.5698767642386945,
+    .hess_kinds = EXACT,
+    .ulp_value = 2,
+    .ulp_grad = 2.5, /* the product of three rounded factors, of four */
+    .ulp_hess = 2.5,
+    .setup = half_c_setup,
+    .rho = arctan_rho,
+};
+ELEMENTWISE(arctan) {
+    residual_t t = residual(in, p);
+    V fourth = t.s * t.s, rest = v_fma(t.s, t.s, v_neg(fourth)) + 2 * t.s * t.s_rest;
+    V error, inverse = inverse_of_one_and(fourth, rest, &error);
+    u->value = valued(&t, atan_of_parts(t.s, t.s_rest), p);
+    u->grad[PRED] = v_select(t.far, far_slope(&t, 3, p), corrected(times_residual(&t, inverse), 1, error));
+    u->grad[TARGET] = -u->grad[PRED];
+    u->hess =
+        v_select(t.far, -3 * far_curve(&t, 4), corrected(one_less(3, fourth, rest) * inverse * inverse, 2, error));
+}
+
+/* Andrews et al. (1972), a wave: c^2 (1 - cos(r/c)) for |r| <= pi c, 2 c^2 beyond. */
+static void andrews_wave_setup(const double *params, double *constants) { set_c(params[0], 0, 1, constants); }
+typedef struct {
+    V sine, cosine, versine; /* versine = 1 - cosine */
+    M beyond;                /* x > pi */
+} wave_t;
+/* Of x in [0, pi], by the nearest multiple of pi/2. */
+ALWAYS_INLINE wave_t wave(V x, V x_rest) {
+    const V one = v_one();
+    wave_t w;
+    M middle = x > v_set(PI / 4), high = x > v_set(3 * PI / 4);
+    V share = v_select(high, one, v_where(middle, v_set(0.5))), rest;
+    V from = two_sum(share * v_set(PI), v_neg(x), &rest);
+    rest += v_fma(share, v_set(PI_REST), v_neg(x_rest));
+    V y = v_select(middle, from, x), tail, less, y_rest = v_select(middle, rest, x_rest);
+    V sine = sin_reduced(y, y_rest, &tail), cosine = cos_reduced(y, y_rest, &less);
+    M odd = m_andnot(middle, high);
+    w.sine = v_select(odd, cosine, sine);
+    w.cosine = v_select(odd, sine, v_select(high, v_neg(cosine), cosine));
+    V above = two_sum(one, v_neg(y), &rest);
+    w.versine = v_select(odd, above + (rest - tail), v_select(high, one + cosine, less));
+    w.beyond = m_and(high, y + y_rest < v_zero());
+    return w;
+}
+/* (x cos x - sin x)/(2 x^3), a series in q = x^2 where it cancels. */
+static inline double wave_curve(double q, double cosine, double slope) {
+    double sum = 1;
+    if (q >= 1) return (cosine - slope) / (2 * q);
+    for (int k = 9; k > 0; k--) sum = 1 - q * (k + 1) / (double)(k * (2 * k + 3) * (2 * k + 2)) * sum;
+    return -sum / 6;
+}
+static void andrews_wave_rho(double s, const double *p, double out[3]) {
+    quotient_t q = over_c2(s, p);
+    double x = sqrt(q.of), x_rest = x > 0 && x < INFINITY ? (fma(-x, x, q.of) + q.rest) / (2 * x) : 0;
+    wave_t w = wave(v_set(x), v_set(x_rest));
+    if (w.beyond[0] || x == INFINITY) {
+        set_rho(s, p, 0, 4, 0, 0, out);
+        return;
+    }
+    double slope = q.of > 0x1p-54 ? (double)w.sine[0] / x : 1;
+    set_rho(s, p, 0x1p-54, 2 * (double)w.versine[0], slope, wave_curve(q.of, (double)w.cosine[0], slope), out);
+}
+DEFINE(andrews_wave) = {
+    LOSS(andrews_wave),
+    .aliases = "andrews",
+    .family = "robust",
+    .summary = "Andrews' wave: the pull is a sine of the residual, nothing is felt beyond pi c.",
+    .formula = "c^2 (1 - cos(r/c)) if |r| <= pi c, else 2 c^2;  r = pred - target",
+    .latex = "\\begin{cases} c^2(1 - \\cos(r/c)) & |r| \\le \\pi c \\\\ 2 c^2 & \\text{else} \\end{cases}",
+    .tasks = "regression",
+    .see_also = "tukey, hampel, welsch",
+    .look_alikes = "statsmodels: AndrewWave: c is a",
+    .source = "D. F. Andrews, P. J. Bickel, F. R. Hampel, P. J. Huber, W. H. Rogers, J. W. Tukey, Robust Estimates of "
+              "Location, Princeton University Press, 1972",
+    .kinks = "Hessian at |r| = pi c: -1",
+    .unit = LOSSFN_UNIT_ELEMENT,
+    .n_inputs = 2,
+    .n_params = 1,
+    .inputs = {PRED_REAL, TARGET_REAL},
+    .params = {PARAM_C("1.339", "residuals beyond pi c count no more, in units of the residual; 1.339 has 95 % "
+                                "efficiency")},
+    .traits = ROBUST_TRAITS,
+    .lipschitz = 1.339,
+    .hess_kinds = EXACT,
+    .ulp_value = 2,
+    .ulp_grad = 3, /* where pi c - |r| is next to nothing */
+    .ulp_hess = 2,
+    .setup = andrews_wave_setup,
+    .rho = andrews_wave_rho,
+};
+ELEMENTWISE(andrews_wave) {
+    residual_t t = residual(in, p);
+    wave_t w = wave(t.x, t.x_rest);
+    V slope = 4 * v_fma(p[C_QUARTER], w.sine, REST_OF(p, C_REST) * w.sine);
+    u->value = valued(&t, v_select(w.beyond, v_set(2), w.versine), p);
+    u->grad[PRED] = v_select(t.near, t.r, v_copysign(v_select(w.beyond, v_zero(), slope), t.r));
+    u->grad[TARGET] = -u->grad[PRED];
+    u->hess = v_select(w.beyond, v_zero(), w.cosine);
+}
+
 /* Huber's skipped mean: r^2/2 for |r| < c, c^2/2 beyond. */
 static void saturated_rho(double s, const double *p, double out[3]) {
     quotient_t q = over_c2(s, p);
@@ -815,7 +945,7 @@ DEFINE(saturated) = {
     .n_inputs = 2,
     .n_params = 1,
     .inputs = {PRED_REAL, TARGET_REAL},
-    .params = {PARAM_C("2", "beyond it residuals count no more")},
+    .params = {PARAM_C("2", "beyond it residuals count no more, in units of the residual")},
     .traits = DISTANCE_TRAITS | LOSSFN_TRAIT_SYMMETRIC | LOSSFN_TRAIT_LIPSCHITZ,
     .lipschitz = 2,
     .hess_kinds = EXACT,
@@ -883,7 +1013,7 @@ ELEMENTWISE(dcs) {
     V above = v_neg(one_less(1, t.s, t.s_rest)), error, inverse = inverse_of_one_and(t.s, t.s_rest, &error);
     V share = v_fma(2 * above, inverse, v_fma(2 * above * inverse, error, v_one()));
     M beyond = above > v_zero(); /* not for NaN */
-    V slope = v_select(t.far, far_slope(&t, 3, p), corrected(t.r * inverse * inverse, 2, error));
+    V slope = v_select(t.far, far_slope(&t, 3, p), corrected(times_residual(&t, inverse) * inverse, 2, error));
     V curve = v_select(t.far, -3 * far_curve(&t, 4),
                        corrected(one_less(3, t.s, t.s_rest) * inverse * inverse * inverse, 3, error));
     u->value = v_select(beyond, times_factor(share, p), v_set(0.5) * t.r * t.r);
@@ -1098,9 +1228,10 @@ DEFINE(m_quantile) = {
 };
 ELEMENTWISE(m_quantile) {
     const V half = v_set(0.5), delta = p[2];
-    V r = in[PRED] - in[TARGET], a = v_abs(r), w = v_select(r > v_zero(), p[1], p[0]);
+    V r = in[PRED] - in[TARGET], a = v_abs(r), b = v_abs(half * in[PRED] - half * in[TARGET]);
+    V w = v_select(r > v_zero(), p[1], p[0]);
     M far = a - delta > (sizeof(REAL) == 4 ? p[3] : v_zero()); /* not for NaN */
-    u->value = v_select(far, w * delta * (a - half * delta), half * w * r * r);
+    u->value = v_select(far, 2 * (w * delta * (b - v_set(0.25) * delta)), half * w * r * r);
     u->grad[PRED] = w * v_select(far, v_copysign(delta, r), r);
     u->grad[TARGET] = -u->grad[PRED];
     u->hess = w * v_select(far, v_zero(), v_nan_from(v_one(), r));

@@ -165,6 +165,25 @@ def ramsay_e(pred, target, a=0.3):
     return distance(value / a**2, r * e, (e, -x * e))
 
 
+@loss({"c": 0.1}, {"c": 300}, pred=REAL, target=REAL, kinks=lambda c=1: [c, c / 3**0.25])
+def arctan(pred, target, c=1):
+    r, t = pred - target, ((pred - target) / c) ** 4
+    hess = (1 / (1 + t), -4 * t / (1 + t) ** 2)
+    return distance(c**2 / 2 * mp.atan(mp.sqrt(t)), r / (1 + t), hess)
+
+
+@loss(
+    {"c": 1}, {"c": 0.1}, {"c": 300}, pred=REAL, target=REAL,
+    kinks=lambda c=1.339: [mp.pi * c, mp.pi * c / 2, mp.pi * c / 4, mp.pi * c * 3 / 4],
+)  # fmt: skip
+def andrews_wave(pred, target, c=1.339):
+    r, x = pred - target, abs(pred - target) / c
+    if x > mp.pi:
+        return distance(2 * c**2, 0, 0)
+    versine = 2 * mp.sin(x / 2) ** 2
+    return distance(c**2 * versine, sign(r) * c * mp.sin(x), (1, -versine))
+
+
 @loss({"c": 0.1}, {"c": 300}, pred=REAL, target=REAL, kinks=lambda c=2: [c])
 def saturated(pred, target, c=2):
     r = pred - target
