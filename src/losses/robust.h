@@ -259,10 +259,10 @@ ALWAYS_INLINE V log1p_of_square(const residual_t *t, V inverse, const V *p) {
     return v_select(sum < v_set(INFINITY), y, sum);
 }
 
-/* exp(-(s + s_rest)) = m 2^n for s >= 0, 0 where n is LOWEST; and 1 less it. */
+/* exp(-(s + s_rest)) = m 2^n for s >= 0, and what is missing to 1. A factor may keep m 2^n from underflow. */
 typedef struct {
-    V m, left, n, complement; /* left: of m, by rounding */
-    M gone;
+    V m, left, n, complement; /* left: what rounding m left out */
+    M gone;                   /* m 2^n is 0, whatever the factor */
 } decay_t;
 #define DECAY_GONE (sizeof(REAL) == 4 ? 174.0 : 1416.0)
 
