@@ -42,6 +42,8 @@
 %ignore lossfn_run_f64;
 %ignore lossfn_rho;
 %ignore lossfn_rho_batch;
+%ignore lossfn_rho_compose;
+%ignore lossfn_irls_weight;
 %ignore lossfn_allocator;
 %ignore lossfn_set_allocator;
 %ignore lossfn_block;

@@ -43,6 +43,8 @@ LF_HANDLE_OUT(lossfn_accumulator)
 %rename(check) lf_check;
 %rename(accumulator_write) lf_accumulator_write;
 %rename(address) lf_address;
+%rename(rho) lf_rho;
+%rename(irls_weight) lf_irls_weight;
 %typemap(out) lf_pushed %{ SWIG_arg += $1; %}
 %inline %{
 typedef int lf_pushed; /* values that the function has left on the stack */
@@ -87,6 +89,21 @@ static lf_pushed lf_accumulator_write(lua_State *L, const lossfn_accumulator_t *
     char *bytes = lua_newuserdata(L, (size_t)length + 1);
     lf_check_status(L, lossfn_accumulator_write(accumulator, bytes, length, &length));
     lua_pushlstring(L, bytes, (size_t)length);
+    return 1;
+}
+
+/* rho, rho', rho'' of a squared residual. */
+static lf_pushed lf_rho(lua_State *L, const lossfn_t *loss, double squared) {
+    double out[3];
+    lf_check_status(L, lossfn_rho_batch(loss, 1, &squared, out));
+    for (int i = 0; i < 3; i++) lua_pushnumber(L, out[i]);
+    return 3;
+}
+
+static lf_pushed lf_irls_weight(lua_State *L, const lossfn_t *loss, double residual) {
+    double weight;
+    lf_check_status(L, lossfn_irls_weight(loss, 1, &residual, &weight));
+    lua_pushnumber(L, weight);
     return 1;
 }
 

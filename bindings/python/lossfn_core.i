@@ -35,6 +35,23 @@ static const char *library_path(void) {
     return dladdr((void *)(intptr_t)lossfn_version, &info) ? info.dli_fname : NULL;
 }
 
+/* For a buffer of doubles: lossfn_rho_batch's three numbers each, or the weights. */
+static PyObject *solver_numbers(const lossfn_t *loss, int weights, PyObject *data) {
+    Py_buffer view;
+    if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0) return NULL;
+    const int64_t n = view.len / (int64_t)sizeof(double);
+    PyObject *made = PyByteArray_FromStringAndSize(NULL, (weights ? 1 : 3) * n * (Py_ssize_t)sizeof(double));
+    double *out = made ? (double *)PyByteArray_AS_STRING(made) : NULL;
+    lossfn_status_t status = !made     ? LOSSFN_OK
+                             : weights ? lossfn_irls_weight(loss, n, view.buf, out)
+                                       : lossfn_rho_batch(loss, n, view.buf, out);
+    PyBuffer_Release(&view);
+    if (status == LOSSFN_OK) return made;
+    Py_DECREF(made);
+    raise_status(status);
+    return NULL;
+}
+
 /* Adds an output to the result so far. SWIG's own helper changed its arguments between versions. */
 static PyObject *append(PyObject *result, PyObject *output) {
     PyObject *joined, *before;
@@ -159,6 +176,7 @@ HANDLE_OUT(lossfn_accumulator_t, lossfn_accumulator)
 %include "lossfn.i"
 
 PyObject *install(PyObject *objects);
+PyObject *solver_numbers(const lossfn_t *loss, int weights, PyObject *data);
 const char *library_path(void);
 lossfn_status_t register_function(const char *name, PyObject *definition);
 lossfn_status_t create_function(lossfn_t **out, PyObject *definition, const lossfn_options_t *options);

@@ -361,6 +361,13 @@ LOSSFN_API void lossfn_rho(void *loss, double s, double out[3]);
 LOSSFN_API int32_t lossfn_has_rho(const lossfn_t *loss);
 /* The same for n values: out is 3 x n (all rho, then all rho', then all rho''). */
 LOSSFN_API lossfn_status_t lossfn_rho_batch(const lossfn_t *loss, int64_t n, const double *s, double *out);
+/* The same of outer(inner(s)), by the chain rule. Scaling needs no function: lossfn_rho of "3*cauchy" is 3 times that
+ * of cauchy, and of a sum of losses the sum. */
+LOSSFN_API void lossfn_rho_compose(void *outer, void *inner, double s, double out[3]);
+/* The weights of iteratively reweighted least squares, loss'(r)/r for n residuals r = pred - target; at 0 the limit
+ * from above, inf at a kink. It is rho' where there is rho, and exists for every loss of the residual, asymmetric ones
+ * too. out may be residual. */
+LOSSFN_API lossfn_status_t lossfn_irls_weight(const lossfn_t *loss, int64_t n, const double *residual, double *out);
 
 /* ---- Accumulators ----------------------------------------------------------------------------------------------- */
 

@@ -509,6 +509,19 @@ class loss {
         lossfn_rho(handle_, squared, out.data());
         return out;
     }
+    /* The same of this loss of an inner one. */
+    std::array<double, 3> rho(const loss &inner, double squared) const {
+        std::array<double, 3> out;
+        lossfn_rho_compose(handle_, inner.handle_, squared, out.data());
+        return out;
+    }
+    /* loss'(r)/r for every residual, the weights of iteratively reweighted least squares; empty on failure. */
+    std::vector<double> irls_weight(const std::vector<double> &residual, status &s) const {
+        std::vector<double> out(residual.size());
+        std::int64_t n = static_cast<std::int64_t>(residual.size());
+        if (!s.set(lossfn_irls_weight(handle_, n, residual.data(), out.data()))) out.clear();
+        return out;
+    }
 
     /* Whatever the request asks for. */
     bool run(request &r, status &s) const {

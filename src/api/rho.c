@@ -1,32 +1,44 @@
 /* SPDX-License-Identifier: MIT
- * Robust losses as functions of the squared residual. */
+ * Robust losses for solvers: as functions of the squared residual, and as weights. */
+#include <float.h>
 #include <math.h>
 #include <stddef.h>
+#include <string.h>
+#include "core/common.h"
+#include "core/handle.h"
 #include "core/status.h"
 #include "engine/fpenv.h"
-#include "core/handle.h"
+#include "engine/run.h"
 
+/* A sum of losses has rho if every term has. */
 static int has_rho(const lossfn_t *loss) {
-    return loss && loss->n_terms == 1 && loss->terms[0].definition->rho != NULL;
+    for (int32_t t = 0; loss && t < loss->n_terms; t++)
+        if (!loss->terms[t].definition->rho) return 0;
+    return loss != NULL;
 }
 
 int32_t lossfn_has_rho(const lossfn_t *loss) { return has_rho(loss); }
 
-/* A coefficient scales all three. */
+static void set_nan(double out[3]) { out[0] = out[1] = out[2] = NAN; }
+
+/* rho is linear in the loss. */
 static void rho_at(const lossfn_t *loss, double s, double out[3]) {
     if (!(s >= 0)) {
-        out[0] = out[1] = out[2] = NAN;
+        set_nan(out);
         return;
     }
-    loss->terms[0].definition->rho(s, loss->terms[0].constants, out);
-    if (loss->terms[0].coefficient == 1) return;
-    for (int i = 0; i < 3; i++) out[i] *= loss->terms[0].coefficient;
+    for (int32_t t = 0; t < loss->n_terms; t++) {
+        const lossfn__term_t *term = &loss->terms[t];
+        double own[3];
+        term->definition->rho(s, term->constants, own);
+        for (int i = 0; i < 3; i++) out[i] = (t ? out[i] : -0.0) + term->coefficient * own[i];
+    }
 }
 
 void lossfn_rho(void *loss, double s, double out[3]) {
     if (!out) return;
     if (!has_rho(loss)) {
-        out[0] = out[1] = out[2] = NAN;
+        set_nan(out);
         return;
     }
     lossfn__fpenv_t saved;
@@ -49,5 +61,74 @@ lossfn_status_t lossfn_rho_batch(const lossfn_t *loss, int64_t n, const double *
         for (int k = 0; k < 3; k++) out[k * n + i] = at[k];
     }
     lossfn__fpenv_leave(&saved);
+    return LOSSFN_OK;
+}
+
+/* The chain rule for f(g(s)). */
+void lossfn_rho_compose(void *outer, void *inner, double s, double out[3]) {
+    if (!out) return;
+    if (!has_rho(outer) || !has_rho(inner)) {
+        set_nan(out);
+        return;
+    }
+    lossfn__fpenv_t saved;
+    double f[3], g[3];
+    lossfn__fpenv_enter(&saved);
+    rho_at(inner, s, g);
+    rho_at(outer, g[0], f);
+    out[0] = f[0];
+    out[1] = f[1] * g[1];
+    out[2] = f[2] * g[1] * g[1] + f[1] * g[2];
+    lossfn__fpenv_leave(&saved);
+}
+
+/* ---- Weights ----------------------------------------------------------------------------------------------------- */
+
+enum { CHUNK = 256 };
+
+static lossfn_status_t check_weights(const lossfn_t *loss, int64_t n, const double *residual, const double *out) {
+    LOSSFN__REQUIRE(loss != NULL, LOSSFN_ERROR_ARGUMENT, "loss is NULL");
+    LOSSFN__REQUIRE(n >= 0, LOSSFN_ERROR_ARGUMENT, "n is %lld, it must be at least 0", (long long)n);
+    LOSSFN__REQUIRE(n == 0 || (residual && out), LOSSFN_ERROR_ARGUMENT, "%s is NULL", residual ? "out" : "residual");
+    for (int32_t t = 0; t < loss->n_terms; t++) {
+        const lossfn__definition_t *d = loss->terms[t].definition;
+        LOSSFN__REQUIRE(d->traits & LOSSFN_TRAIT_DISTANCE && d->unit == LOSSFN_UNIT_ELEMENT && !d->outer,
+                        LOSSFN_ERROR_UNSUPPORTED, "%s is no function of one residual", d->name);
+    }
+    for (int64_t i = 0; i < n && loss->nan_policy == LOSSFN__NAN_ERROR; i++)
+        LOSSFN__REQUIRE(!isnan(residual[i]), LOSSFN_ERROR_DOMAIN, "residual is NaN at element %lld", (long long)i);
+    return LOSSFN_OK;
+}
+
+/* Of up to CHUNK residuals, none 0: the gradient at target 0, by the residual. */
+static lossfn_status_t weigh(const lossfn_t *loss, int64_t n, const double *residual, double *out) {
+    static const double zeros[CHUNK];
+    const double one = 1;
+    lossfn_tensor_t pred, target, grad;
+    lossfn_args_t args;
+    lossfn_args_init(&args);
+    LOSSFN__TRY(lossfn_tensor_init_const(&pred, residual, LOSSFN_F64, 1, &n));
+    LOSSFN__TRY(lossfn_tensor_init_const(&target, zeros, LOSSFN_F64, 1, &n));
+    LOSSFN__TRY(lossfn_tensor_init(&grad, out, LOSSFN_F64, 1, &n));
+    args.n_inputs = 2;
+    args.inputs[0] = &pred, args.inputs[1] = &target;
+    args.grads[0] = &grad;
+    if (lossfn__is_mean(loss->reduction)) args.denominator = &one;
+    LOSSFN__TRY(lossfn_run(loss, &args));
+    for (int64_t i = 0; i < n; i++)
+        if (!isnan(residual[i])) out[i] /= residual[i]; /* what is ignored counts 0 */
+    return LOSSFN_OK;
+}
+
+lossfn_status_t lossfn_irls_weight(const lossfn_t *loss, int64_t n, const double *residual, double *out) {
+    LOSSFN__TRY(check_weights(loss, n, residual, out));
+    for (int64_t begin = 0; begin < n; begin += CHUNK) {
+        const int64_t size = n - begin < CHUNK ? n - begin : CHUNK;
+        double r[CHUNK], w[CHUNK];
+        for (int64_t i = 0; i < size; i++) r[i] = residual[begin + i] == 0 ? DBL_MIN : residual[begin + i];
+        LOSSFN__TRY(weigh(loss, size, r, w));
+        for (int64_t i = 0; i < size; i++) /* at a kink the slope by next to nothing */
+            out[begin + i] = residual[begin + i] == 0 && fabs(w[i]) > 1e300 ? copysign(INFINITY, w[i]) : w[i];
+    }
     return LOSSFN_OK;
 }

@@ -4,6 +4,7 @@
 #ifndef LOSSFN_LOSSES_FORMULA_H
 #define LOSSFN_LOSSES_FORMULA_H
 
+#include <float.h>
 #include <math.h>
 #include "core/definition.h"
 #include "engine/want.h"

@@ -168,7 +168,7 @@ ELEMENTWISE(half_squared_error) {
 /* Laplace (1774), least absolute deviations: |r|. */
 static void mae_rho(double s, const double *p, double out[3]) {
     (void)p;
-    out[0] = 2 * sqrt(s), out[1] = 1 / sqrt(s), out[2] = -0.5 / (s * sqrt(s));
+    out[0] = 2 * sqrt(s), out[1] = 1 / sqrt(s), out[2] = -0.5 / sqrt(s) / s;
 }
 DEFINE(mae) = {
     LOSS(mae),
@@ -210,7 +210,7 @@ static void huber_rho(double s, const double *p, double out[3]) {
     if (!(root > delta)) {
         out[0] = s, out[1] = 1, out[2] = 0;
     } else {
-        out[0] = delta * (2 * root - delta), out[1] = delta / root, out[2] = -delta / (2 * s * root);
+        out[0] = delta * (2 * root - delta), out[1] = delta / root, out[2] = -0.5 * (delta / root) / s;
     }
 }
 DEFINE(huber) = {
@@ -256,8 +256,9 @@ ELEMENTWISE(huber) {
 /* Charbonnier et al. (1997): a smooth Huber loss, delta^2 (sqrt(1 + (r/delta)^2) - 1),
  * as delta |r| q / (1 + sqrt(1 + q^2)) with q = |r|/delta, which neither cancels nor overflows. */
 static void pseudo_huber_rho(double s, const double *p, double out[3]) {
-    double d2 = p[0] * p[0], root = sqrt(1 + s / d2);
-    out[0] = 2 * s / (1 + root), out[1] = 1 / root, out[2] = -0.5 / (d2 * root * root * root);
+    double delta = p[0], q = s / delta / delta, root = q < 0x1p120 ? sqrt(1 + q) : sqrt(s) / delta, i = 1 / root;
+    out[0] = q < 0x1p120 ? 2 * s / (1 + root) : 2 * delta * sqrt(s);
+    out[1] = i, out[2] = -0.5 * (i / delta) * (i / delta) * i;
 }
 DEFINE(pseudo_huber) = {
     LOSS(pseudo_huber),
@@ -303,7 +304,7 @@ static void smooth_l1_rho(double s, const double *p, double out[3]) {
     if (root < beta) {
         out[0] = s / beta, out[1] = 1 / beta, out[2] = 0;
     } else {
-        out[0] = 2 * root - beta, out[1] = 1 / root, out[2] = -0.5 / (s * root);
+        out[0] = 2 * root - beta, out[1] = 1 / root, out[2] = -0.5 / root / s;
     }
 }
 DEFINE(smooth_l1) = {
@@ -340,6 +341,24 @@ ELEMENTWISE(smooth_l1) {
     u->grad[PRED] = v_select(near, r / beta, v_sign(r));
     u->grad[TARGET] = -u->grad[PRED];
     u->hess = v_where(near, v_one() / beta);
+}
+
+/* For small s by Lambert's continued fraction: tanh(r)/r = k/(k + s), k = 3 + s/(5 + s/(7 + ...)). */
+static void log_cosh_rho(double s, const double *p, double out[3]) {
+    (void)p;
+    double r = sqrt(s);
+    if (s < 1) {
+        double e = s_expm1(r), k = 21;
+        for (int n = 19; n >= 3; n -= 2) k = n + s / k;
+        out[0] = 2 * s_log1p(e / 2 * (e / (1 + e)));
+        out[1] = k / (k + s);
+        out[2] = (k + s - k * k) / (2 * (k + s) * (k + s));
+    } else {
+        double tail = s_exp(-2 * r), slope = s_tanh(r) / r;
+        out[0] = 2 * ((r - 0.693147180559945309417) + s_log1p(tail));
+        out[1] = slope;
+        out[2] = (4 * tail / ((1 + tail) * (1 + tail)) - slope) / 2 / s;
+    }
 }
 
 /* k ln cosh(a/k), a + rest >= 0, k = 1 or 2, with its slope and curvature. With h = (e^(-2a/k) - 1)/2, the slope is
@@ -387,6 +406,7 @@ DEFINE(log_cosh) = {
     .ulp_value = 2,
     .ulp_grad = 1.5,
     .ulp_hess = 3.5, /* the exponential's own error, and a square */
+    .rho = log_cosh_rho,
 };
 ELEMENTWISE(log_cosh) {
     (void)p;
@@ -572,10 +592,10 @@ ELEMENTWISE(interval_score) {
 
 /* |r|^p, by one logarithm with its rest, so that exponents near p may take it. */
 static void lp_rho(double s, const double *p, double out[3]) {
-    const double half = p[0] / 2;
-    out[0] = 2 * (double)v_pow(v_set(s), v_set(half))[0];
-    out[1] = p[0] * (double)v_pow(v_set(s), v_set(half - 1))[0];
-    out[2] = p[0] * (half - 1) * (double)v_pow(v_set(s), v_set(half - 2))[0];
+    const double half = p[0] / 2, bend = p[0] * (half - 1);
+    out[0] = 2 * s_pow(s, half);
+    out[1] = p[0] * s_pow(s, half - 1);
+    out[2] = bend == 0 ? 0 : bend * s_pow(s, half - 2);
 }
 DEFINE(lp) = {
     LOSS(lp),

@@ -260,6 +260,18 @@ INLINE V v_ldexp_down(V x, V n) {
 #endif
 }
 
+/* x 2^n, rounded once, for any x and integral n with |n| <= 252 (f32), 2044 (f64). */
+INLINE V v_ldexp_any(V x, V n) {
+#ifdef LOSSFN_ISA_AVX512
+    return ISA_OP(ldexp)(x, n);
+#else /* the first product is exact, or all is 0 or infinite */
+    const V low = v_set(1 - EXPONENT_BIAS), high = v_set(EXPONENT_BIAS);
+    const V second = v_lesser(v_greater(n, low), high);
+    return x * (V)((U)(v_to_i(n - second) + EXPONENT_BIAS) << MANTISSA_BITS) *
+           (V)((U)(v_to_i(second) + EXPONENT_BIAS) << MANTISSA_BITS);
+#endif
+}
+
 /* ---- double ---- */
 
 INLINE D d_set(double s) { return s - (D){0}; }

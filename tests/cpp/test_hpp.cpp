@@ -110,6 +110,9 @@ static void without_exceptions() {
     EXPECT(mse.check_gradient(pred, target, s).agrees == 1);
     const std::array<double, 3> rho = loss("half_squared_error", s).rho(4);
     EXPECT(rho[1] == 1);
+    EXPECT(loss("half_squared_error", s).rho(huber, 4)[0] == huber.rho(4)[0]);
+    EXPECT(huber.irls_weight({0, -3}, s)[1] == 0.5 && s);
+    EXPECT(loss("bce_with_logits", s).irls_weight({1}, s).empty() && !s);
 
     /* copies and moves */
     loss copy = huber;

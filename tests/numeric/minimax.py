@@ -85,6 +85,18 @@ def atanh_tail2(z):
     return (atanh_tail(z) - mpf(2) / 3) / z
 
 
+def atan_tail(z):
+    return (mp.atan(mp.sqrt(z)) / mp.sqrt(z) - 1) / z
+
+
+def sin_tail(z):
+    return (mp.sin(mp.sqrt(z)) / mp.sqrt(z) - 1) / z
+
+
+def cos_tail(z):
+    return (cos(mp.sqrt(z)) - 1 + z / 2) / z**2
+
+
 if __name__ == "__main__":
     half = mpf("0.3467")
     for bits, degree in (24, 4), (53, 9):
@@ -98,3 +110,9 @@ if __name__ == "__main__":
     fit("2 atanh(s) = 2 s + s^3 p(s^2), s <= 1/3", atanh_tail, lambda z: z / (2 + 2 * z / 3), 0, mpf(1) / 9, 10, 53)
     for bits, degree in (24, 3), (53, 7):
         fit("2 atanh(s) = 2 s + 2/3 s^3 + s^5 p(s^2)", atanh_tail2, lambda z: z**2 / 2, 0, 0.04, degree, bits)
+    for bits, degree in (24, 5), (53, 11):
+        fit("atan(t) = t + t^3 p(t^2), t <= tan(pi/8)", atan_tail, lambda z: z, 0, mpf("0.1716"), degree, bits)
+    for bits, degree in (24, 3), (53, 5):
+        fit("sin(x) = x + x^3 p(x^2), x <= pi/4", sin_tail, lambda z: z, 0, mpf("0.617"), degree, bits)
+    for bits, degree in (24, 2), (53, 5):
+        fit("cos(x) = 1 - x^2/2 + x^4 p(x^2)", cos_tail, lambda z: z**2, 0, mpf("0.617"), degree, bits)

@@ -180,7 +180,8 @@ def nothing(entry: Loss, inputs: dict[str, Any]) -> Evaluated:
 
 def raw(entry: Loss, inputs: dict[str, Any], params: dict[str, Any], digits: int) -> Evaluated:
     with mp.workdps(digits):
-        options = {k: convert(float(v) if type(v) is int else v) for k, v in params.items()}
+        given = {k: v for k, v in entry.defaults.items() if k not in inputs} | params
+        options = {k: convert(float(v) if type(v) is int else v) for k, v in given.items()}
         base = options.pop("base", mp.e)
         factor = 1 / mp.log(base) if entry.based and base != mp.e else mpf(1)
         result = entry.formula(**inputs, **options)

@@ -131,3 +131,12 @@ def test_limits() -> None:
     smoothed = reference.evaluate("cross_entropy", [[-inf, 0.0], 1], {"label_smoothing": 0.1})
     assert smoothed["value"].sum == inf
     assert abs(float(smoothed["pred"][0].sum) + 0.05) < 1e-16
+
+
+@pytest.mark.parametrize("alpha", [-2, 0, 1.5, 5])
+def test_barron_by_alpha_of_tiny_residuals(alpha: float) -> None:
+    """s^3/(24 b^2), made of terms of the order of s: 60 digits would lose it all."""
+    for size in ("1e-12", "1e-40", "1e-160"):
+        s, b = mpf(size) ** 2, abs(mpf(alpha) - 2)
+        got = reference.evaluate("barron", [mpf(size), mpf(0), mpf(1)], {"alpha": alpha})["alpha"].sum
+        assert abs(got / (s**3 / (24 * b**2)) - 1) < mpf(10) ** -20

@@ -167,3 +167,26 @@ def test_paths():
     assert Path(lossfn.get_library()).is_file()
     assert (Path(lossfn.get_include()) / "lossfn" / "lossfn.h").is_file()
     assert lossfn.__version__.count(".") == 2
+
+
+def test_for_solvers():
+    """rho and IRLS weights of numbers, lists and arrays; errors for losses that have none."""
+    loss = lossfn.create("3*huber(delta=1)")
+    assert loss.rho(4.0) == (9.0, 1.5, -0.1875) and loss.rho(4).first == 1.5
+    squared = np.array([[0.0, 0.25, 4.0], [9.0, 1.0, 2.0]])
+    rho = loss.rho(squared)
+    assert all(part.shape == (2, 3) and part.dtype == np.float64 for part in rho)
+    assert [part[0, 2] for part in rho] == [9.0, 1.5, -0.1875]
+    assert loss.rho([4.0, 0.0]).rho.tolist() == [9, 0]
+    assert loss.rho(np.float32([4, 0])[::-1]).rho.tolist() == [0, 9]
+    assert loss.irls_weight(-2.0) == 1.5
+    residual = np.linspace(-3, 3, 11)
+    np.testing.assert_array_equal(loss.irls_weight(residual), 3 / np.maximum(np.abs(residual), 1))
+    assert lossfn.quantile.irls_weight([2.0, -2.0]).tolist() == [0.25, 0.25]
+    assert lossfn.tukey.irls_weight(residual).shape == residual.shape
+    with pytest.raises(lossfn.UnsupportedError, match="squared residual"):
+        lossfn.quantile.rho(1.0)
+    with pytest.raises(lossfn.UnsupportedError, match="no function of one residual"):
+        lossfn.bce_with_logits.irls_weight(1.0)
+    with pytest.raises(lossfn.ShapeError, match="squared"):
+        loss.rho("four")

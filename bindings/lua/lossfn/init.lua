@@ -447,6 +447,18 @@ function Loss:check_gradient(...)
             error = report.error, compared = report.compared}
 end
 
+--- rho, rho', rho'' of a squared residual s, three numbers: rho(s) = 2 loss(sqrt(s)), as least-squares solvers take it.
+---@return number, number, number
+function Loss:rho(squared) return core.rho(self.handle, squared) end
+
+--- The weight of iteratively reweighted least squares, loss'(r)/r of a residual r = pred - target; a list for a list.
+function Loss:irls_weight(residual)
+    if type(residual) ~= "table" then return core.irls_weight(self.handle, residual) end
+    local list = {}
+    for i = 1, #residual do list[i] = core.irls_weight(self.handle, residual[i]) end
+    return list
+end
+
 --- The text that recreates the loss.
 ---@return string
 function Loss:spec() return core.spec(self.handle) end
@@ -502,7 +514,7 @@ end
 
 local families = {}
 local verbs = {"value", "grad", "hess", "value_and_grad", "value_grad_hess", "hvp", "components", "value_and_notes", "check",
-               "check_gradient", "spec", "name", "get"}
+               "check_gradient", "rho", "irls_weight", "spec", "name", "get"}
 
 local function new_family(name)
     local loss = new_loss(new_handle(name), name)

@@ -105,6 +105,29 @@ def _convert_plain(obj: Any, name: str, flags: int) -> Any:
     return _shaped(array("q" if ints else "d", flat), shape)
 
 
+def doubles(obj: Any, name: str) -> tuple[Any, tuple[int, ...]]:
+    """`obj` as a buffer of doubles side by side, and its shape."""
+    if numpy is None:
+        if isinstance(obj, (int, float)):
+            return array("d", [obj]), ()
+        values = memoryview(_convert_plain(obj, name, FORCE))
+        return array("d", values.cast("B").tobytes()), tuple(values.shape or ())
+    try:
+        values = numpy.asarray(obj, dtype=numpy.float64, order="C")
+    except (TypeError, ValueError) as error:
+        raise ShapeError(f"{name} is no array of numbers: {error}") from None
+    return values, values.shape
+
+
+def from_doubles(data: bytearray, shape: tuple[int, ...]) -> Any:
+    """The array of that shape, a float for ()."""
+    if numpy is not None:
+        values = numpy.frombuffer(data, dtype=numpy.float64).reshape(shape)
+        return values if shape else float(values)
+    plain = array("d", bytes(data))
+    return _shaped(plain, shape) if shape else plain[0]
+
+
 def allocate(shape: tuple[int, ...], dtype: int) -> Any:
     """A new array where numpy.empty cannot make one: bfloat16 without ml_dtypes, or no NumPy at all."""
     if numpy is not None:

@@ -8,7 +8,7 @@ import numbers
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from . import _core
+from . import _arrays, _core
 from ._errors import Error, NotFoundError, ParameterError
 from ._native import fill, read
 
@@ -32,6 +32,14 @@ class Component(NamedTuple):
     name: str
     coefficient: float
     value: float
+
+
+class Rho(NamedTuple):
+    """rho and its first and second derivative by the squared residual."""
+
+    rho: Any
+    first: Any
+    second: Any
 
 
 def _hashable(value: Any) -> Any:
@@ -252,6 +260,22 @@ class Loss:
         report.pop("struct_size")
         report["agrees"] = bool(report["agrees"])
         return report
+
+    # ---- For solvers ----
+
+    def rho(self, squared: Any) -> Rho:
+        """rho, rho', rho'' of squared residuals s, a number or an array: rho(s) = 2 loss(sqrt(s)), as least-squares solvers
+        take it (scipy.optimize.least_squares: loss=lambda s: numpy.array(this.rho(s)))."""
+        data, shape = _arrays.doubles(squared, "squared")
+        numbers = _core.solver_numbers(self._handle, 0, data)
+        size = len(numbers) // 3
+        return Rho(*(_arrays.from_doubles(numbers[i * size : (i + 1) * size], shape) for i in range(3)))
+
+    def irls_weight(self, residual: Any) -> Any:
+        """The weights of iteratively reweighted least squares, loss'(r)/r of residuals r = pred - target; at 0 the limit
+        from above."""
+        data, shape = _arrays.doubles(residual, "residual")
+        return _arrays.from_doubles(_core.solver_numbers(self._handle, 1, data), shape)
 
     # ---- What it is ----
 

@@ -73,6 +73,13 @@ APPLY(log_base2, v_log_base(x, &base2))
 APPLY(log_base_e, v_log_base(x, &base_e))
 APPLY(log_base10, v_log_base(x, &base10))
 APPLY(pow, v_pow(x, y))
+APPLY(atan, v_atan(x))
+/* at most pi/4 */
+static V eighth_of(V x) { return v_lesser(v_set(0x1.92p-1), unit_of(x)); }
+static V sin_eighth(V x) { return sin_reduced(eighth_of(x), v_set(0), &(V){0}); }
+static V cos_eighth(V x) { return cos_reduced(eighth_of(x), v_set(0), &(V){0}); }
+APPLY(sin_reduced, sin_eighth(x))
+APPLY(cos_reduced, cos_eighth(x))
 
 /* References, to 160 bits. */
 typedef void reference(mpfr_t r, const mpfr_t x, const mpfr_t y);
@@ -109,6 +116,25 @@ static void mp_log1p_unit(mpfr_t r, const mpfr_t x, const mpfr_t y) {
         mpfr_set_exp(r, 0);
     mpfr_log1p(r, r, MPFR_RNDN);
 }
+ONE_ARGUMENT(atan)
+static void mp_eighth(mpfr_t r, const mpfr_t x) {
+    mpfr_abs(r, x, MPFR_RNDN);
+    if (mpfr_inf_p(r))
+        mpfr_set_d(r, 0.5, MPFR_RNDN);
+    else if (mpfr_cmp_ui(r, 1) > 0)
+        mpfr_set_exp(r, 0);
+    if (mpfr_cmp_d(r, 0x1.92p-1) > 0) mpfr_set_d(r, 0x1.92p-1, MPFR_RNDN);
+}
+static void mp_sin_reduced(mpfr_t r, const mpfr_t x, const mpfr_t y) {
+    (void)y;
+    mp_eighth(r, x);
+    mpfr_sin(r, r, MPFR_RNDN);
+}
+static void mp_cos_reduced(mpfr_t r, const mpfr_t x, const mpfr_t y) {
+    (void)y;
+    mp_eighth(r, x);
+    mpfr_cos(r, r, MPFR_RNDN);
+}
 static void mp_pow(mpfr_t r, const mpfr_t x, const mpfr_t y) {
     if (mpfr_zero_p(x))
         mpfr_abs(r, x, MPFR_RNDN), mpfr_pow(r, r, y, MPFR_RNDN);
@@ -124,6 +150,14 @@ static double c_log1p_unit(double x, double y) {
     (void)y;
     return log1p(isinf(x) ? 0.5 : fabs(x) > 1 ? frexp(fabs(x), &exponent) : fabs(x));
 }
+static double c_eighth(double x) {
+    int exponent;
+    double a = isinf(x) ? 0.5 : fabs(x) > 1 ? frexp(fabs(x), &exponent) : fabs(x);
+    return a > 0x1.92p-1 ? 0x1.92p-1 : a;
+}
+static double c_atan(double x, double y) { return (void)y, atan(x); }
+static double c_sin_reduced(double x, double y) { return (void)y, sin(c_eighth(x)); }
+static double c_cos_reduced(double x, double y) { return (void)y, cos(c_eighth(x)); }
 static double c_exp(double x, double y) { return (void)y, exp(x); }
 static double c_exp_below(double x, double y) { return (void)y, exp(-fabs(x)); }
 static double c_expm1(double x, double y) { return (void)y, expm1(x); }
@@ -155,6 +189,9 @@ static const struct function {
     ROW(log_base10, log10, 1.2, 1.2),
     ROW(pow, pow, 0.85, 1.75),
     ROW(exp_below, exp_below, 1.2, 1.0),
+    ROW(atan, atan, 0.8, 0.75),
+    ROW(sin_reduced, sin_reduced, 0.75, 0.75),
+    ROW(cos_reduced, cos_reduced, 0.75, 0.75),
 };
 enum { FUNCTIONS = sizeof functions / sizeof functions[0] };
 
