@@ -58,37 +58,61 @@ def formula(text: str) -> str:
     return f"`{cell(text)}`"
 
 
+# What the examples show: numbers for each scale, per element and per row.
+ELEMENTS = {
+    "real": "[0.5, -2.0, 3.0]",
+    "logits": "[2.0, 0.0, -1.0]",
+    "probability": "[0.5, 0.9, 0.25]",
+    "positive": "[0.5, 1.0, 3.0]",
+}
+ELEMENT_TARGETS = {
+    "real": "[0.0, 0.0, 0.0]",
+    "probability": "[1, 1, 0]",
+    "label -1 or +1": "[1, 1, -1]",
+    "count": "[1, 2, 9]",
+    "positive": "[1.0, 1.0, 1.0]",
+}
+ROWS = {
+    "real": "[[0.5, -2.0, 3.0], [1.0, 0.0, 2.0]]",
+    "logits": "[[2.0, 0.5, -1.0], [0.1, 1.2, 0.3]]",
+    "probability": "[[0.7, 0.2, 0.1], [0.25, 0.5, 0.25]]",
+    "log-probability": "[[-0.25, -2.0, -2.5], [-1.5, -0.5, -2.0]]",
+}
+ROW_TARGETS = {
+    "real": "[[0.0, -1.0, 2.0], [1.0, 0.5, 2.0]]",
+    "label or distribution": "[0, 2]",
+    "probability": "[[0.5, 0.25, 0.25], [0.0, 0.5, 0.5]]",
+}
+PER_ROW = {"real": "[0.75, 1.5]"}
+
+
+def example_inputs(about: lossfn.Description) -> dict[str, str]:
+    """Numbers for each input that must be given."""
+    row, found = about.unit == "row", {}
+    for i in about.inputs:
+        preds, targets = (ROWS, ROW_TARGETS) if row else (ELEMENTS, ELEMENT_TARGETS)
+        if not i.learnable:
+            found[i.name] = (PER_ROW if i.per_row else preds if i.name == "pred" else targets).get(
+                i.scale, "[1.0, 1.0, 4.0]"
+            )
+    scales = [i.scale for i in about.inputs[:2]]
+    if scales == ["positive", "real"]:
+        found["target"] = ELEMENT_TARGETS["positive"]
+    elif not row and scales == ["real", "real"] and "distance" not in about.traits:  # what their size is counts
+        found |= {"pred": "[0.5, 2.0, 3.0]", "target": "[1.0, 2.0, 5.0]"}
+        if "upper" in found:
+            found["upper"] = "[2.0, 3.0, 4.0]"
+    elif row and scales[0] != "probability" and scales[1:] == ["probability"] and "multilabel" in about.tasks:
+        found["target"] = "[[1, 0, 1], [0, 1, 0]]"
+    return found
+
+
 def example(about: lossfn.Description) -> str:
     """Python that shows the loss on inputs of the scales that it takes."""
-    row, scales = about.unit == "row", [i.scale for i in about.inputs]
-    pred, target = scales[0], scales[1] if len(scales) > 1 else ""
-    given = [i.name for i in about.inputs if not i.learnable]
-    if row and pred == "real":
-        data = {"pred": "[[0.5, -2.0, 3.0], [1.0, 0.0, 2.0]]", "target": "[[0.0, -1.0, 2.0], [1.0, 0.5, 2.0]]"}
-    elif row and pred == "logits":
-        data = {"pred": "[[2.0, 0.5, -1.0], [0.1, 1.2, 0.3]]", "target": "[0, 2]"}
-    elif row:
-        data = {"pred": "[[0.7, 0.2, 0.1], [0.25, 0.5, 0.25]]", "target": "[0, 2]"}
-        if target == "probability":
-            data["target"] = "[[0.5, 0.25, 0.25], [0.0, 0.5, 0.5]]"
-    elif pred == "logits":
-        data = {"pred": "[2.0, 0.0, -1.0]", "target": "[1, 1, 0]"}
-    elif pred == "probability":
-        data = {"pred": "[0.5, 0.9, 0.25]", "target": "[1, 1, 0]"}
-    elif target == "label -1 or +1":
-        data = {"pred": "[2.0, 0.5, -1.0]", "target": "[1, 1, 1]"}
-    elif target == "count":
-        data = {"pred": "[0.0, 1.0, 2.0]", "target": "[1, 2, 9]"}
-    elif pred == "positive":
-        data = {"pred": "[0.5, 1.0, 3.0]", "target": "[1.0, 1.0, 1.0]"}
-    elif target == "probability":
-        data = {"pred": "[0.5, 0.1, 1.25]", "target": "[1.0, 0.0, 1.0]"}
-    elif "distance" not in about.traits:  # what their size is counts
-        data = {"pred": "[0.5, 2.0, 3.0]", "target": "[1.0, 2.0, 5.0]", "upper": "[2.0, 3.0, 4.0]"}
-    else:
-        data = {"pred": "[0.5, -2.0, 3.0]", "target": "[0.0, 0.0, 0.0]"}
+    data = example_inputs(about)
+    given = list(data)
     lines = ["import lossfn", ""]
-    lines += [f"{name} = {data.get(name, '[1.0, 1.0, 4.0]')}" for name in given]
+    lines += [f"{name} = {numbers}" for name, numbers in data.items()]
     arguments = ", ".join(given)
     function = f"lossfn.{about.name}"
     lines.append(f"print({function}({arguments}))")

@@ -620,7 +620,8 @@ function lossfn.describe(name)
         local input = core.input_info()
         core.describe_input(name, i - 1, input)
         d.inputs[i] = {name = input.name, doc = input.doc, scale = scale_names[input.scale],
-                       differentiable = input.differentiable ~= 0, learnable = input.learnable ~= 0}
+                       differentiable = input.differentiable ~= 0, learnable = input.learnable ~= 0,
+                       per_row = input.per_row ~= 0}
     end
     for i = 1, info.n_params + core.common_option_count() do
         local p = core.param_info()

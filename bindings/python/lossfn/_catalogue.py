@@ -40,6 +40,7 @@ class Input:
     scale: str
     differentiable: bool
     learnable: bool
+    per_row: bool
     doc: str
 
 
@@ -113,7 +114,7 @@ class Description:
     def __str__(self) -> str:
         lines = [f"{self.name} - {self.summary}", "", f"    {self.formula}", ""]
         for entry in self.inputs:
-            note = ", may be a parameter" if entry.learnable else ""
+            note = ", may be a parameter" if entry.learnable else ", one for each row" if entry.per_row else ""
             lines.append(f"  {entry.name:<14}input, {entry.scale}{note}. {entry.doc}".rstrip())
         for param in self.params:
             kind = ", ".join(part for part in (param.type, " | ".join(param.choices), param.bounds) if part)
@@ -205,7 +206,14 @@ def describe(name: str) -> Description:
         latex=info["latex"],
         unit="element" if info["unit"] == _core.UNIT_ELEMENT else "row",
         inputs=tuple(
-            Input(i["name"], _SCALES.get(i["scale"], "?"), bool(i["differentiable"]), bool(i["learnable"]), i["doc"])
+            Input(
+                name=i["name"],
+                scale=_SCALES.get(i["scale"], "?"),
+                differentiable=bool(i["differentiable"]),
+                learnable=bool(i["learnable"]),
+                per_row=bool(i["per_row"]),
+                doc=i["doc"],
+            )
             for i in inputs
         ),
         params=tuple(params[:own]),
