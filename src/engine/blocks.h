@@ -74,13 +74,14 @@ static int is_sum(const lossfn__plan_t *plan) { return plan->n_parts > 1 || plan
 /* Whether a part's parameters, and what stands for its learnable inputs, are what they are by default. */
 static int is_tuned_for(const lossfn__plan_t *plan, const lossfn__part_t *part) {
     const lossfn__definition_t *definition = part->term->definition;
-    int constant = part->term->is_default && !part->labels_01;
+    int constant = part->term->is_default && !part->labels_01 && plan->hess_kind == LOSSFN_HESS_EXACT;
     for (int32_t j = 2; j < part->n_inputs; j++) constant &= !definition->inputs[j].learnable || plan->is_constant[j];
     return constant;
 }
 
-static void set_constants(REAL *constants, const lossfn__part_t *part) {
-    for (int j = 0; j < MAX_CONSTANTS; j++) constants[j] = (REAL)part->term->constants[j];
+static void set_constants(REAL *constants, const lossfn__plan_t *plan, const lossfn__part_t *part) {
+    for (int j = 0; j < LOSSFN__MAX_CONSTANTS; j++) constants[j] = (REAL)part->term->constants[j];
+    constants[HESS_KIND] = (REAL)plan->hess_kind;
     /* bool targets of a margin loss are 0 and 1 whatever `labels` says */
     if (part->labels_01) constants[part->term->labels] = 1;
 }

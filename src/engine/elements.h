@@ -280,7 +280,7 @@ static void run_block(walk_t *w, int64_t begin, int64_t n, double upstream, loss
         for (int j = 0; j < plan->n_inputs; j++)
             b.grads[j] = j < part->n_inputs ? target_of(w, &w->grads[j], begin) : NULL;
         b.hess = target_of(w, &w->hess, begin);
-        set_constants(b.constants, part);
+        set_constants(b.constants, plan, part);
         b.tuned = is_tuned_for(plan, part);
         if (w->row_upstream)
             stage_row_factor(w, begin, n, b.weight, part->scale);

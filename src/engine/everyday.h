@@ -10,7 +10,8 @@ static REAL direct_scale(const lossfn__direct_t *call) { return (REAL)(1 / (doub
 
 static void direct_constants(const lossfn__direct_t *call, REAL *constants) {
     const double *from = call->loss->terms[0].constants;
-    for (int j = 0; j < MAX_CONSTANTS; j++) constants[j] = (REAL)from[j];
+    for (int j = 0; j < LOSSFN__MAX_CONSTANTS; j++) constants[j] = (REAL)from[j];
+    constants[HESS_KIND] = LOSSFN_HESS_EXACT;
 }
 
 static int direct_elements(lossfn__direct_t *call) {

@@ -540,7 +540,12 @@ static lossfn_status_t check_outputs(maker_t *m) {
             static const char *const kinds[] = {"exact", "fisher", "upper"};
             LOSSFN__REQUIRE(definition->hess_kinds >> args->hess_kind & 1, LOSSFN_ERROR_UNSUPPORTED,
                             "%s has no Hessian of kind %s", definition->name, kinds[args->hess_kind]);
+            LOSSFN__REQUIRE(
+                !args->hvp || definition->unit == LOSSFN_UNIT_ELEMENT || args->hess_kind != LOSSFN_HESS_UPPER,
+                LOSSFN_ERROR_UNSUPPORTED, "hvp is wanted of the upper bound of the Hessian of %s, which is a diagonal",
+                definition->name);
         }
+        plan->hess_kind = args->hess_kind;
     }
     if (args->hess) {
         LOSSFN__TRY(add_output(m, "hess", args->hess));

@@ -74,6 +74,7 @@ typedef struct lossfn__plan {
     double upstream_scalar;
     int32_t want;
     int32_t has_values, has_hess, has_hvp;
+    int32_t hess_kind; /* LOSSFN_HESS_ */
     uint8_t has_grad[8];
     uint8_t collects[8]; /* grads[i] belongs to a broadcast input: an exact sum, made in a pass of its own */
     lossfn__view_t values, grads[8], hess, hvp_vector, hvp;

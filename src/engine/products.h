@@ -28,7 +28,7 @@ static void run_row_products(const lossfn__plan_t *plan, int64_t begin, int64_t 
             pack(w.vector, own->mask, plan->cols);
             nan |= close_array(w.vector, own->n);
             for (int j = 0; j < part->n_inputs; j++) r.in[j] = w.inputs[j];
-            nan = nan || call_row(part, own, kernels[part->term->definition->kernel]->rows.product, &r, label,
+            nan = nan || call_row(plan, part, own, kernels[part->term->definition->kernel]->rows.product, &r, label,
                                   plan->cols) >= 0;
             if (nan) fill(w.product, (REAL)NAN, own->n);
             unpack(w.product, own->mask, plan->cols, own->n);

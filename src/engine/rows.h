@@ -235,7 +235,7 @@ static lossfn_status_t map_elements(rows_t *w, int k, int64_t first, int64_t n, 
     fill(w->element_weight, weight, n);
     fill(w->element_factor, c->factor, n);
     for (int j = 2; j < plan->n_inputs; j++) b.in[j] = w->inputs[j];
-    set_constants(b.constants, part);
+    set_constants(b.constants, plan, part);
     b.tuned = is_tuned_for(plan, part);
     if (part->term->definition->user)
         LOSSFN__TRY(user_elements(plan, part, &b, w->arena));
@@ -440,7 +440,7 @@ static void run_cut_rows(const lossfn__plan_t *plan, int64_t begin, int64_t end,
     for (int k = 0; k < plan->n_parts; k++) {
         const lossfn__term_t *term = plan->parts[k].term;
         chunk_t *c = &w.chunks[k];
-        set_constants(c->constants, &plan->parts[k]);
+        set_constants(c->constants, plan, &plan->parts[k]);
         c->at.plain = is_plain(plan, term);
         c->classes = (REAL)plan->cols;
         w.weights[k] = take(&arena);
@@ -638,7 +638,7 @@ static void run_whole_rows(const lossfn__plan_t *plan, const needs_t *needs, int
         c->at.out = outs;
         c->at.plain = is_plain(plan, term);
         c->classes = classes;
-        set_constants(c->constants, &plan->parts[0]);
+        set_constants(c->constants, plan, &plan->parts[0]);
     }
     for (int64_t first = begin; first < end; first += ROW_BATCH) {
         const int64_t n = end - first < ROW_BATCH ? end - first : ROW_BATCH;

@@ -184,7 +184,7 @@ static void run_rows_together(const lossfn__plan_t *plan, int64_t begin, int64_t
         outs[c] = class_mask(part->term)[c] == 0;
         groups[0].classes -= outs[c];
     }
-    set_constants(groups[0].constants, part);
+    set_constants(groups[0].constants, plan, part);
     for (int i = 1; i < at_once / LANES && i * LANES < end - begin; i++) groups[i] = groups[0];
     for (int64_t first = begin; first < end; first += at_once) {
         const int64_t some = end - first < at_once ? end - first : at_once;

@@ -140,11 +140,11 @@ static int stage_part(whole_t *w, const lossfn__plan_t *plan, int k, int64_t row
 }
 
 /* Gives a row to a built-in kernel. Returns the class that is outside the domain, or -1. */
-static int64_t call_row(const lossfn__part_t *part, whole_part_t *own, void (*kernel)(whole_row_t *), whole_row_t *r,
-                        int64_t label, int64_t cols) {
+static int64_t call_row(const lossfn__plan_t *plan, const lossfn__part_t *part, whole_part_t *own,
+                        void (*kernel)(whole_row_t *), whole_row_t *r, int64_t label, int64_t cols) {
     REAL constants[MAX_CONSTANTS];
     V p[MAX_CONSTANTS];
-    set_constants(constants, part);
+    set_constants(constants, plan, part);
     for (int i = 0; i < MAX_CONSTANTS; i++) p[i] = v_set((double)constants[i]);
     r->n = own->n;
     r->label = own->smoothing != 0 ? -1 : label;
@@ -173,7 +173,8 @@ static int64_t value_whole_row(whole_t *w, const lossfn__plan_t *plan, int k, in
         r.grad[j] = own->grads[j];
     }
     if (!nan)
-        outside = call_row(part, own, kernels[part->term->definition->kernel]->rows.whole_row, &r, label, plan->cols);
+        outside =
+            call_row(plan, part, own, kernels[part->term->definition->kernel]->rows.whole_row, &r, label, plan->cols);
     *value = nan || outside >= 0 ? (REAL)NAN : r.value;
     for (int j = 0; j <= part->n_inputs; j++) {
         REAL *out = j < part->n_inputs ? own->grads[j] : own->hess;

@@ -126,7 +126,7 @@ DEFINE(bce_with_logits) = {
               LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE | LOSSFN_TRAIT_LIPSCHITZ |
               LOSSFN_TRAIT_PROPER | LOSSFN_TRAIT_CALIBRATED,
     .lipschitz = 1,
-    .hess_kinds = EXACT | FISHER,
+    .hess_kinds = EXACT | FISHER | UPPER,
     .ulp_value = 3,
     .ulp_grad = 3,
     .ulp_hess = 6,
@@ -153,7 +153,7 @@ TUNED_ELEMENTWISE(bce_with_logits) {
     u->value = in_base(rise + fall, p);
     slope /= sum;
     u->grad[PRED] = in_base(v_select(negative, -slope, slope), p);
-    u->hess = in_base(curve, p);
+    u->hess = in_base(WANTS(UPPER, p) ? v_nan_from(v_set(0.25) * c, z) : curve, p);
     V soft = l + v_where(negative, a); /* softplus(-z) */
     /* -z + (q - 1) softplus(-z), without the cancelling of z */
     V linear = v_select(negative, q, one), kept = p ? one - p[LOGIT_SMOOTHING] : one;

@@ -62,7 +62,7 @@ DEFINE(cross_entropy) = {
               LOSSFN_TRAIT_TWICE_DIFFERENTIABLE | LOSSFN_TRAIT_LIPSCHITZ | LOSSFN_TRAIT_PROPER |
               LOSSFN_TRAIT_CALIBRATED,
     .lipschitz = 1.4142135623730951,
-    .hess_kinds = EXACT | FISHER,
+    .hess_kinds = EXACT | FISHER | UPPER,
     .ulp_value = 4,
     .ulp_grad = 4,
     .ulp_hess = 6,
@@ -107,6 +107,7 @@ ROW_MAP(cross_entropy) {
     V down = k[0] - c->x, e = c->has_kept ? c->kept : v_exp_below(&below, c->x);
     u->grad[PRED] = v_select(c->top, k[2], v_fma(e, k[1], -a));
     u->hess = v_select(c->top, k[3], v_fma(e * e, k[6], e * k[1] * (v_one() - e * k[5])));
+    if (WANTS(UPPER, p)) u->hess = v_fma(e, k[6] / k[5], 2 * u->hess); /* the rows of the whole Hessian, summed */
     u->grad[TARGET] = in_base((v_one() - p[CLASS_SMOOTHING]) * c->w * (v_select(c->top, v_zero(), down) + k[4]), p);
 }
 

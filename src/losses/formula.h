@@ -27,7 +27,7 @@ enum {
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
-enum { MAX_GRADS = 4, MAX_SUMS = 4, MAX_FINISHED = 7, MAX_CONSTANTS = LOSSFN__MAX_CONSTANTS };
+enum { MAX_GRADS = 4, MAX_SUMS = 4, MAX_FINISHED = 7, HESS_KIND = LOSSFN__MAX_CONSTANTS, MAX_CONSTANTS };
 
 /* The layout of every sum inside a row: class c belongs to virtual lane c % ROW_LANES. A lane adds the classes of each
  * fold of FOLD in REAL, in their order, and the folds in double (or all in double, where whole rows are staged); at the
@@ -114,6 +114,16 @@ ALWAYS_INLINE V v_nan_from(V x, V y) { return v_select(v_isnan(y), y, x); }
 
 /* A parameter that is the same for all units, as a condition. */
 #define IS(parameter) ((parameter)[0] != 0)
+
+/* Which Hessian is asked for, where a loss has several: p[HESS_KIND]. */
+#define WANTS(kind, p) ((p) != NULL && (p)[HESS_KIND][0] == LOSSFN_HESS_##kind)
+/* The Hessian of a loss of the residual r, where slope/r falls as |r| grows: that is the upper bound, the curvature of
+ * the parabola that touches the loss at r and -r and lies above it. Elsewhere the larger of it and the Hessian itself.
+ */
+ALWAYS_INLINE V residual_hess(V hess, V slope, V r, const V *p) {
+    return WANTS(UPPER, p) ? v_greater(slope / r, hess) : hess;
+}
+
 /* Learnable input j of a loss that is TUNED, with what it is by default. */
 #define LEARNED(p, in, j, by_default) ((p) ? (in)[j] : v_set(by_default))
 

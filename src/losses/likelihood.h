@@ -27,7 +27,7 @@ DEFINE(poisson_nll) = {
                PARAM_BOOL("full", "false", "adds log(target!)"),
                PARAM_DOUBLE("eps", "0", 0, 0, INFINITY, 1, "added to a rate inside its logarithm")},
     .traits = LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
-    .hess_kinds = EXACT,
+    .hess_kinds = EXACT | FISHER,
     .ulp_value = 3,
     .ulp_grad = 2.5,
     .ulp_hess = 2.5,
@@ -46,7 +46,7 @@ ELEMENTWISE(poisson_nll) {
         u->outside |= z < zero;
         u->value = v_select(z == v_set(INFINITY), z, z - v_select(y == zero, zero, y * v_log(rate)));
         u->grad[PRED] = v_nan_from(v_one() - v_where(y != zero, y / rate), z);
-        u->hess = v_where(y != zero, y / rate / rate);
+        u->hess = WANTS(FISHER, p) ? v_one() / rate : v_where(y != zero, y / rate / rate);
     }
     if (IS(p[POISSON_FULL])) {
         V constant;

@@ -238,7 +238,7 @@ DEFINE(huber) = {
     .traits = DISTANCE_TRAITS | LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_SYMMETRIC |
               LOSSFN_TRAIT_LIPSCHITZ,
     .lipschitz = 1,
-    .hess_kinds = EXACT,
+    .hess_kinds = EXACT | UPPER,
     .ulp_value = 2,
     .ulp_grad = 1,
     .ulp_hess = 0.5,
@@ -251,6 +251,7 @@ ELEMENTWISE(huber) {
     u->grad[PRED] = v_select(far, v_copysign(delta, r), r);
     u->grad[TARGET] = -u->grad[PRED];
     u->hess = v_select(far, v_zero(), v_one());
+    u->hess = residual_hess(u->hess, u->grad[PRED], r, p);
 }
 
 /* Charbonnier et al. (1997): a smooth Huber loss, delta^2 (sqrt(1 + (r/delta)^2) - 1),
@@ -281,7 +282,7 @@ DEFINE(pseudo_huber) = {
     .traits = DISTANCE_TRAITS | LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_STRICTLY_CONVEX | LOSSFN_TRAIT_DIFFERENTIABLE |
               LOSSFN_TRAIT_TWICE_DIFFERENTIABLE | LOSSFN_TRAIT_SYMMETRIC | LOSSFN_TRAIT_LIPSCHITZ,
     .lipschitz = 1,
-    .hess_kinds = EXACT,
+    .hess_kinds = EXACT | UPPER,
     .ulp_value = 4.5, /* residual, quotient, root, and the products of these */
     .ulp_grad = 2.5,
     .ulp_hess = 4.5, /* the quotient's rounding counts thrice */
@@ -295,6 +296,7 @@ ELEMENTWISE(pseudo_huber) {
     u->grad[PRED] = v_select(far, v_copysign(delta, r), r / root);
     u->grad[TARGET] = -u->grad[PRED];
     u->hess = v_one() / root / square;
+    u->hess = residual_hess(u->hess, u->grad[PRED], r, p);
 }
 
 /* Girshick (2015): Huber divided by its delta.
@@ -328,7 +330,7 @@ DEFINE(smooth_l1) = {
     .traits = DISTANCE_TRAITS | LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_SYMMETRIC |
               LOSSFN_TRAIT_LIPSCHITZ,
     .lipschitz = 1,
-    .hess_kinds = EXACT,
+    .hess_kinds = EXACT | UPPER,
     .ulp_value = 2.5,
     .ulp_grad = 1.5,
     .ulp_hess = 1,
@@ -341,6 +343,7 @@ ELEMENTWISE(smooth_l1) {
     u->grad[PRED] = v_select(near, r / beta, v_sign(r));
     u->grad[TARGET] = -u->grad[PRED];
     u->hess = v_where(near, v_one() / beta);
+    u->hess = residual_hess(u->hess, u->grad[PRED], r, p);
 }
 
 /* For small s by Lambert's continued fraction: tanh(r)/r = k/(k + s), k = 3 + s/(5 + s/(7 + ...)). */
@@ -402,18 +405,18 @@ DEFINE(log_cosh) = {
     .traits = DISTANCE_TRAITS | LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_STRICTLY_CONVEX | LOSSFN_TRAIT_DIFFERENTIABLE |
               LOSSFN_TRAIT_TWICE_DIFFERENTIABLE | LOSSFN_TRAIT_SYMMETRIC | LOSSFN_TRAIT_LIPSCHITZ,
     .lipschitz = 1,
-    .hess_kinds = EXACT,
+    .hess_kinds = EXACT | UPPER,
     .ulp_value = 2,
     .ulp_grad = 1.5,
     .ulp_hess = 3.5, /* the exponential's own error, and a square */
     .rho = log_cosh_rho,
 };
 ELEMENTWISE(log_cosh) {
-    (void)p;
     V rest, r = exact_residual(in, &rest), slope;
     u->value = ln_cosh(v_abs(r), v_select(r < v_zero(), -rest, rest), 1, &slope, &u->hess);
     u->grad[PRED] = v_copysign(slope, r);
     u->grad[TARGET] = -u->grad[PRED];
+    u->hess = residual_hess(u->hess, u->grad[PRED], r, p);
 }
 
 /* Koenker and Bassett (1978), the pinball loss: tau (target - pred) below the target, (1 - tau) (pred - target) above.
@@ -488,7 +491,6 @@ DEFINE(expectile) = {
     .ulp_hess = 0.51,
 };
 ELEMENTWISE(expectile) {
-    (void)p;
     V r = in[PRED] - in[TARGET], tau = in[TAU], w = v_select(r > v_zero(), v_one() - tau, tau);
     u->outside = no_level(tau);
     V square = r * r;
@@ -497,7 +499,7 @@ ELEMENTWISE(expectile) {
     u->grad[PRED] = 2 * w * r;
     u->grad[TARGET] = -u->grad[PRED];
     u->grad[TAU] = v_copysign(square, -r);
-    u->hess = v_nan_from(2 * w, r);
+    u->hess = v_nan_from(2 * (WANTS(UPPER, p) ? v_greater(tau, v_one() - tau) : w), r);
 }
 
 /* CatBoost's LogLinQuantile: the pinball loss of a prediction on a logarithmic scale. e^pred - target is found with the
@@ -670,17 +672,17 @@ DEFINE(logit_dist) = {
     .traits = DISTANCE_TRAITS | LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_STRICTLY_CONVEX | LOSSFN_TRAIT_DIFFERENTIABLE |
               LOSSFN_TRAIT_TWICE_DIFFERENTIABLE | LOSSFN_TRAIT_SYMMETRIC | LOSSFN_TRAIT_LIPSCHITZ,
     .lipschitz = 1,
-    .hess_kinds = EXACT,
+    .hess_kinds = EXACT | UPPER,
     .ulp_value = 2,
     .ulp_grad = 1.5,
     .ulp_hess = 3.5, /* the exponential's own error, and a square */
 };
 ELEMENTWISE(logit_dist) {
-    (void)p;
     V rest, r = exact_residual(in, &rest), slope;
     u->value = ln_cosh(v_abs(r), v_select(r < v_zero(), -rest, rest), 2, &slope, &u->hess);
     u->grad[PRED] = v_copysign(slope, r);
     u->grad[TARGET] = -u->grad[PRED];
+    u->hess = residual_hess(u->hess, u->grad[PRED], r, p);
 }
 
 /* Vapnik (1995): nothing within epsilon, the absolute error from there. */
@@ -739,7 +741,7 @@ DEFINE(squared_epsilon_insensitive) = {
     .inputs = {PRED_REAL, TARGET_REAL},
     .params = {PARAM_DOUBLE("epsilon", "1", 0, 0, INFINITY, 1, "what is free; 0 is mse")},
     .traits = DISTANCE_TRAITS | LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_SYMMETRIC,
-    .hess_kinds = EXACT,
+    .hess_kinds = EXACT | UPPER,
     .ulp_value = 2.5, /* what is squared is rounded twice */
     .ulp_grad = 1,
     .ulp_hess = 0.5,
@@ -750,7 +752,7 @@ ELEMENTWISE(squared_epsilon_insensitive) {
     u->value = v_select(inside, v_zero(), d * d);
     u->grad[PRED] = v_select(inside, v_zero(), v_copysign(2 * d, r));
     u->grad[TARGET] = -u->grad[PRED];
-    u->hess = v_nan_from(v_select(inside, v_zero(), v_set(2)), r);
+    u->hess = v_nan_from(v_select(inside, v_set(WANTS(UPPER, p) ? 2 : 0), v_set(2)), r);
 }
 
 /* The error of an angle, or of anything that returns after c: 1 - cos(2 pi r/c). */

@@ -60,7 +60,7 @@ DEFINE(barron) = {
     .traits = DISTANCE_TRAITS | LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_STRICTLY_CONVEX | LOSSFN_TRAIT_DIFFERENTIABLE |
               LOSSFN_TRAIT_TWICE_DIFFERENTIABLE | LOSSFN_TRAIT_SYMMETRIC | LOSSFN_TRAIT_LIPSCHITZ,
     .lipschitz = 1,
-    .hess_kinds = EXACT,
+    .hess_kinds = EXACT | UPPER,
     .ulp_value = 2,
     .ulp_grad = 8,
     .ulp_hess = 4,
@@ -89,7 +89,10 @@ ALWAYS_INLINE void barron_unit(const V *in, const V *p, unit_t *u) {
     u->grad[BARRON_SCALE] = out[BARRON_DSCALE];
     u->hess = out[BARRON_CURVATURE];
 }
-TUNED_ELEMENTWISE(barron) { barron_unit(in, p, u); }
+TUNED_ELEMENTWISE(barron) {
+    barron_unit(in, p, u);
+    u->hess = residual_hess(u->hess, u->grad[PRED], in[PRED] - in[TARGET], p);
+}
 
 /* The adaptive form: the negative log-likelihood of the density exp(-barron) / (scale Z(alpha)), alpha >= 0, whose
  * alpha and scale can be learned: barron + ln scale + ln Z(alpha). */
@@ -349,7 +352,7 @@ DEFINE(cauchy) = {
     .params = {PARAM_C("2.3849", "where the pull is strongest, in units of the residual")},
     .traits = ROBUST_TRAITS | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
     .lipschitz = 1.19245,
-    .hess_kinds = EXACT,
+    .hess_kinds = EXACT | UPPER,
     .ulp_value = 2,
     .ulp_grad = 2,
     .ulp_hess = 2,
@@ -366,6 +369,7 @@ ALWAYS_INLINE void cauchy_unit(const residual_t *t, const V *p, unit_t *u) {
 ELEMENTWISE(cauchy) {
     residual_t t = residual(in, p);
     cauchy_unit(&t, p, u);
+    u->hess = residual_hess(u->hess, u->grad[PRED], t.r, p);
 }
 
 /* Lange, Little and Taylor (1989): the residual's part of a Student t likelihood, c^2 nu/2 ln(1 + (r/c)^2/nu): Cauchy's
@@ -396,7 +400,7 @@ DEFINE(student_t_rho) = {
                PARAM_DOUBLE("nu", "4", 0, 1, INFINITY, 1, "degrees of freedom")},
     .traits = ROBUST_TRAITS | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
     .lipschitz = 2.3849,
-    .hess_kinds = EXACT,
+    .hess_kinds = EXACT | UPPER,
     .ulp_value = 2,
     .ulp_grad = 2,
     .ulp_hess = 2,
@@ -406,6 +410,7 @@ DEFINE(student_t_rho) = {
 ELEMENTWISE(student_t_rho) {
     residual_t t = residual(in, p);
     cauchy_unit(&t, p, u);
+    u->hess = residual_hess(u->hess, u->grad[PRED], t.r, p);
 }
 
 /* Dennis and Welsch (1978), also Leclerc's: c^2/2 (1 - exp(-(r/c)^2)). */
@@ -435,7 +440,7 @@ DEFINE(welsch) = {
     .params = {PARAM_C("2.9846", "how far residuals count, in units of the residual")},
     .traits = ROBUST_TRAITS | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
     .lipschitz = 1.2800410455268628,
-    .hess_kinds = EXACT,
+    .hess_kinds = EXACT | UPPER,
     .ulp_value = 2,
     .ulp_grad = 2,
     .ulp_hess = 2,
@@ -449,6 +454,7 @@ ELEMENTWISE(welsch) {
     u->grad[PRED] = decayed(t.r, &d);
     u->grad[TARGET] = -u->grad[PRED];
     u->hess = decayed(one_less(2, t.s, t.s_rest), &d);
+    u->hess = residual_hess(u->hess, u->grad[PRED], t.r, p);
 }
 
 /* Geman and McClure (1985): r^2/2 / (1 + (r/c)^2). */
@@ -479,7 +485,7 @@ DEFINE(geman_mcclure) = {
     .params = {PARAM_C("1", "where half of the height is reached, in units of the residual")},
     .traits = ROBUST_TRAITS | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
     .lipschitz = 0.3247595264191645,
-    .hess_kinds = EXACT,
+    .hess_kinds = EXACT | UPPER,
     .ulp_value = 2,
     .ulp_grad = 2.5, /* the product of three rounded factors, of four */
     .ulp_hess = 2.5,
@@ -494,6 +500,7 @@ ELEMENTWISE(geman_mcclure) {
     u->grad[TARGET] = -u->grad[PRED];
     u->hess = v_select(t.far, -3 * far_curve(&t, 4),
                        corrected(one_less(3, t.s, t.s_rest) * inverse * inverse * inverse, 3, error));
+    u->hess = residual_hess(u->hess, u->grad[PRED], t.r, p);
 }
 
 /* Beaton and Tukey (1974), the biweight: c^2/6 (1 - (1 - (r/c)^2)^3) for |r| <= c, c^2/6 beyond. With h = 1 - (r/c)^2
@@ -527,7 +534,7 @@ DEFINE(tukey) = {
                        "beyond it residuals count no more, in units of the residual; 4.685 has 95 % efficiency")},
     .traits = ROBUST_TRAITS | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
     .lipschitz = 1.3409252447470739,
-    .hess_kinds = EXACT,
+    .hess_kinds = EXACT | UPPER,
     .ulp_value = 2.5, /* the product of four rounded factors */
     .ulp_grad = 2,
     .ulp_hess = 2,
@@ -545,6 +552,7 @@ ALWAYS_INLINE void tukey_unit(const residual_t *t, const V *p, unit_t *u) {
 ELEMENTWISE(tukey) {
     residual_t t = residual(in, p);
     tukey_unit(&t, p, u);
+    u->hess = residual_hess(u->hess, u->grad[PRED], t.r, p);
 }
 
 /* Residuals of one sign are squared, the others go by a robust loss. */
@@ -674,7 +682,7 @@ DEFINE(tukey_quartic) = {
                PARAM_DOUBLE("k", "4", 0, 1, INFINITY, 1, "the power")},
     .traits = ROBUST_TRAITS | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
     .lipschitz = 1.6502330040879843,
-    .hess_kinds = EXACT,
+    .hess_kinds = EXACT | UPPER,
     .ulp_value = 3.5, /* x^k is made by a logarithm and an exponential, and counts twice */
     .ulp_grad = 2.5,
     .ulp_hess = 4,
@@ -692,6 +700,7 @@ ELEMENTWISE(tukey_quartic) {
     u->grad[PRED] = v_select(beyond, v_zero(), t.r * h * h);
     u->grad[TARGET] = -u->grad[PRED];
     u->hess = v_select(beyond, v_zero(), h * (h - 2 * k * decayed(v_one(), &d)));
+    u->hess = residual_hess(u->hess, u->grad[PRED], t.r, p);
 }
 
 /* Fair (1974): c^2 (|r|/c - ln(1 + |r|/c)). */
@@ -721,7 +730,7 @@ DEFINE(fair) = {
     .params = {PARAM_C("1.3998", "the pull in the limit, in units of the residual; 1.3998 has 95 % efficiency")},
     .traits = ROBUST_TRAITS | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE | LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_STRICTLY_CONVEX,
     .lipschitz = 1.3998,
-    .hess_kinds = EXACT,
+    .hess_kinds = EXACT | UPPER,
     .ulp_value = 4.5, /* the error of ln(1 + x) counts beside a smaller difference */
     .ulp_grad = 2,
     .ulp_hess = 2,
@@ -736,6 +745,7 @@ ELEMENTWISE(fair) {
     u->grad[PRED] = v_select(t.far, v_copysign(c, t.r), corrected(times_residual(&t, inverse), 1, error));
     u->grad[TARGET] = -u->grad[PRED];
     u->hess = v_select(t.far, far_curve(&t, 2), corrected(inverse * inverse, 2, error));
+    u->hess = residual_hess(u->hess, u->grad[PRED], t.r, p);
 }
 
 /* Ramsay (1977): (1 - exp(-a |r|) (1 + a |r|))/a^2, here with c = 1/a, x = a |r|. For small x as
@@ -782,7 +792,7 @@ DEFINE(ramsay_e) = {
     .params = {PARAM_DOUBLE("a", "0.3", 0, 1, INFINITY, 1, "how fast the weight falls, per unit of the residual")},
     .traits = ROBUST_TRAITS | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
     .lipschitz = 1.2262648039048079,
-    .hess_kinds = EXACT,
+    .hess_kinds = EXACT | UPPER,
     .ulp_value = 2.5, /* a difference of exponentials */
     .ulp_grad = 2,
     .ulp_hess = 2,
@@ -796,6 +806,7 @@ ELEMENTWISE(ramsay_e) {
     u->grad[PRED] = decayed(t.r, &d);
     u->grad[TARGET] = -u->grad[PRED];
     u->hess = decayed(one_less(1, t.x, t.x_rest), &d);
+    u->hess = residual_hess(u->hess, u->grad[PRED], t.r, p);
 }
 
 /* Ceres: c^2/2 atan((r/c)^2). */
@@ -823,7 +834,7 @@ DEFINE(arctan) = {
     .params = {PARAM_C("1", "how far residuals count, in units of the residual")},
     .traits = ROBUST_TRAITS | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
     .lipschitz = 0.5698767642386945,
-    .hess_kinds = EXACT,
+    .hess_kinds = EXACT | UPPER,
     .ulp_value = 2,
     .ulp_grad = 2.5, /* the product of three rounded factors, of four */
     .ulp_hess = 2.5,
@@ -839,6 +850,7 @@ ELEMENTWISE(arctan) {
     u->grad[TARGET] = -u->grad[PRED];
     u->hess =
         v_select(t.far, -3 * far_curve(&t, 4), corrected(one_less(3, fourth, rest) * inverse * inverse, 2, error));
+    u->hess = residual_hess(u->hess, u->grad[PRED], t.r, p);
 }
 
 /* Andrews et al. (1972), a wave: c^2 (1 - cos(r/c)) for |r| <= pi c, 2 c^2 beyond. */
@@ -904,7 +916,7 @@ DEFINE(andrews_wave) = {
                                 "efficiency")},
     .traits = ROBUST_TRAITS,
     .lipschitz = 1.339,
-    .hess_kinds = EXACT,
+    .hess_kinds = EXACT | UPPER,
     .ulp_value = 2,
     .ulp_grad = 3, /* where pi c - |r| is next to nothing */
     .ulp_hess = 2,
@@ -919,6 +931,7 @@ ELEMENTWISE(andrews_wave) {
     u->grad[PRED] = v_select(t.near, t.r, v_copysign(v_select(w.beyond, v_zero(), slope), t.r));
     u->grad[TARGET] = -u->grad[PRED];
     u->hess = v_select(w.beyond, v_zero(), w.cosine);
+    u->hess = residual_hess(u->hess, u->grad[PRED], t.r, p);
 }
 
 /* Huber's skipped mean: r^2/2 for |r| < c, c^2/2 beyond. */
@@ -948,7 +961,7 @@ DEFINE(saturated) = {
     .params = {PARAM_C("2", "beyond it residuals count no more, in units of the residual")},
     .traits = DISTANCE_TRAITS | LOSSFN_TRAIT_SYMMETRIC | LOSSFN_TRAIT_LIPSCHITZ,
     .lipschitz = 2,
-    .hess_kinds = EXACT,
+    .hess_kinds = EXACT | UPPER,
     .ulp_value = 2,
     .ulp_grad = 1,
     .ulp_hess = 0.5,
@@ -962,6 +975,7 @@ ELEMENTWISE(saturated) {
     u->grad[PRED] = v_select(beyond, v_zero(), t.r);
     u->grad[TARGET] = -u->grad[PRED];
     u->hess = v_select(beyond, v_zero(), v_nan_from(v_one(), t.r));
+    u->hess = residual_hess(u->hess, u->grad[PRED], t.r, p);
 }
 
 /* Agarwal et al. (2013), the loss whose weight is that of dynamic covariance scaling, min(1, 2 phi/(phi + r^2))^2:
@@ -1001,7 +1015,7 @@ DEFINE(dcs) = {
     .params = {PARAM_DOUBLE("phi", "1", 0, 1, INFINITY, 1, "the squared residual from which the weight falls")},
     .traits = ROBUST_TRAITS,
     .lipschitz = 1,
-    .hess_kinds = EXACT,
+    .hess_kinds = EXACT | UPPER,
     .ulp_value = 2,
     .ulp_grad = 2,
     .ulp_hess = 3.5, /* the product of four rounded factors */
@@ -1020,6 +1034,7 @@ ELEMENTWISE(dcs) {
     u->grad[PRED] = v_select(beyond, 4 * slope, t.r);
     u->grad[TARGET] = -u->grad[PRED];
     u->hess = v_select(beyond, 4 * curve, v_nan_from(v_one(), t.r));
+    u->hess = residual_hess(u->hess, u->grad[PRED], t.r, p);
 }
 
 /* Hampel (1974), in three parts: the gradient is r up to a, then a, falls in a line from b to c, and is 0 beyond. With
@@ -1076,7 +1091,7 @@ DEFINE(hampel) = {
                PARAM_DOUBLE("c", "8", 0, 1, INFINITY, 1, "beyond it residuals count no more, at least b")},
     .traits = ROBUST_TRAITS,
     .lipschitz = 2,
-    .hess_kinds = EXACT,
+    .hess_kinds = EXACT | UPPER,
     .ulp_value = 2.5, /* the product of three rounded factors */
     .ulp_grad = 2.5,
     .ulp_hess = 1,
@@ -1104,6 +1119,7 @@ ELEMENTWISE(hampel) {
     u->grad[TARGET] = -u->grad[PRED];
     V curve = v_select(past_b, v_neg(p[HAMPEL_SLOPE]), v_select(past_a, v_zero(), v_nan_from(v_one(), r)));
     u->hess = v_select(past_c, v_zero(), curve);
+    u->hess = residual_hess(u->hess, u->grad[PRED], r, p);
 }
 
 /* Ceres' tolerant loss: nothing is felt much below r^2 = a, least squares beyond. With s = r^2 and softplus

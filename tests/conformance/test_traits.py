@@ -165,6 +165,60 @@ def test_hessian_kinds(name: str) -> None:
                 assert caught.value.status == "UNSUPPORTED"
 
 
+BOUNDED = [name for name in NAMES if clib.describe(name).hess_kinds & (1 << clib.UPPER)]
+
+
+@pytest.mark.parametrize("name", [name for name in BOUNDED if clib.describe(name).unit == clib.UNIT_ELEMENT])
+def test_upper_hessian_bounds_the_loss(name: str) -> None:
+    """The parabola of value, gradient and upper bound at any point lies above the loss everywhere."""
+    rng = np.random.default_rng(31)
+    for params in LOSSES[name].params:
+        if params.get("alpha", 0) > 2 or any(isinstance(v, float) and not np.isfinite(v) for v in params.values()):
+            continue  # no parabola is above a loss that grows faster
+        fixed = {k: v for k, v in params.items() if k not in LOSSES[name].learnable}
+        loss = clib.Loss(clib.spec(name, reduction="none", **fixed))
+        pred, target, *others = harness.tame(name, "f64", (400,), rng)
+        for k, value in params.items():
+            if k in LOSSES[name].learnable:
+                others[list(LOSSES[name].inputs).index(k) - 2] = np.full(400, float(value))
+        at = loss.run(pred, target, *others, want="values grad:pred hess", hess_kind=clib.UPPER)
+        for step in (1e-3, 0.3, 1, 4, 30):
+            d = step * rng.normal(0, 1, 400)
+            above = at.values + d * at.grads["pred"] + d * d / 2 * at.hess
+            there = loss.run(pred + d, target, *others, want="values").values
+            assert (there <= above + 1e-9 * (1 + abs(above))).all(), (params, step)
+
+
+@pytest.mark.parametrize("name", [name for name in BOUNDED if clib.describe(name).unit == clib.UNIT_ROW])
+def test_upper_hessian_bounds_the_whole(name: str) -> None:
+    """The diagonal, less the whole Hessian, is positive semidefinite."""
+    rng = np.random.default_rng(32)
+    for params in LOSSES[name].params:
+        options = reference.expand(params, 6)
+        loss = clib.Loss(clib.spec(name, reduction="none", **options))
+        pred, target, *_ = harness.tame(name, "f64", (50, 6), rng, True)
+        bound = loss.run(pred, target, want="hess", hess_kind=clib.UPPER).hess
+        for _ in range(20):
+            v = rng.normal(0, 1, pred.shape)
+            product = np.zeros_like(pred)
+            args, _kept = loss.arguments(pred, target, hvp=product, hvp_vector=v)
+            clib.check(clib.lib.lossfn_run(loss.handle, clib.c.byref(args)))
+            whole = (v * product).sum(1)
+            assert (whole <= (bound * v * v).sum(1) + 1e-12 * (1 + abs(whole))).all(), params
+
+
+def test_fisher_is_the_expectation() -> None:
+    """Of Poisson's counts, with the rate as prediction."""
+    loss = clib.Loss("poisson_nll(log_input=false, reduction=none)")
+    counts = np.arange(200.0)
+    for rate in (0.3, 2.0, 17.0):
+        chance = np.exp(counts * np.log(rate) - rate - np.cumsum(np.log(np.maximum(counts, 1))))
+        exact = loss.run(np.full(200, rate), counts, want="hess").hess
+        fisher = loss.run(np.full(200, rate), counts, want="hess", hess_kind=clib.FISHER).hess
+        np.testing.assert_allclose((chance * exact).sum(), fisher[0], rtol=1e-12)
+        assert (fisher == fisher[0]).all()
+
+
 @pytest.mark.parametrize("reduction", ["mean", "none", "sum"])
 @pytest.mark.parametrize("name", NAMES)
 def test_check_gradient(name: str, reduction: str) -> None:
