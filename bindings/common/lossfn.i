@@ -44,6 +44,9 @@
 %ignore lossfn_rho_batch;
 %ignore lossfn_rho_compose;
 %ignore lossfn_irls_weight;
+%ignore lossfn_link_apply;
+%ignore lossfn_link_invert;
+%ignore lossfn_init_score;
 %ignore lossfn_allocator;
 %ignore lossfn_set_allocator;
 %ignore lossfn_block;

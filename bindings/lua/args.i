@@ -203,5 +203,7 @@ static void lf_request_push(lua_State *L, const lf_request *r) {
 %exception function %{ { lf_call outer = lf_enter(L); $action lf_leave(outer); } %}
 %enddef
 LF_COMPUTES(lossfn_run)
+LF_COMPUTES(lossfn_minimum)
+LF_COMPUTES(lf_init_score)
 LF_COMPUTES(lossfn_check_gradient)
 LF_COMPUTES(lossfn_accumulator_update)

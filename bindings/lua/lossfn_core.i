@@ -45,6 +45,8 @@ LF_HANDLE_OUT(lossfn_accumulator)
 %rename(address) lf_address;
 %rename(rho) lf_rho;
 %rename(irls_weight) lf_irls_weight;
+%rename(link_numbers) lf_link_numbers;
+%rename(init_score) lf_init_score;
 %typemap(out) lf_pushed %{ SWIG_arg += $1; %}
 %inline %{
 typedef int lf_pushed; /* values that the function has left on the stack */
@@ -104,6 +106,37 @@ static lf_pushed lf_irls_weight(lua_State *L, const lossfn_t *loss, double resid
     double weight;
     lf_check_status(L, lossfn_irls_weight(loss, 1, &residual, &weight));
     lua_pushnumber(L, weight);
+    return 1;
+}
+
+static void lf_push_numbers(lua_State *L, const double *x, int64_t n) {
+    lua_createtable(L, (int)n, 0);
+    for (int64_t i = 0; i < n; i++) {
+        lua_pushnumber(L, x[i]);
+        lua_rawseti(L, -2, (int)i + 1);
+    }
+}
+
+/* The link of a list of numbers, or its inverse: a list. */
+static lf_pushed lf_link_numbers(lua_State *L, const lossfn_t *loss, int inverse, const double *values, int64_t n) {
+    double *out = lua_newuserdata(L, (size_t)(n + 1) * sizeof *out);
+    lf_check_status(L, inverse ? lossfn_link_invert(loss, n > 0, n, values, out)
+                               : lossfn_link_apply(loss, n > 0, n, values, out));
+    lf_push_numbers(L, out, n);
+    return 1;
+}
+
+/* The best constant of a call: a list with a number for each class, or one number. */
+static lf_pushed lf_init_score(lua_State *L, const lossfn_t *loss, lossfn_args_t *args) {
+    double axis = -1;
+    int64_t count = 1;
+    const lossfn_tensor_t *pred = args->inputs[0];
+    lossfn_get_double(loss, "axis", &axis);
+    if (pred && axis < 0) axis += pred->ndim;
+    if (pred && lossfn_unit(loss) == LOSSFN_UNIT_ROW && axis >= 0 && axis < pred->ndim) count = pred->shape[(int)axis];
+    double *out = lua_newuserdata(L, (size_t)(count + 1) * sizeof *out);
+    lf_check_status(L, lossfn_init_score(loss, args, out));
+    lf_push_numbers(L, out, count);
     return 1;
 }
 

@@ -35,17 +35,44 @@ static const char *library_path(void) {
     return dladdr((void *)(intptr_t)lossfn_version, &info) ? info.dli_fname : NULL;
 }
 
-/* For a buffer of doubles: lossfn_rho_batch's three numbers each, or the weights. */
-static PyObject *solver_numbers(const lossfn_t *loss, int weights, PyObject *data) {
+/* For a buffer of doubles, in rows of cols: lossfn_rho_batch's three numbers each, the weights, the link or its inverse. */
+enum { NUMBERS_RHO, NUMBERS_WEIGHT, NUMBERS_LINK, NUMBERS_INVERSE_LINK };
+static PyObject *numbers_of(const lossfn_t *loss, int what, PyObject *data, long long cols) {
     Py_buffer view;
     if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0) return NULL;
-    const int64_t n = view.len / (int64_t)sizeof(double);
-    PyObject *made = PyByteArray_FromStringAndSize(NULL, (weights ? 1 : 3) * n * (Py_ssize_t)sizeof(double));
+    const int64_t n = view.len / (int64_t)sizeof(double), rows = cols > 0 ? n / cols : 0;
+    PyObject *made = PyByteArray_FromStringAndSize(NULL, (what == NUMBERS_RHO ? 3 : 1) * n * (Py_ssize_t)sizeof(double));
     double *out = made ? (double *)PyByteArray_AS_STRING(made) : NULL;
-    lossfn_status_t status = !made     ? LOSSFN_OK
-                             : weights ? lossfn_irls_weight(loss, n, view.buf, out)
-                                       : lossfn_rho_batch(loss, n, view.buf, out);
+    lossfn_status_t status = !made                    ? LOSSFN_OK
+                             : what == NUMBERS_RHO    ? lossfn_rho_batch(loss, n, view.buf, out)
+                             : what == NUMBERS_WEIGHT ? lossfn_irls_weight(loss, n, view.buf, out)
+                             : what == NUMBERS_LINK   ? lossfn_link_apply(loss, rows, cols, view.buf, out)
+                                                      : lossfn_link_invert(loss, rows, cols, view.buf, out);
     PyBuffer_Release(&view);
+    if (status == LOSSFN_OK) return made;
+    Py_DECREF(made);
+    raise_status(status);
+    return NULL;
+}
+
+/* lossfn_init_score of a call: a buffer of doubles, one for each class of a loss over rows. */
+static PyObject *best_constant(PyObject *arguments) {
+    call_t call;
+    double axis = -1;
+    int64_t count = 1;
+    if (!call_open(&call, arguments)) return NULL;
+    const lossfn_tensor_t *pred = call.args.inputs[0];
+    lossfn_get_double(call.loss, "axis", &axis);
+    if (axis < 0) axis += pred->ndim;
+    if (lossfn_unit(call.loss) == LOSSFN_UNIT_ROW && axis >= 0 && axis < pred->ndim) count = pred->shape[(int)axis];
+    PyObject *made = PyByteArray_FromStringAndSize(NULL, count * (Py_ssize_t)sizeof(double));
+    lossfn_status_t status = LOSSFN_OK;
+    if (made) {
+        PyThreadState *thread = PyEval_SaveThread();
+        status = lossfn_init_score(call.loss, &call.args, (double *)PyByteArray_AS_STRING(made));
+        PyEval_RestoreThread(thread);
+    }
+    call_close(&call);
     if (status == LOSSFN_OK) return made;
     Py_DECREF(made);
     raise_status(status);
@@ -109,6 +136,7 @@ static PyObject *append(PyObject *result, PyObject *output) {
 }
 %enddef
 RELEASES_GIL(lossfn_run)
+RELEASES_GIL(lossfn_minimum)
 RELEASES_GIL(lossfn_check)
 RELEASES_GIL(lossfn_check_gradient)
 RELEASES_GIL(lossfn_accumulator_update)
@@ -176,7 +204,8 @@ HANDLE_OUT(lossfn_accumulator_t, lossfn_accumulator)
 %include "lossfn.i"
 
 PyObject *install(PyObject *objects);
-PyObject *solver_numbers(const lossfn_t *loss, int weights, PyObject *data);
+PyObject *numbers_of(const lossfn_t *loss, int what, PyObject *data, long long cols);
+PyObject *best_constant(PyObject *arguments);
 const char *library_path(void);
 lossfn_status_t register_function(const char *name, PyObject *definition);
 lossfn_status_t create_function(lossfn_t **out, PyObject *definition, const lossfn_options_t *options);

@@ -370,6 +370,29 @@ LOSSFN_API void lossfn_rho_compose(void *outer, void *inner, double s, double ou
  * too. out may be residual. */
 LOSSFN_API lossfn_status_t lossfn_irls_weight(const lossfn_t *loss, int64_t n, const double *residual, double *out);
 
+/* The link of generalized linear models, pred = link(mean), mean being what is predicted on the scale of the target (a
+ * probability, a rate): "identity", "log", "logit" (of independent probabilities), "half_logit" (half of it), "softmax"
+ * (logarithms of probabilities, up to a constant per row); NULL if there is none. */
+LOSSFN_API const char *lossfn_link(const lossfn_t *loss);
+/* The link of rows x cols numbers, and its inverse; cols are the classes of a loss over rows, else rows and cols are
+ * any whose product is right. mean and pred may be the same array. */
+LOSSFN_API lossfn_status_t lossfn_link_apply(const lossfn_t *loss, int64_t rows, int64_t cols, const double *mean,
+                                             double *pred);
+LOSSFN_API lossfn_status_t lossfn_link_invert(const lossfn_t *loss, int64_t rows, int64_t cols, const double *pred,
+                                              double *mean);
+
+/* The best constant: the prediction x that makes the weighted loss over all units least, where every unit is predicted
+ * as x - the score that boosting starts from, the intercept of a model without features. args is that of lossfn_run;
+ * of pred only the shape is looked at, outputs are not. For a loss of elements out is one number: the middle, if any
+ * number of an interval is best (the median of an even number), an end of the domain (-inf, 0, 1, inf) that the loss
+ * falls towards, NaN if no unit is kept. For a loss over rows of logits or scores it has one number per class, as near
+ * as the slope tells. A loss that is not convex has its nearest best place downhill from the median of the targets, or
+ * from 0. Allocates; takes some hundred passes. */
+LOSSFN_API lossfn_status_t lossfn_init_score(const lossfn_t *loss, const lossfn_args_t *args, double *out);
+/* The least value that the loss can have for each target, into args->values: what a perfect prediction costs, which
+ * taken away makes it 0. Losses of elements alone. args as for lossfn_init_score. */
+LOSSFN_API lossfn_status_t lossfn_minimum(const lossfn_t *loss, lossfn_args_t *args);
+
 /* ---- Accumulators ----------------------------------------------------------------------------------------------- */
 
 /* Exact (sum, denominator) of a loss over batches. Over any split of the data, merged in any order, its value has the

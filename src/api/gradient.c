@@ -18,24 +18,6 @@ typedef struct {
     double result;
 } trial_t;
 
-static int64_t elements(const lossfn_tensor_t *t) {
-    int64_t n = 1;
-    for (int32_t d = 0; d < t->ndim; d++) n *= t->shape[d];
-    return n;
-}
-
-static double element(const lossfn_tensor_t *t, int64_t i) {
-    double x;
-    int64_t offset = 0, next = 1;
-    for (int32_t d = t->ndim - 1; d >= 0; d--) {
-        offset += i % t->shape[d] * (t->flags & LOSSFN_TENSOR_STRIDED ? t->strides[d] : next);
-        next *= t->shape[d];
-        i /= t->shape[d];
-    }
-    lossfn__load_double((const char *)t->data + offset * lossfn_dtype_size(t->dtype), t->dtype, &x);
-    return x;
-}
-
 static lossfn_status_t evaluate(trial_t *trial, double *value) {
     LOSSFN__TRY(lossfn__run_allocating(trial->loss, &trial->args));
     *value = trial->result;
@@ -144,7 +126,7 @@ static lossfn_status_t compare_all(trial_t *trial, const lossfn_args_t *args, lo
 static int moves(const lossfn_t *loss, const lossfn_args_t *args, int32_t j) {
     if (!args->inputs[j] || args->inputs[j]->dtype > LOSSFN_BF16) return 0;
     if (j == 1 && loss->unit == LOSSFN_UNIT_ROW && !loss->inputs[1].per_row &&
-        elements(args->inputs[1]) != elements(args->inputs[0]))
+        lossfn__elements(args->inputs[1]) != lossfn__elements(args->inputs[0]))
         return 0;
     for (int32_t k = 0; k < loss->n_terms; k++) {
         const lossfn__definition_t *definition = loss->terms[k].definition;
@@ -195,7 +177,7 @@ lossfn_status_t lossfn_check_gradient(const lossfn_t *loss, const lossfn_args_t 
     for (int32_t j = 0; j < args->n_inputs && status == LOSSFN_OK; j++) {
         if (!moves(loss, args, j)) continue;
         trial.inputs[j] = *args->inputs[j];
-        trial.counts[j] = elements(args->inputs[j]);
+        trial.counts[j] = lossfn__elements(args->inputs[j]);
         sizes[j] = ((uint64_t)trial.counts[j] + 1) * sizeof(double);
         trial.copies[j] = lossfn__allocate(sizes[j]);
         trial.grads[j] = lossfn__allocate(sizes[j]);
@@ -204,7 +186,7 @@ lossfn_status_t lossfn_check_gradient(const lossfn_t *loss, const lossfn_args_t 
             status = lossfn__fail(LOSSFN_ERROR_MEMORY, "out of memory for %lld numbers", (long long)trial.counts[j]);
             break;
         }
-        for (int64_t i = 0; i < trial.counts[j]; i++) trial.copies[j][i] = element(args->inputs[j], i);
+        for (int64_t i = 0; i < trial.counts[j]; i++) trial.copies[j][i] = lossfn__element(args->inputs[j], i);
         status = lossfn_tensor_init(&trial.inputs[j], trial.copies[j], LOSSFN_F64, args->inputs[j]->ndim,
                                     args->inputs[j]->shape);
         trial.args.inputs[j] = &trial.inputs[j];

@@ -34,6 +34,18 @@ typedef struct {
  * there is nothing to apply it to. */
 enum lossfn__outer { LOSSFN__OUTER_NONE, LOSSFN__OUTER_SQRT };
 
+/* pred = link(mean). What is left open is logit, softmax for rows, where pred holds logits, log where it holds
+ * logarithms, else the identity. NONE: pred is the transform of no mean. */
+enum lossfn__link {
+    LOSSFN__LINK_BY_SCALE,
+    LOSSFN__LINK_IDENTITY,
+    LOSSFN__LINK_LOG,
+    LOSSFN__LINK_LOGIT,
+    LOSSFN__LINK_HALF_LOGIT,
+    LOSSFN__LINK_SOFTMAX,
+    LOSSFN__LINK_NONE
+};
+
 /* Parameters that the engine and not the loss acts on, found by name in any definition that declares them:
  * class_weight (list >= 0), class_mask (list of 0/1), labels (choice "+-1, 01") of margin losses. */
 
@@ -44,11 +56,13 @@ typedef struct lossfn__definition {
     int32_t n_params;
     uint32_t traits;
     double lipschitz;
-    uint32_t hess_kinds; /* bit 1 << LOSSFN_HESS_ */
-    int32_t outer;       /* lossfn__outer; then there is no Hessian */
-    uint8_t whole_rows;  /* its kernel takes whole rows: WHOLE_ROWS in losses/formula.h */
-    uint8_t has_product; /* of rows: there is a Hessian-vector product */
-    uint8_t n_scratch;   /* arrays of a row's length that its kernel for whole rows works in */
+    uint32_t hess_kinds;   /* bit 1 << LOSSFN_HESS_ */
+    int32_t outer;         /* lossfn__outer; then there is no Hessian */
+    uint8_t whole_rows;    /* its kernel takes whole rows: WHOLE_ROWS in losses/formula.h */
+    uint8_t has_product;   /* of rows: there is a Hessian-vector product */
+    uint8_t n_scratch;     /* arrays of a row's length that its kernel for whole rows works in */
+    int32_t link;          /* lossfn__link */
+    const char *link_when; /* the parameter that must be true, or else the link is the identity; NULL: none */
     double ulp_value, ulp_grad, ulp_hess;
     lossfn__input_t inputs[LOSSFN_MAX_INPUTS];
     lossfn__param_t params[LOSSFN__MAX_PARAMS];

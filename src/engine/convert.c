@@ -45,3 +45,21 @@ void lossfn__load_double(const void *from, int32_t dtype, double *x) {
 #undef LOAD
     }
 }
+
+int64_t lossfn__elements(const lossfn_tensor_t *t) {
+    int64_t n = 1;
+    for (int32_t d = 0; d < t->ndim; d++) n *= t->shape[d];
+    return n;
+}
+
+double lossfn__element(const lossfn_tensor_t *t, int64_t i) {
+    double x;
+    int64_t offset = 0, next = 1;
+    for (int32_t d = t->ndim - 1; d >= 0; d--) {
+        offset += i % t->shape[d] * (t->flags & LOSSFN_TENSOR_STRIDED ? t->strides[d] : next);
+        next *= t->shape[d];
+        i /= t->shape[d];
+    }
+    lossfn__load_double((const char *)t->data + offset * lossfn_dtype_size(t->dtype), t->dtype, &x);
+    return x;
+}

@@ -28,6 +28,8 @@ DEFINE(poisson_nll) = {
                PARAM_DOUBLE("eps", "0", 0, 0, INFINITY, 1, "added to a rate inside its logarithm")},
     .traits = LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
     .hess_kinds = EXACT | FISHER,
+    .link = LOSSFN__LINK_LOG,
+    .link_when = "log_input",
     .ulp_value = 3,
     .ulp_grad = 2.5,
     .ulp_hess = 2.5,

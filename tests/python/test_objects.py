@@ -169,6 +169,28 @@ def test_paths():
     assert lossfn.__version__.count(".") == 2
 
 
+def test_for_boosting():
+    """Best constants, links and least values; errors name what is wrong."""
+    shape = np.zeros(4)
+    assert lossfn.mae.init_score(shape, [1.0, 2, 5, 9]) == 3.5
+    assert lossfn.mse.init_score(shape, [1.0, 2, 5, 9], weight=[1, 1, 0, 0]) == 1.5
+    assert lossfn.mse.init_score(shape, [1.0, 2, 5, 9], mask=[True, True, False, False]) == 1.5
+    scores = lossfn.cross_entropy.init_score(np.zeros((4, 3)), [0, 1, 2, 2])
+    np.testing.assert_allclose(scores - scores[0], [0, 0, np.log(2)], atol=1e-12)
+    links = [lossfn.create(s).link for s in ("mse", "bce_with_logits", "poisson_nll", "cross_entropy", "sparsemax")]
+    assert links == ["identity", "logit", "log", "softmax", None]
+    assert lossfn.bce_with_logits.link_invert(0.0) == 0.5 and lossfn.bce_with_logits.link_apply(0.5) == 0
+    means = lossfn.cross_entropy.link_invert([[0.0, 0], [1, 2]])
+    assert means.shape == (2, 2) and means[0].tolist() == [0.5, 0.5]
+    assert lossfn.bce_with_logits.minimum(shape, [0.5, 1, 0, 1]).tolist() == [np.log(2), 0, 0, 0]
+    with pytest.raises(lossfn.UnsupportedError, match="sparsemax has no link"):
+        lossfn.sparsemax.link_apply(1.0)
+    with pytest.raises(lossfn.ShapeError, match="target has 2 rows, pred has 4"):
+        lossfn.mse.init_score(shape, [1.0, 2])
+    with pytest.raises(lossfn.UnsupportedError, match="over rows"):
+        lossfn.cross_entropy.minimum(np.zeros((4, 3)), [0, 1, 2, 2])
+
+
 def test_for_solvers():
     """rho and IRLS weights of numbers, lists and arrays; errors for losses that have none."""
     loss = lossfn.create("3*huber(delta=1)")

@@ -459,6 +459,37 @@ function Loss:irls_weight(residual)
     return list
 end
 
+--- The link of generalized linear models, pred = link(mean): "identity", "log", "logit", "half_logit", "softmax"; nil if
+--- there is none.
+---@return string?
+function Loss:link() return core.link(self.handle) end
+
+--- The link of a mean, or of a list of them (one row of classes): pred.
+function Loss:link_apply(mean)
+    if type(mean) ~= "table" then return core.link_numbers(self.handle, 0, {mean})[1] end
+    return core.link_numbers(self.handle, 0, mean)
+end
+
+--- The inverse link of pred, or of a list: the probability, the rate.
+function Loss:link_invert(pred)
+    if type(pred) ~= "table" then return core.link_numbers(self.handle, 1, {pred})[1] end
+    return core.link_numbers(self.handle, 1, pred)
+end
+
+--- The best constant prediction, a number, or a list with one per class: what boosting starts from. Called as the loss is;
+--- of pred only the shape counts.
+function Loss:init_score(...)
+    local call, loss = prepare(self, 0, false, ...)
+    local found = core.init_score(loss.handle, with_views(call))
+    return core.unit(loss.handle) == core.UNIT_ROW and found or found[1]
+end
+
+--- The least value that the loss can have for each target: what a perfect prediction costs. Called as the loss is.
+function Loss:minimum(...)
+    local call, loss = prepare(self, VALUES, false, ...)
+    return core.minimum(loss.handle, with_views(call)).values
+end
+
 --- The text that recreates the loss.
 ---@return string
 function Loss:spec() return core.spec(self.handle) end
@@ -514,7 +545,8 @@ end
 
 local families = {}
 local verbs = {"value", "grad", "hess", "value_and_grad", "value_grad_hess", "hvp", "components", "value_and_notes", "check",
-               "check_gradient", "rho", "irls_weight", "spec", "name", "get"}
+               "check_gradient", "rho", "irls_weight", "link", "link_apply",
+               "link_invert", "init_score", "minimum", "spec", "name", "get"}
 
 local function new_family(name)
     local loss = new_loss(new_handle(name), name)

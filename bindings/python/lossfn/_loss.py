@@ -267,7 +267,7 @@ class Loss:
         """rho, rho', rho'' of squared residuals s, a number or an array: rho(s) = 2 loss(sqrt(s)), as least-squares solvers
         take it (scipy.optimize.least_squares: loss=lambda s: numpy.array(this.rho(s)))."""
         data, shape = _arrays.doubles(squared, "squared")
-        numbers = _core.solver_numbers(self._handle, 0, data)
+        numbers = _core.numbers_of(self._handle, 0, data, 1)
         size = len(numbers) // 3
         return Rho(*(_arrays.from_doubles(numbers[i * size : (i + 1) * size], shape) for i in range(3)))
 
@@ -275,7 +275,40 @@ class Loss:
         """The weights of iteratively reweighted least squares, loss'(r)/r of residuals r = pred - target; at 0 the limit
         from above."""
         data, shape = _arrays.doubles(residual, "residual")
-        return _arrays.from_doubles(_core.solver_numbers(self._handle, 1, data), shape)
+        return _arrays.from_doubles(_core.numbers_of(self._handle, 1, data, 1), shape)
+
+    # ---- For boosting and generalized linear models ----
+
+    @property
+    def link(self) -> str | None:
+        """The function that makes pred of what is predicted on the scale of the target: "identity", "log", "logit",
+        "half_logit" or "softmax"; None if there is none."""
+        name = _core.link(self._handle)
+        return None if name is None else str(name)
+
+    def link_apply(self, mean: Any) -> Any:
+        """The link of means, a number or an array: pred. Classes are the last axis."""
+        data, shape = _arrays.doubles(mean, "mean")
+        return _arrays.from_doubles(_core.numbers_of(self._handle, 2, data, shape[-1] if shape else 1), shape)
+
+    def link_invert(self, pred: Any) -> Any:
+        """The inverse link of pred, a number or an array: the probability, the rate. Classes are the last axis."""
+        data, shape = _arrays.doubles(pred, "pred")
+        return _arrays.from_doubles(_core.numbers_of(self._handle, 3, data, shape[-1] if shape else 1), shape)
+
+    def init_score(self, *inputs: Any, **options: Any) -> Any:
+        """The best constant prediction, a float, or an array with a number per class: what boosting starts from. Called as
+        the loss is, weight and mask included; of pred only the shape counts."""
+        loss = self._bind(options) if options and not self._is_call(options) else self
+        found = _core.best_constant((loss._handle, loss._flags, inputs, options))
+        rows = _core.unit(loss._handle) == _core.UNIT_ROW
+        return _arrays.from_doubles(found, (len(found) // 8,) if rows else ())
+
+    def minimum(self, *inputs: Any, **options: Any) -> Any:
+        """The least value that the loss can have for each target, an array: what a perfect prediction costs. Called as the
+        loss is; of pred only the shape counts."""
+        loss = self._bind(options) if options and not self._is_call(options) else self
+        return _core.minimum((loss._handle, loss._flags | _VALUE | _UNREDUCED, inputs, options))
 
     # ---- What it is ----
 
