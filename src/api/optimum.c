@@ -150,13 +150,13 @@ static lossfn_status_t best_constant(search_t *s, double start, double step, dou
     double low, high;
     domain_of(s->loss->inputs[0].scale, &low, &high);
     const int64_t first = rank_of(low), last = rank_of(high);
-    int64_t below = first, above = last, unused = rank_of(start);
+    int64_t below = first, above = last;
     int side;
     LOSSFN__TRY(side_at(s, start, &side));
     if (side < 0) below = rank_of(start);
     if (side > 0) above = rank_of(start);
-    if (side <= 0) LOSSFN__TRY(walk(s, start, step, last, &above, side < 0 ? &below : &unused));
-    if (side >= 0) LOSSFN__TRY(walk(s, start, step, first, &below, side > 0 ? &above : &unused));
+    if (side <= 0) LOSSFN__TRY(walk(s, start, step, last, &above, &below));
+    if (side >= 0 && below == first) LOSSFN__TRY(walk(s, start, step, first, &below, &above));
     LOSSFN__TRY(find_edge(s, -1, &below, above));
     if (apart(below, above) > 1) LOSSFN__TRY(find_edge(s, 1, &above, below));
     if (below == first || above == last) {
@@ -380,8 +380,14 @@ static lossfn_status_t best_of_each(search_t *s, double *x, int64_t *below, int6
     return LOSSFN_OK;
 }
 
-/* Where a target is on the scale of pred it is a candidate: where a loss is flat far out, halving does not find it. */
-static int is_candidate(const search_t *s) {
+/* Where a loss is flat in places, halving may stop there. So -1 and 1 are tried as well, and a target on the scale of
+ * pred. */
+enum { CANDIDATE_BELOW, CANDIDATE_ABOVE, CANDIDATE_MINUS_ONE, CANDIDATE_ONE, CANDIDATE_TARGET, CANDIDATES };
+static int takes_any_number(const search_t *s) {
+    const int32_t scale = s->loss->inputs[0].scale;
+    return scale == LOSSFN_SCALE_REAL || scale == LOSSFN_SCALE_LOGITS;
+}
+static int target_is_candidate(const search_t *s) {
     const lossfn_tensor_t *target = s->args.inputs[1];
     return target && target->ndim == s->pred.ndim && s->loss->inputs[1].scale == LOSSFN_SCALE_REAL &&
            memcmp(target->shape, s->pred.shape, (size_t)target->ndim * sizeof *target->shape) == 0;
@@ -396,11 +402,15 @@ static lossfn_status_t least_of_each(search_t *s, const lossfn_tensor_t *values)
     s->args.grads[0] = NULL;
     LOSSFN__TRY(lossfn_tensor_init(&found, s->slopes, LOSSFN_F64, s->pred.ndim, s->pred.shape));
     s->args.values = &found;
-    for (int candidate = 0; candidate < 2 + is_candidate(s); candidate++) {
+    for (int candidate = 0; candidate < CANDIDATES; candidate++) {
+        if (candidate == CANDIDATE_TARGET && !target_is_candidate(s)) continue;
+        if ((candidate == CANDIDATE_MINUS_ONE || candidate == CANDIDATE_ONE) && !takes_any_number(s)) continue;
         for (int64_t i = 0; i < s->n; i++)
-            x[i] = candidate == 0   ? of_rank(below[i])
-                   : candidate == 1 ? of_rank(above[i])
-                                    : lossfn__element(s->args.inputs[1], i);
+            x[i] = candidate == CANDIDATE_BELOW       ? of_rank(below[i])
+                   : candidate == CANDIDATE_ABOVE     ? of_rank(above[i])
+                   : candidate == CANDIDATE_MINUS_ONE ? -1
+                   : candidate == CANDIDATE_ONE       ? 1
+                                                      : lossfn__element(s->args.inputs[1], i);
         LOSSFN__TRY(lossfn__run_allocating(s->loss, &s->args));
         for (int64_t i = 0; i < s->n; i++) {
             if (candidate > 0 && !(s->slopes[i] < least[i]) && !isnan(least[i])) continue;

@@ -29,7 +29,7 @@ static void rho_at(const lossfn_t *loss, double s, double out[3]) {
     }
     for (int32_t t = 0; t < loss->n_terms; t++) {
         const lossfn__term_t *term = &loss->terms[t];
-        double own[3];
+        double own[3] = {0};
         term->definition->rho(s, term->constants, own);
         for (int i = 0; i < 3; i++) out[i] = (t ? out[i] : -0.0) + term->coefficient * own[i];
     }
@@ -72,7 +72,7 @@ void lossfn_rho_compose(void *outer, void *inner, double s, double out[3]) {
         return;
     }
     lossfn__fpenv_t saved;
-    double f[3], g[3];
+    double f[3] = {0}, g[3] = {0};
     lossfn__fpenv_enter(&saved);
     rho_at(inner, s, g);
     rho_at(outer, g[0], f);
@@ -124,7 +124,7 @@ lossfn_status_t lossfn_irls_weight(const lossfn_t *loss, int64_t n, const double
     LOSSFN__TRY(check_weights(loss, n, residual, out));
     for (int64_t begin = 0; begin < n; begin += CHUNK) {
         const int64_t size = n - begin < CHUNK ? n - begin : CHUNK;
-        double r[CHUNK], w[CHUNK];
+        double r[CHUNK] = {0}, w[CHUNK] = {0};
         for (int64_t i = 0; i < size; i++) r[i] = residual[begin + i] == 0 ? DBL_MIN : residual[begin + i];
         LOSSFN__TRY(weigh(loss, size, r, w));
         for (int64_t i = 0; i < size; i++) /* at a kink the slope by next to nothing */

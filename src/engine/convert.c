@@ -53,7 +53,7 @@ int64_t lossfn__elements(const lossfn_tensor_t *t) {
 }
 
 double lossfn__element(const lossfn_tensor_t *t, int64_t i) {
-    double x;
+    double x = 0;
     int64_t offset = 0, next = 1;
     for (int32_t d = t->ndim - 1; d >= 0; d--) {
         offset += i % t->shape[d] * (t->flags & LOSSFN_TENSOR_STRIDED ? t->strides[d] : next);

@@ -161,3 +161,140 @@ TUNED_ELEMENTWISE(bce_with_logits) {
     u->grad[TARGET] = v_select(kept == zero, v_nan_from(zero, z), in_base(kept * ((q - one) * l - linear), p));
     u->grad[2] = in_base(v_select(y == zero, v_nan_from(zero, z), y * soft), p);
 }
+
+/* ---- Binary losses that turn down what is easy ------------------------------------------------------------------- */
+
+/* What focal losses are made of, for a target y: s = sigmoid(z), t = 1 - s, both without cancelling; the binary cross
+ * entropy and its slope; the distance w = s + y - 2 s y of the prediction from the target, whose power turns easy
+ * examples down; w'/w. A hard label's w is a sigmoid, whose power is made of an exponential and of 1 + e, so that it
+ * may be small. */
+typedef struct {
+    V s, t, entropy, slope, ratio;
+    V e, base, decay; /* w = base e^-decay, decay 0 but for hard labels */
+    M hard;
+} focal_t;
+ALWAYS_INLINE focal_t focal_of(V z, V y) {
+    const V zero = v_zero(), one = v_one(), a = v_abs(z), e = v_exp_minus(a), sum = one + e, no = one - y;
+    const M negative = z < zero;
+    focal_t f = {.e = e};
+    f.s = v_select(negative, e, one) / sum;
+    f.t = v_select(negative, one, e) / sum;
+    f.hard = (y == zero) | (no == zero);
+    const V far = v_select(negative, y, no); /* the weight of what grows */
+    f.entropy = v_fma(one, v_log1p_unit(e), v_where(far != zero, far * a));
+    const V apart = v_fma(no, f.s, -(y * f.t));
+    f.slope = v_select(f.hard, v_select(y == zero, f.s, -f.t), apart);
+    const V distance = v_fma(f.s, no, f.t * y);
+    f.ratio = v_select(f.hard, v_select(y == zero, f.t, -f.s), (no - y) * f.s * f.t / distance);
+    /* hard: w = s for y = 0, t for y = 1: e / sum where that fades, else 1 / sum */
+    const M fades = v_select(y == zero, one, zero) == v_select(negative, one, zero);
+    f.base = v_select(f.hard, one / sum, distance);
+    f.decay = v_where(m_and(f.hard, fades), a);
+    return f;
+}
+/* w^g */
+ALWAYS_INLINE V focal_power(const focal_t *f, V g) {
+    const V sum = v_one() + f->e, power = v_pow(v_select(f->hard, sum, f->base), v_select(f->hard, -g, g));
+    const V product = g * f->decay, rest = v_fma(g, f->decay, -product);
+    return power * v_exp_minus_parts(product, rest);
+}
+/* The value, slope and curvature of w^g H, all times `factor`. */
+ALWAYS_INLINE void focal_unit(const focal_t *f, V g, V factor, V z, unit_t *u) {
+    const V power = v_select(g == v_zero(), v_one(), focal_power(f, g)), infinity = v_set(INFINITY);
+    const V pull = v_where(f->ratio != v_zero(), g * f->ratio * f->entropy), weight = factor * power;
+    const M none = (weight == v_zero()) | v_isnan(z); /* so small that nothing is left */
+    const V value = v_select(f->entropy == infinity, infinity, v_where(m_not(none), weight * f->entropy));
+    const V bend = v_fma(g - v_one(), f->ratio, f->t - f->s);
+    const V curve = v_fma(pull, bend, v_fma(2 * g * f->ratio, f->slope, f->s * f->t));
+    u->value = v_nan_from(v_where(factor != v_zero(), value), z);
+    u->grad[PRED] = v_nan_from(v_where(m_not(none), weight * (pull + f->slope)), z);
+    u->hess = v_nan_from(v_where(m_not(none), weight * curve), z);
+    u->grad[TARGET] = v_zero();
+}
+#define BINARY_LOGITS                                                                                                  \
+    INPUT("pred", LOGITS, 1, "log-odds of the event"), INPUT("target", PROBABILITY, 0, "0, 1 or a probability")
+#define FOCAL_TRAITS                                                                                                   \
+    (LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE |                      \
+     LOSSFN_TRAIT_LIPSCHITZ)
+
+enum { FOCAL_ALPHA, FOCAL_GAMMA };
+/* Lin, Goyal, Girshick, He and Dollar (2017). */
+DEFINE(sigmoid_focal) = {
+    LOSS(sigmoid_focal),
+    .aliases = "binary_focal",
+    .family = "probability",
+    .summary = "Binary cross entropy that turns down what is classified well: for rare events.",
+    .formula = "a |target - s|^gamma bce;  s = sigmoid(pred), a = alpha target + (1 - alpha) (1 - target), bce = "
+               "-target log(s) "
+               "- (1 - target) log(1 - s), |target - s| = s (1 - target) + (1 - s) target",
+    .latex = "\\alpha_t (1 - p_t)^\\gamma\\, \\mathrm{bce}(z, y)",
+    .tasks = "binary, multilabel, detection",
+    .see_also = "bce_with_logits, focal_star, quality_focal, categorical_focal",
+    .look_alikes = "torchvision: sigmoid_focal_loss: the same, reduction=none\n"
+                   "Keras: BinaryFocalCrossentropy(from_logits=True): alpha=-1 unless apply_class_balancing\n"
+                   "optax: sigmoid_focal_loss: alpha=-1 unless given, reduction=none",
+    .source = "T. Lin, P. Goyal, R. Girshick, K. He, P. Dollar, Focal loss for dense object detection, ICCV, 2017",
+    .kinks = "",
+    .unit = LOSSFN_UNIT_ELEMENT,
+    .n_inputs = 2,
+    .n_params = 2,
+    .inputs = {BINARY_LOGITS},
+    .params = {PARAM_DOUBLE("alpha", "0.25", -1, 0, 1, 0,
+                            "weight of the event, 1 - alpha of the rest; below 0: both 1"),
+               PARAM_DOUBLE("gamma", "2", 0, 0, INFINITY, 1, "how much easy examples are turned down")},
+    .traits = FOCAL_TRAITS,
+    .lipschitz = 0.85, /* 1.13 alpha or 1 - alpha, at gamma = 2 */
+    .hess_kinds = EXACT,
+    .ulp_value = 6, /* a power, a logarithm and the products of both */
+    .ulp_grad = 7,
+    .ulp_hess = 9,
+};
+ELEMENTWISE(sigmoid_focal) {
+    const V one = v_one(), y = in[TARGET], no = one - y, alpha = p[FOCAL_ALPHA];
+    const focal_t f = focal_of(in[PRED], y);
+    u->outside = v_lesser(y, no) < v_zero();
+    const V factor = v_select(alpha < v_zero(), one, v_fma(alpha, y, (one - alpha) * no));
+    focal_unit(&f, p[FOCAL_GAMMA], factor, in[PRED], u);
+}
+
+/* Lin et al. (2017), appendix: the logistic loss of gamma m, divided by gamma. */
+DEFINE(focal_star) = {
+    LOSS(focal_star),
+    .aliases = "",
+    .family = "probability",
+    .summary = "The focal loss's simpler sister: a steeper logistic loss.",
+    .formula = "-log(sigmoid(gamma m)) / gamma;  m = target pred",
+    .latex = "-\\tfrac1\\gamma \\log\\sigma(\\gamma\\, y z)",
+    .tasks = "binary, detection",
+    .see_also = "sigmoid_focal, logistic_margin",
+    .look_alikes = "fvcore: sigmoid_focal_loss_star: labels=01, reduction=none",
+    .source = "T. Lin, P. Goyal, R. Girshick, K. He, P. Dollar, Focal loss for dense object detection, ICCV, 2017",
+    .kinks = "",
+    .unit = LOSSFN_UNIT_ELEMENT,
+    .n_inputs = 2,
+    .n_params = 2,
+    .inputs = {INPUT("pred", REAL, 1, "score; its sign is the decision"),
+               INPUT("target", MARGIN_LABEL, 0, "-1 or +1, or bool; 0 or 1 with labels=01")},
+    .params = {PARAM_DOUBLE("gamma", "1", 0, 1, INFINITY, 1, "steepness"),
+               PARAM_CHOICE("labels", "+-1", "+-1, 01", "what targets are called")},
+    .traits = LOSSFN_TRAIT_MARGIN | LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_STRICTLY_CONVEX | FOCAL_TRAITS |
+              LOSSFN_TRAIT_CALIBRATED,
+    .lipschitz = 1,
+    .hess_kinds = EXACT,
+    .link = LOSSFN__LINK_NONE,
+    .ulp_value = 3,
+    .ulp_grad = 3,
+    .ulp_hess = 4,
+};
+ELEMENTWISE(focal_star) {
+    const V one = v_one(), gamma = p[0], y = v_select(p[1] != v_zero(), 2 * in[TARGET] - one, in[TARGET]),
+            m = y * in[PRED];
+    const V a = v_abs(m), product = gamma * a, rest = v_fma(gamma, a, -product);
+    const V e = v_exp_minus_parts(product, rest), sum = one + e;
+    const M negative = m < v_zero();
+    const V back = v_select(negative, one, e) / sum;
+    u->value = v_nan_from(v_where(negative, a) + v_log1p_unit(e) / gamma, m);
+    u->grad[PRED] = -y * back;
+    u->grad[TARGET] = v_zero();
+    u->hess = gamma * (e / (sum * sum));
+}

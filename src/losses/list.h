@@ -45,13 +45,28 @@ ROWWISE_LOSS(cosine_distance)
 #endif
 
 #if IN_FAMILY(margin)
+ELEMENTWISE_LOSS(zero_one, 2)
+ELEMENTWISE_LOSS(perceptron, 2)
 ELEMENTWISE_LOSS(hinge, 2)
 ELEMENTWISE_LOSS(squared_hinge, 2)
+ELEMENTWISE_LOSS(smoothed_hinge, 2)
+ELEMENTWISE_LOSS(modified_huber, 2)
+ELEMENTWISE_LOSS(binary_sparsemax, 2)
+ELEMENTWISE_LOSS(l2_margin, 2)
+ELEMENTWISE_LOSS(logistic_margin, 2)
+ELEMENTWISE_LOSS(exponential_margin, 2)
+ELEMENTWISE_LOSS(sigmoid_margin, 2)
+ELEMENTWISE_LOSS(dwd_margin, 2)
+ELEMENTWISE_LOSS(savage, 2)
+ELEMENTWISE_LOSS(tangent, 2)
+ELEMENTWISE_LOSS(ramp, 2)
 #endif
 
 #if IN_FAMILY(binary)
 ELEMENTWISE_LOSS(binary_cross_entropy, 2)
 ELEMENTWISE_LOSS(bce_with_logits, 3)
+ELEMENTWISE_LOSS(sigmoid_focal, 2)
+ELEMENTWISE_LOSS(focal_star, 2)
 #endif
 
 #if IN_FAMILY(classes)

@@ -144,6 +144,13 @@ INLINE V v_exp(V x) {
     return v_ldexp(exp_reduced(v_fma(n, v_set(-LN2_REST), v_fma(n, v_set(-LN2), x)), 1), n);
 }
 
+/* e^-(a + rest), a >= 0, |rest| <= ulp(a) */
+INLINE V v_exp_minus_parts(V a, V rest) {
+    rest = v_select(a < v_set(-EXP_UNDERFLOW), rest, v_set(0));
+    a = at_most(a, -EXP_UNDERFLOW);
+    V n = v_round(a * v_set(-LOG2_E));
+    return v_ldexp_down(exp_reduced(v_fma(n, v_set(LN2_REST), v_fma(n, v_set(LN2), a)) + rest, -1), n);
+}
 /* e^-a, a >= 0 */
 INLINE V v_exp_minus(V a) {
     a = at_most(a, -EXP_UNDERFLOW);

@@ -4,7 +4,21 @@
 from __future__ import annotations
 
 from mpmath import mp, mpf
-from reference import BINARY, INF, LOGITS, OUTSIDE, POSITIVE, PROBABILITY, loss, over, sigmoid, softplus, times
+from reference import (
+    BINARY,
+    INF,
+    LOGITS,
+    MARGIN,
+    OUTSIDE,
+    POSITIVE,
+    PROBABILITY,
+    REAL,
+    loss,
+    over,
+    sigmoid,
+    softplus,
+    times,
+)
 
 
 @loss(
@@ -47,3 +61,39 @@ def bce_with_logits(pred, target, pos_weight=1, label_smoothing=0):
         "pos_weight": y * softplus(-pred),
         "hess": (y * pos_weight + 1 - y) * s * t,
     }
+
+
+def focal(z, y, gamma, factor):
+    """|y - s|^gamma times the cross entropy, and its derivatives, by the product rule."""
+    s, t = sigmoid(z), sigmoid(-z)
+    entropy = y * softplus(-z) + (1 - y) * softplus(z)
+    w = s * (1 - y) + t * y
+    power = mpf(1) if gamma == 0 else w**gamma
+    if factor == 0:
+        return {"value": 0, "pred": 0, "hess": 0}
+    slope, bend = s * (1 - y) - t * y, s * t
+    by, twice = (1 - 2 * y) * s * t / w, (1 - 2 * y) * s * t * (t - s) / w  # w'/w, w''/w
+    value = factor * power * entropy
+    first = (factor * power * gamma * by * entropy, factor * power * s * (1 - y), -factor * power * t * y)
+    second = (
+        factor * power * gamma * (gamma - 1) * by**2 * entropy,
+        factor * power * gamma * twice * entropy,
+        factor * power * 2 * gamma * by * slope,
+        factor * power * bend,
+    )
+    return {"value": value, "pred": first, "hess": second}
+
+
+@loss({"alpha": -1}, {"gamma": 0}, {"gamma": 0.5}, {"alpha": 0.75, "gamma": 3.5}, pred=LOGITS, target=BINARY)
+def sigmoid_focal(pred, target, alpha=0.25, gamma=2):
+    if not 0 <= target <= 1:
+        return OUTSIDE
+    factor = 1 if alpha < 0 else alpha * target + (1 - mpf(alpha)) * (1 - target)
+    return focal(pred, target, mpf(gamma), factor)
+
+
+@loss({"gamma": 0.25}, {"gamma": 3}, pred=REAL, target=MARGIN)
+def focal_star(pred, target, gamma=1):
+    m = gamma * target * pred
+    slope, curve = -sigmoid(-m), gamma * sigmoid(m) * sigmoid(-m)
+    return {"value": softplus(-m) / gamma, "pred": target * slope, "target": pred * slope, "hess": curve}
