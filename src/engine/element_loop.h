@@ -139,12 +139,8 @@ typedef struct {
 
 /* ---- The loops of a loss ----------------------------------------------------------------------------------------- */
 
-/* The baseline need not be fast: there, few loops do for everything. */
-#ifdef LOSSFN_ISA_BASELINE
-enum { FEW_LOOPS = 1 };
-#else
-enum { FEW_LOOPS = 0 };
-#endif
+/* Where it need not be fast, few loops do for everything. */
+enum { FEW_LOOPS = UNHURRIED };
 
 /* What a loss needs no loop of has an empty one. */
 #define ELEMENTWISE_LOOP(name, inputs, suffix, wanted, is_plain, is_needed)                                            \

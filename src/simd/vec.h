@@ -47,9 +47,14 @@
 
 #define INLINE    static inline __attribute__((always_inline, unused))
 #define NO_INLINE static __attribute__((noinline, unused))
-/* Before a short loop of constant length over vectors, which must be in registers. clang unrolls it unasked; the
- * baseline and what is built to be checked need not be fast. */
-#if defined(__clang__) || defined(LOSSFN_ISA_BASELINE) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+/* The baseline and what is built to be checked need not be fast. */
+#if defined(LOSSFN_ISA_BASELINE) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define UNHURRIED 1
+#else
+#define UNHURRIED 0
+#endif
+/* Before a short loop of constant length over vectors, which must be in registers. clang unrolls it unasked. */
+#if defined(__clang__) || UNHURRIED
 #define UNROLL
 #else
 #define UNROLL _Pragma("GCC unroll 32")
