@@ -24,24 +24,31 @@ typedef struct {
 
 static int always(void) { return 1; }
 
-#if defined(__x86_64__) && defined(__GNUC__)
+#ifdef LOSSFN_HAVE_AVX2
 DECLARE(avx2)
-DECLARE(avx512)
 static int has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+#endif
+#ifdef LOSSFN_HAVE_AVX512
+DECLARE(avx512)
 static int has_avx512(void) {
-    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("avx512f") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl");
 }
-#elif defined(__aarch64__)
+#endif
+#ifdef LOSSFN_HAVE_NEON
 DECLARE(neon)
 #endif
 
-/* Best first, the reference last. */
+/* Those that are compiled in, best first, the reference last. */
 static const isa_t isas[] = {
-#if defined(__x86_64__) && defined(__GNUC__)
+#ifdef LOSSFN_HAVE_AVX512
     ROW(avx512, has_avx512),
+#endif
+#ifdef LOSSFN_HAVE_AVX2
     ROW(avx2, has_avx2),
-#elif defined(__aarch64__)
+#endif
+#ifdef LOSSFN_HAVE_NEON
     ROW(neon, always),
 #endif
     ROW(baseline, always),
