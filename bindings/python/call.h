@@ -23,7 +23,7 @@ typedef struct {
     int large; /* worth letting other threads run */
     double value, denominator;
     double components[CALL_TERMS];
-    lossfn_exec_t exec; /* its scratch is owned */
+    lossfn_exec_t exec;                                           /* its scratch is owned */
     PyObject *values, *hess, *hvp, *gradients[LOSSFN_MAX_INPUTS]; /* results, owned */
     int n_slots;
     slot_t slots[CALL_SLOTS];

@@ -385,9 +385,9 @@ LOSSFN_API lossfn_status_t lossfn_link_invert(const lossfn_t *loss, int64_t rows
  * as x - the score that boosting starts from, the intercept of a model without features. args is that of lossfn_run;
  * of pred only the shape is looked at, outputs are not. For a loss of elements out is one number: the middle, if any
  * number of an interval is best (the median of an even number), an end of the domain (-inf, 0, 1, inf) that the loss
- * falls towards, NaN if no unit is kept or nothing slopes. For a loss over rows of logits or scores it has one number per class, as near
- * as the slope tells. A loss that is not convex has its nearest best place downhill from the median of the targets, or
- * from 0. Allocates; takes some hundred passes. */
+ * falls towards, NaN if no unit is kept or nothing slopes. For a loss over rows of logits or scores it has one number
+ * per class, as near as the slope tells. A loss that is not convex has its nearest best place downhill from the median
+ * of the targets, or from 0. Allocates; takes some hundred passes. */
 LOSSFN_API lossfn_status_t lossfn_init_score(const lossfn_t *loss, const lossfn_args_t *args, double *out);
 /* The least value that the loss can have for each target, into args->values: what a perfect prediction costs, which
  * taken away makes it 0. Losses of elements alone. args as for lossfn_init_score. */

@@ -111,8 +111,7 @@ static int has_list(const lossfn__term_t *term, int32_t parameter) {
 static int is_direct(const lossfn_t *loss) {
     const lossfn__term_t *term = &loss->terms[0];
     return loss->n_terms == 1 && term->coefficient == 1 && !term->definition->user && !term->definition->outer &&
-           !term->definition->whole_rows &&
-           loss->reduction != LOSSFN__NONE && loss->reduction != LOSSFN__PER_ROW &&
+           !term->definition->whole_rows && loss->reduction != LOSSFN__NONE && loss->reduction != LOSSFN__PER_ROW &&
            loss->reduction != LOSSFN__MEAN_ROWS && loss->nan_policy == LOSSFN__NAN_PROPAGATE && !loss->domain_error &&
            !(loss->n_inputs > 1 && loss->inputs[1].scale == LOSSFN_SCALE_MARGIN_LABEL) &&
            !has_list(term, term->class_weight) && !has_list(term, term->class_mask);

@@ -4,6 +4,7 @@ that need a name. No loss of the catalogue is listed here."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -67,7 +68,17 @@ class Case:
         """An array for each input that is not a parameter as well."""
         rng = np.random.default_rng(self.elements)
         given = [i for i in self.about.inputs if not i.learnable]
-        return {i.name: self._make(i, rng) for i in given}
+        made = {i.name: self._make(i, rng) for i in given}
+        if not self.suits(made):  # numbers above -1 alone, say
+            made = {name: np.abs(x) if x.dtype.kind == "f" else x for name, x in made.items()}
+        return made
+
+    def suits(self, made: dict[str, Array]) -> bool:
+        """Whether the loss is finite on some of the inputs: it is NaN outside its domain."""
+        few = [x[:64] if self.axis % len(self.shape) else x for x in made.values()]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return bool(np.isfinite(lossfn.create(self.loss)(*few, **self.params)).all())
 
     @property
     def differentiable(self) -> tuple[str, ...]:
@@ -87,6 +98,9 @@ class Case:
             return rng.integers(0, 6, self.shape).astype(self.dtype)
         if scale == "probability" and target and not rows:
             return rng.integers(0, 2, self.shape).astype(self.dtype)
+        if about.per_row:
+            extents = tuple(extent for i, extent in enumerate(self.shape) if i != self.axis % len(self.shape))
+            return rng.random(extents, np.dtype(self.dtype).type)
         values: Array = rng.random(self.shape, np.dtype(self.dtype).type)
         if scale == "positive":
             values += 0.5

@@ -109,7 +109,9 @@ def test_constants_are_optima(name: str) -> None:
 
     if math.isnan(best):
         for x in (-1.0, 0.5, 2.0):  # nothing slopes
-            assert loss.run(np.full(60, x), *inputs[1:], want="grad:pred").grads["pred"].sum() == pytest.approx(0, abs=1e-13)
+            assert loss.run(np.full(60, x), *inputs[1:], want="grad:pred").grads["pred"].sum() == pytest.approx(
+                0, abs=1e-13
+            )
         return
     if not math.isfinite(best):  # it falls for ever
         assert value(math.copysign(1e3, best)) <= value(math.copysign(1e2, best)) <= value(0.0)
