@@ -103,3 +103,371 @@ ELEMENTWISE(gaussian_nll) {
     u->grad[2] = v_select(raised, v_nan_from(zero, r), slope);
     u->hess = one / v;
 }
+
+/* ---- Densities of a location and a scale: pred is the location ----------------------------------------------------
+ */
+
+#define PARAM_FULL PARAM_BOOL("full", "false", "adds the constant that makes it a density")
+#define PARAM_SCALE                                                                                                    \
+    {                                                                                                                  \
+        .name = "scale", .type = LOSSFN_PARAM_DOUBLE, .default_value = "1", .lower = 0, .lower_open = 1,               \
+        .upper = INFINITY, .upper_open = 1, .learnable = 1, .doc = "scale, greater than 0"                             \
+    }
+#define EXP_SQUARED (sizeof(REAL) == 4 ? 60.0 : 600.0) /* beyond, an exponential is the square of another */
+enum { SCALE = 2, SCALE_FULL = 1 };
+/* The residual, its quotient by the scale, and what rounding took from that. */
+typedef struct {
+    V r, q, rest, inverse;
+} scaled_t;
+ALWAYS_INLINE scaled_t scaled_residual(const V *in, unit_t *u) {
+    const V scale = in[SCALE];
+    V lost, r = two_sum(in[PRED], -in[TARGET], &lost), q = r / scale;
+    V rest = (v_fma(-q, scale, r) + lost) / scale;
+    u->outside = (scale <= v_zero()) | (scale == v_set(INFINITY));
+    return (scaled_t){in[PRED] - in[TARGET], q, v_where(v_isfinite(rest), rest), v_one() / scale};
+}
+/* From the derivatives by q of the negative logarithm of the density of scale 1. Where q has lost digits to be small
+ * the slope is the curvature times r. */
+ALWAYS_INLINE void scale_unit(const scaled_t *s, V value, V slope, V curve, V by_scale, const V *in, unit_t *u) {
+    const V scale = in[SCALE];
+    const M tiny = (v_abs(s->q) < v_set(4 * SMALLEST_NORMAL)) & (s->r != v_zero()) & (curve != v_zero());
+    u->value = value + v_log(scale);
+    u->hess = curve / scale / scale;
+    u->grad[PRED] = v_select(tiny, u->hess * s->r, slope / scale);
+    u->grad[TARGET] = -u->grad[PRED];
+    u->grad[SCALE] = by_scale / scale;
+}
+/* Where the density falls like |r|^-(power): also where r/s overflows. */
+ALWAYS_INLINE void heavy_tail(const scaled_t *s, M far, V power, V value, unit_t *u) {
+    const V back = v_one() / s->r;
+    u->value = v_nan_from(v_select(far, value, u->value), s->r);
+    u->grad[PRED] = v_select(far, power * back, u->grad[PRED]);
+    u->grad[TARGET] = -u->grad[PRED];
+    u->hess = v_select(far, -(power * back) * back, u->hess);
+}
+
+/* Laplace (1774): |r|/s + ln s [+ ln 2]. */
+DEFINE(laplace_nll) = {
+    LOSS(laplace_nll),
+    .aliases = "",
+    .family = "likelihood",
+    .summary = "Negative log-likelihood of a Laplace distribution: mae with a scale.",
+    .formula = "|pred - target| / scale + log(scale)  [+ log 2 with full]",
+    .latex = "|p - y| / s + \\ln s \\quad[+ \\ln 2]",
+    .tasks = "regression",
+    .see_also = "mae, gaussian_nll",
+    .look_alikes = "",
+    .source = "P. S. Laplace, Memoire sur la probabilite des causes par les evenements, 1774",
+    .kinks = "pred = target: gradient 0",
+    .unit = LOSSFN_UNIT_ELEMENT,
+    .n_inputs = 3,
+    .n_params = 2,
+    .inputs = {PRED_REAL, TARGET_REAL, LEARNABLE("scale", POSITIVE, 1, "scale, greater than 0")},
+    .params = {PARAM_SCALE, PARAM_FULL},
+    .traits = DISTANCE_TRAITS | LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_SYMMETRIC | LOSSFN_TRAIT_LIPSCHITZ,
+    .hess_kinds = EXACT,
+    .lipschitz = 1,
+    .ulp_value = 2,
+    .ulp_grad = 2,
+    .ulp_hess = 1,
+};
+ELEMENTWISE(laplace_nll) {
+    const scaled_t s = scaled_residual(in, u);
+    const V a = v_abs(s.q);
+    scale_unit(&s, a, v_sign(s.r), v_nan_from(v_zero(), s.r), (v_one() - a) - v_copysign(v_one(), s.q) * s.rest, in, u);
+    if (IS(p[SCALE_FULL])) u->value += v_set(LN2);
+}
+
+/* Cauchy (1853): ln(1 + (r/s)^2) + ln s [+ ln pi]. */
+DEFINE(cauchy_nll) = {
+    LOSS(cauchy_nll),
+    .aliases = "",
+    .family = "likelihood",
+    .summary = "Negative log-likelihood of a Cauchy distribution.",
+    .formula = "log(1 + ((pred - target) / scale)^2) + log(scale)  [+ log pi with full]",
+    .latex = "\\ln\\left(1 + \\left(\\tfrac{p - y}{s}\\right)^2\\right) + \\ln s \\quad[+ \\ln\\pi]",
+    .tasks = "regression",
+    .see_also = "cauchy, student_t_nll",
+    .look_alikes = "",
+    .source = "A. Cauchy, Sur les resultats moyens d'observations de meme nature, C. R. Acad. Sci. 37, 1853",
+    .kinks = "",
+    .unit = LOSSFN_UNIT_ELEMENT,
+    .n_inputs = 3,
+    .n_params = 2,
+    .inputs = {PRED_REAL, TARGET_REAL, LEARNABLE("scale", POSITIVE, 1, "scale, greater than 0")},
+    .params = {PARAM_SCALE, PARAM_FULL},
+    .traits = DISTANCE_TRAITS | LOSSFN_TRAIT_SYMMETRIC | LOSSFN_TRAIT_DIFFERENTIABLE |
+              LOSSFN_TRAIT_TWICE_DIFFERENTIABLE | LOSSFN_TRAIT_LIPSCHITZ,
+    .hess_kinds = EXACT,
+    .lipschitz = 1,
+    .ulp_value = 3,
+    .ulp_grad = 4,
+    .ulp_hess = 5,
+};
+ELEMENTWISE(cauchy_nll) {
+    const scaled_t s = scaled_residual(in, u);
+    const V one = v_one(), square = s.q * s.q, share = one / (one + square), rest = (one - square) * share;
+    const M far = v_abs(s.q) > v_set(0x1p40);
+    scale_unit(&s, v_log1p(square), 2 * s.q * share, 2 * rest * share, v_select(far, v_set(-1), rest), in, u);
+    heavy_tail(&s, far, v_set(2), 2 * v_log(v_abs(s.r)) - v_log(in[SCALE]), u);
+    if (IS(p[SCALE_FULL])) u->value += v_set(1.14472988584940017414);
+}
+
+/* Verhulst (1838): |q| + 2 ln(1 + exp(-|q|)) + ln s, q = r/s. */
+DEFINE(logistic_nll) = {
+    LOSS(logistic_nll),
+    .aliases = "",
+    .family = "likelihood",
+    .summary = "Negative log-likelihood of a logistic distribution.",
+    .formula = "|q| + 2 log(1 + exp(-|q|)) + log(scale);  q = (pred - target) / scale",
+    .latex = "|q| + 2\\ln(1 + e^{-|q|}) + \\ln s,\\quad q = (p - y)/s",
+    .tasks = "regression",
+    .see_also = "logit_dist, gaussian_nll",
+    .look_alikes = "",
+    .source = "N. Balakrishnan, Handbook of the Logistic Distribution, 1991",
+    .kinks = "",
+    .unit = LOSSFN_UNIT_ELEMENT,
+    .n_inputs = 3,
+    .n_params = 1,
+    .inputs = {PRED_REAL, TARGET_REAL, LEARNABLE("scale", POSITIVE, 1, "scale, greater than 0")},
+    .params = {PARAM_SCALE},
+    .traits = DISTANCE_TRAITS | LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_STRICTLY_CONVEX | LOSSFN_TRAIT_SYMMETRIC |
+              LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE | LOSSFN_TRAIT_LIPSCHITZ,
+    .hess_kinds = EXACT,
+    .lipschitz = 1,
+    .ulp_value = 2.5,
+    .ulp_grad = 3,
+    .ulp_hess = 4,
+};
+ELEMENTWISE(logistic_nll) {
+    (void)p;
+    const scaled_t s = scaled_residual(in, u);
+    const V one = v_one(), a = v_abs(s.q), half = v_set(0.5), rest = v_select(s.q < v_zero(), -s.rest, s.rest);
+    const M wide = a > v_set(EXP_SQUARED); /* there e may be subnormal, and its quotient by a small scale is not */
+    const V root = v_exp_minus_parts(v_select(wide, half * a, a), v_select(wide, half * rest, rest));
+    const V e = v_select(wide, root * root, root), sum = one + e, part = root / in[SCALE];
+    const V slope = v_tanh(half * s.q), pull = v_select(a == v_set(INFINITY), a, s.q * slope);
+    scale_unit(&s, a + 2 * v_log1p_unit(e), slope, 2 * (e / (sum * sum)), one - pull, in, u);
+    u->value = v_nan_from(u->value, s.r);
+    u->hess = v_select(wide, 2 * part * part, u->hess);
+}
+
+/* Gumbel (1935), of maxima: q + exp(-q) + ln s with q = (target - pred)/s. */
+DEFINE(gumbel_nll) = {
+    LOSS(gumbel_nll),
+    .aliases = "",
+    .family = "likelihood",
+    .summary = "Negative log-likelihood of a Gumbel distribution: of maxima.",
+    .formula = "q + exp(-q) + log(scale);  q = (target - pred) / scale",
+    .latex = "q + e^{-q} + \\ln s,\\quad q = (y - p)/s",
+    .tasks = "regression",
+    .see_also = "logistic_nll, log_lin_quantile",
+    .look_alikes = "",
+    .source = "E. J. Gumbel, Les valeurs extremes des distributions statistiques, Ann. Inst. H. Poincare 5, 1935",
+    .kinks = "",
+    .unit = LOSSFN_UNIT_ELEMENT,
+    .n_inputs = 3,
+    .n_params = 1,
+    .inputs = {PRED_REAL, TARGET_REAL, LEARNABLE("scale", POSITIVE, 1, "scale, greater than 0")},
+    .params = {PARAM_SCALE},
+    .traits = DISTANCE_TRAITS | LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_STRICTLY_CONVEX | LOSSFN_TRAIT_DIFFERENTIABLE |
+              LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
+    .hess_kinds = EXACT,
+    .ulp_value = 3,
+    .ulp_grad = 4,
+    .ulp_hess = 3.5,
+};
+ELEMENTWISE(gumbel_nll) {
+    (void)p;
+    const scaled_t s = scaled_residual(in, u); /* here q is the negative of the formula's */
+    const V one = v_one(), e = v_exp_parts(s.q, s.rest), less = v_fma(s.rest, e, v_expm1(s.q));
+    const M huge = e == v_set(INFINITY);
+    const V slope = v_select(huge, e, less), pull = v_select(s.q == v_set(-INFINITY), v_set(INFINITY), s.q * slope);
+    scale_unit(&s, v_select(huge, e, e - s.q), slope, e, one - pull, in, u);
+}
+
+enum { STUDENT_DF = 1, STUDENT_FULL };
+/* Student (1908): (nu + 1)/2 ln(1 + q^2/nu) + ln s, q = r/s. */
+DEFINE(student_t_nll) = {
+    LOSS(student_t_nll),
+    .aliases = "",
+    .family = "likelihood",
+    .summary = "Negative log-likelihood of Student's t distribution.",
+    .formula = "(df + 1)/2 log(1 + q^2 / df) + log(scale);  q = (pred - target) / scale",
+    .latex = "\\tfrac{\\nu + 1}{2}\\ln(1 + q^2/\\nu) + \\ln s,\\quad q = (p - y)/s",
+    .tasks = "regression",
+    .see_also = "cauchy_nll, student_t_rho, gaussian_nll",
+    .look_alikes = "",
+    .source = "Student, The probable error of a mean, Biometrika 6, 1908",
+    .kinks = "",
+    .unit = LOSSFN_UNIT_ELEMENT,
+    .n_inputs = 3,
+    .n_params = 2,
+    .inputs = {PRED_REAL, TARGET_REAL, LEARNABLE("scale", POSITIVE, 1, "scale, greater than 0")},
+    .params = {PARAM_SCALE, PARAM_DOUBLE("df", "3", 0, 1, INFINITY, 1, "degrees of freedom")},
+    .traits = DISTANCE_TRAITS | LOSSFN_TRAIT_SYMMETRIC | LOSSFN_TRAIT_DIFFERENTIABLE |
+              LOSSFN_TRAIT_TWICE_DIFFERENTIABLE | LOSSFN_TRAIT_LIPSCHITZ,
+    .hess_kinds = EXACT,
+    .lipschitz = 1.155, /* (df + 1) / (2 sqrt(df)) */
+    .ulp_value = 4,
+    .ulp_grad = 5,
+    .ulp_hess = 6,
+};
+ELEMENTWISE(student_t_nll) {
+    const scaled_t s = scaled_residual(in, u);
+    const V one = v_one(), half = v_set(0.5), df = p[STUDENT_DF], more = df + one;
+    const V square = s.q * s.q, share = one / (df + square), log_scale = v_log(in[SCALE]);
+    const M far = v_abs(s.q) > v_set(0x1p40);
+    const V rest = v_select(far, -df, df * (one - square) * share); /* 1 - (nu + 1) q^2/(nu + q^2) */
+    scale_unit(&s, half * more * v_log1p(square / df), more * s.q * share, more * (df - square) * share * share, rest,
+               in, u);
+    heavy_tail(&s, far, more, more * (v_log(v_abs(s.r)) - log_scale - half * v_log(df)) + log_scale, u);
+}
+
+/* ---- Positive quantities ------------------------------------------------------------------------------------------
+ */
+
+#define MEAN_INPUTS                                                                                                    \
+    INPUT("pred", REAL, 1, "logarithm of the mean, or the mean with log_input=false"),                                 \
+        INPUT("target", POSITIVE, 0, "positive number")
+#define PARAM_LOG_INPUT PARAM_BOOL("log_input", "true", "pred is the logarithm of the mean")
+enum { MEAN_LOG_INPUT };
+
+/* The gamma distribution of a given shape, per shape; the exponential one: y/m + ln m, m the mean. */
+DEFINE(gamma_nll) = {
+    LOSS(gamma_nll),
+    .aliases = "exponential_nll",
+    .family = "likelihood",
+    .summary = "Negative log-likelihood of positive numbers, gamma or exponential, of a given mean.",
+    .formula = "pred + target exp(-pred); with log_input=false: log(pred) + target / pred",
+    .latex = "z + y e^{-z}",
+    .tasks = "regression",
+    .see_also = "tweedie_nll, inverse_gaussian_nll, poisson_nll",
+    .look_alikes = "scikit-learn: HalfGammaLoss: the same\n"
+                   "XGBoost: reg:gamma: gradient and Hessian of reduction=sum\n"
+                   "LightGBM: gamma: gradient and Hessian of reduction=sum",
+    .source = "P. McCullagh, J. Nelder, Generalized Linear Models, 1989",
+    .kinks = "",
+    .unit = LOSSFN_UNIT_ELEMENT,
+    .n_inputs = 2,
+    .n_params = 1,
+    .inputs = {MEAN_INPUTS},
+    .params = {PARAM_LOG_INPUT},
+    .traits = LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_STRICTLY_CONVEX | LOSSFN_TRAIT_DIFFERENTIABLE |
+              LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
+    .hess_kinds = EXACT | FISHER,
+    .link = LOSSFN__LINK_LOG,
+    .link_when = "log_input",
+    .ulp_value = 4,
+    .ulp_grad = 4,
+    .ulp_hess = 4,
+};
+ELEMENTWISE(gamma_nll) {
+    const V z = in[PRED], y = in[TARGET], one = v_one(), zero = v_zero(), infinity = v_set(INFINITY);
+    u->outside = (y <= zero) | (y == infinity);
+    u->grad[TARGET] = zero;
+    if (IS(p[MEAN_LOG_INPUT])) {
+        const M wide = v_abs(z) > v_set(EXP_SQUARED); /* there the product may be neither 0 nor infinite */
+        const V e = v_exp(v_select(wide, v_set(-0.5) * z, -z)), scaled = v_select(wide, y * e * e, y * e);
+        u->value = v_select(scaled == infinity, scaled, z + scaled);
+        u->grad[PRED] = one - scaled;
+        u->hess = WANTS(FISHER, p) ? v_nan_from(one, z) : scaled;
+    } else {
+        u->outside |= z < zero;
+        const V q = y / z, back = one / z;
+        u->value = v_select(z == zero, infinity, v_log(z) + q);
+        u->grad[PRED] = v_select(z == infinity, zero, (z - y) / z * back);
+        u->hess = v_select(z == infinity, zero, WANTS(FISHER, p) ? back * back : (2 * y - z) / z * back * back);
+    }
+}
+
+/* The inverse Gaussian distribution, half its deviance: (y - m)^2/(2 y m^2), m the mean. */
+DEFINE(inverse_gaussian_nll) = {
+    LOSS(inverse_gaussian_nll),
+    .aliases = "inverse_gaussian_deviance",
+    .family = "likelihood",
+    .summary = "Half the deviance of an inverse Gaussian distribution of a given mean.",
+    .formula = "(target / m - 1)^2 / (2 target);  m = exp(pred), or pred with log_input=false",
+    .latex = "\\frac{(y/m - 1)^2}{2 y}",
+    .tasks = "regression",
+    .see_also = "gamma_nll, gaussian_nll",
+    .look_alikes = "scikit-learn: HalfTweedieLoss(power=3): up to a constant of the target",
+    .source = "M. Tweedie, Statistical properties of inverse Gaussian distributions, Ann. Math. Statist. 28, 1957",
+    .kinks = "",
+    .unit = LOSSFN_UNIT_ELEMENT,
+    .n_inputs = 2,
+    .n_params = 1,
+    .inputs = {MEAN_INPUTS},
+    .params = {PARAM_LOG_INPUT},
+    .traits = LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
+    .hess_kinds = EXACT | FISHER,
+    .link = LOSSFN__LINK_LOG,
+    .link_when = "log_input",
+    .ulp_value = 5,
+    .ulp_grad = 5,
+    .ulp_hess = 6,
+};
+ELEMENTWISE(inverse_gaussian_nll) {
+    const V z = in[PRED], y = in[TARGET], one = v_one(), zero = v_zero(), half = v_set(0.5);
+    u->outside = (y <= zero) | (y == v_set(INFINITY));
+    u->grad[TARGET] = zero;
+    if (IS(p[MEAN_LOG_INPUT])) {
+        V rest, lost, t = two_sum(log_two_parts(y, &rest), -z, &lost);
+        const M near = v_abs(t) < v_set(0.5); /* there y/m - 1 would cancel */
+        const V back = v_exp(-z), q = y * back, less = v_expm1(t),
+                over = v_select(near, v_fma(rest + lost, q, less), q - one);
+        u->value = half * (over / y) * over;
+        u->grad[PRED] = -(back * over);
+        u->hess = WANTS(FISHER, p) ? back : back * (2 * q - one);
+    } else {
+        u->outside |= z < zero;
+        const V back = one / z, q = y / z, over = v_select(z == v_set(INFINITY), v_set(-1), (y - z) / z);
+        u->value = half * (over / y) * over;
+        u->grad[PRED] = -(over * back * back);
+        u->hess = WANTS(FISHER, p) ? back * back * back : v_fma(v_set(3), q, v_set(-2)) * back * back * back;
+    }
+}
+
+enum { NB_DISPERSION };
+/* Negative binomial of mean m and variance m + a m^2: (1/a + y) ln(1 + a m) - y ln m; at a = 0 Poisson's. */
+DEFINE(negative_binomial_nll) = {
+    LOSS(negative_binomial_nll),
+    .aliases = "",
+    .family = "likelihood",
+    .summary = "Negative log-likelihood of counts that vary more than Poisson's.",
+    .formula = "(1/a + target) log(1 + a exp(pred)) - target pred;  a = dispersion",
+    .latex = "(\\tfrac1a + y)\\ln(1 + a e^{z}) - y z",
+    .tasks = "counts",
+    .see_also = "poisson_nll",
+    .look_alikes = "statsmodels: NegativeBinomial (NB2): alpha is dispersion, up to constants of the target",
+    .source = "J. Hilbe, Negative Binomial Regression, 2011",
+    .kinks = "",
+    .unit = LOSSFN_UNIT_ELEMENT,
+    .n_inputs = 2,
+    .n_params = 1,
+    .inputs = {INPUT("pred", REAL, 1, "logarithm of the mean"), INPUT("target", COUNT, 0, "count, at least 0")},
+    .params = {PARAM_DOUBLE("dispersion", "1", 0, 0, INFINITY, 1, "variance is mean + dispersion mean^2")},
+    .traits = LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_DIFFERENTIABLE |
+              LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
+    .hess_kinds = EXACT | FISHER,
+    .link = LOSSFN__LINK_LOG,
+    .ulp_value = 4,
+    .ulp_grad = 4,
+    .ulp_hess = 5,
+};
+ELEMENTWISE(negative_binomial_nll) {
+    const V z = in[PRED], y = in[TARGET], one = v_one(), zero = v_zero(), a = p[NB_DISPERSION],
+            infinity = v_set(INFINITY);
+    u->outside = (y < zero) | (y == infinity);
+    const M none = a == zero, up = z > zero, wide = v_abs(z) > v_set(EXP_SQUARED);
+    const V root = v_exp_minus(v_select(wide, v_set(0.5) * v_abs(z), v_abs(z))), again = v_select(wide, root, one);
+    const V e = root * again, sum = v_select(up, e + a, one + a * e); /* exp(-|z|); 1 + a m, over m where z > 0 */
+    const V share = v_select(none, one, v_select(up, e, one) / sum), mean = v_exp(z);
+    const V kept = v_select(none, mean, v_select(up, one, e) / sum); /* m/(1 + a m) */
+    const V log = v_where(m_not(none), v_select(mean == infinity, v_log(a) + z, v_log1p(a * mean)));
+    const V most = v_select(none, mean, log / a);
+    u->value = v_select(most == infinity, most, most + v_select(y == zero, zero, y * (log - z)));
+    u->grad[PRED] = v_select((y == zero) | (mean == infinity), kept, (mean - y) * share);
+    u->grad[TARGET] = zero;
+    u->hess = WANTS(FISHER, p) ? kept : v_select(none, mean, v_fma(a, y, one) / sum / sum * root * again);
+}

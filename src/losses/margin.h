@@ -329,8 +329,8 @@ DEFINE(logistic_margin) = {
     .hess_kinds = EXACT | FISHER | UPPER,
     .link = LOSSFN__LINK_LOGIT,
     .ulp_value = 2,
-    .ulp_grad = 2,
-    .ulp_hess = 3,
+    .ulp_grad = 2.5,
+    .ulp_hess = 3.5,
 };
 ELEMENTWISE(logistic_margin) {
     V y = margin_label(in[TARGET], p[ONLY_LABELS]), m = y * in[PRED];
@@ -393,8 +393,8 @@ DEFINE(sigmoid_margin) = {
     .lipschitz = 1,
     .hess_kinds = EXACT,
     .ulp_value = 2,
-    .ulp_grad = 3,
-    .ulp_hess = 4, /* the slope times another hyperbolic tangent */
+    .ulp_grad = 4,
+    .ulp_hess = 5, /* the slope times another hyperbolic tangent */
 };
 ELEMENTWISE(sigmoid_margin) {
     V y = margin_label(in[TARGET], p[ONLY_LABELS]), m = y * in[PRED];

@@ -144,6 +144,13 @@ INLINE V v_exp(V x) {
     return v_ldexp(exp_reduced(v_fma(n, v_set(-LN2_REST), v_fma(n, v_set(-LN2), x)), 1), n);
 }
 
+/* e^(x + rest), |rest| <= ulp(x) */
+INLINE V v_exp_parts(V x, V rest) {
+    rest = v_select(v_abs(x) < v_set(EXP_OVERFLOW), rest, v_set(0));
+    x = at_most(at_least(x, EXP_UNDERFLOW), EXP_OVERFLOW);
+    V n = v_round(x * v_set(LOG2_E));
+    return v_ldexp(exp_reduced(v_fma(n, v_set(-LN2_REST), v_fma(n, v_set(-LN2), x)) + rest, 1), n);
+}
 /* e^-(a + rest), a >= 0, |rest| <= ulp(a) */
 INLINE V v_exp_minus_parts(V a, V rest) {
     rest = v_select(a < v_set(-EXP_UNDERFLOW), rest, v_set(0));

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from mpmath import mp, mpf
-from reference import COUNT, LOGITS, OUTSIDE, REAL, VARIANCE, distance, loss, over, times
+from reference import COUNT, INF, LOGITS, OUTSIDE, POSITIVE, REAL, VARIANCE, distance, loss, over, sign, times
 
 
 @loss(
@@ -39,3 +39,128 @@ def gaussian_nll(pred, target, var, full=False, eps=0):
         return OUTSIDE
     result = distance((mp.log(v) / 2, r * r / v / 2, mp.log(2 * mp.pi) / 2 if full else 0), r / v, 1 / v)
     return result | {"var": (1 / v / 2, -r * r / v**2 / 2) if var >= eps else 0}
+
+
+def of_scale(q, scale, value, slope, curve, by_scale):
+    """From the derivatives by q = r/scale of a density's negative logarithm; by_scale in terms."""
+    values = value if isinstance(value, tuple) else (value,)
+    result = distance((*values, mp.log(scale)), slope / scale, tuple(c / scale**2 for c in curve))
+    return result | {"scale": tuple(b / scale for b in by_scale)}
+
+
+LOCATED = {"pred": REAL, "target": REAL, "scale": POSITIVE, "learnable": ("scale",)}
+
+
+@loss({"scale": 2}, {"scale": 0.25, "full": True}, **LOCATED, kinks=lambda **_: [0])
+def laplace_nll(pred, target, scale=1, full=False):
+    q = (pred - target) / scale
+    value = (abs(q), mp.log(2) if full else mpf(0))
+    return of_scale(q, scale, value, sign(q), (mpf(0),), (1, -abs(q))) if scale > 0 else OUTSIDE
+
+
+@loss({"scale": 2}, {"scale": 0.25, "full": True}, **LOCATED)
+def cauchy_nll(pred, target, scale=1, full=False):
+    if scale <= 0:
+        return OUTSIDE
+    q = (pred - target) / scale
+    if abs(q) == INF:
+        return of_scale(q, scale, INF, mpf(0), (mpf(0),), (mpf(-1),))
+    share = 1 / (1 + q * q)
+    value = (mp.log1p(q * q), mp.log(mp.pi) if full else mpf(0))
+    curve = (2 * share**2, -2 * q * q * share**2)
+    return of_scale(q, scale, value, 2 * q * share, curve, (share, -q * q * share))
+
+
+@loss({"scale": 2}, {"scale": 0.25}, **LOCATED)
+def logistic_nll(pred, target, scale=1):
+    if scale <= 0:
+        return OUTSIDE
+    q = (pred - target) / scale
+    e = mp.exp(-abs(q))
+    slope = mp.tanh(q / 2)
+    pull = INF if abs(q) == INF else q * slope
+    return of_scale(q, scale, (abs(q), 2 * mp.log1p(e)), slope, (2 * e / (1 + e) ** 2,), (1, -pull))
+
+
+@loss({"scale": 2}, {"scale": 0.25}, **LOCATED)
+def gumbel_nll(pred, target, scale=1):
+    if scale <= 0:
+        return OUTSIDE
+    q = (target - pred) / scale
+    e = mp.exp(-q)
+    pull = INF if abs(q) == INF else q * mp.expm1(-q)
+    value = (q, e) if q != -INF else INF
+    result = of_scale(-q, scale, value, mp.expm1(-q), (e,), (1, pull if q != INF else -INF))
+    return result
+
+
+@loss({"scale": 2}, {"scale": 0.25, "df": 1}, {"df": 30.5}, **LOCATED)
+def student_t_nll(pred, target, scale=1, df=3):
+    if scale <= 0:
+        return OUTSIDE
+    q, df = (pred - target) / scale, mpf(df)
+    if abs(q) == INF:
+        return of_scale(q, scale, INF, mpf(0), (mpf(0),), (-df,))
+    share = 1 / (df + q * q)
+    curve = ((df + 1) * df * share**2, -(df + 1) * q * q * share**2)
+    value = (df + 1) / 2 * mp.log1p(q * q / df)
+    return of_scale(q, scale, value, (df + 1) * q * share, curve, (df * share, -df * q * q * share))
+
+
+@loss({"log_input": False}, pred=LOGITS, target=POSITIVE)
+def gamma_nll(pred, target, log_input=True):
+    if not 0 < target < INF or (not log_input and pred < 0):
+        return OUTSIDE
+    if log_input:
+        scaled = target * mp.exp(-pred)
+        value = INF if scaled == INF else (pred, scaled)
+        return {"value": value, "pred": (1, -scaled), "target": mp.exp(-pred), "hess": scaled}
+    if pred == 0:
+        return {"value": INF, "pred": -INF, "target": INF, "hess": INF}
+    if pred == INF:
+        return {"value": INF, "pred": 0, "target": 0, "hess": 0}
+    slope, curve = (1 / pred, -target / pred**2), (-1 / pred**2, 2 * target / pred**3)
+    return {"value": (mp.log(pred), target / pred), "pred": slope, "target": 1 / pred, "hess": curve}
+
+
+@loss({"log_input": False}, pred=LOGITS, target=POSITIVE)
+def inverse_gaussian_nll(pred, target, log_input=True):
+    if not 0 < target < INF or (not log_input and pred < 0):
+        return OUTSIDE
+    y = target
+    if log_input:
+        back = mp.exp(-pred)
+        value = (y * back - 1) ** 2 / (2 * y)
+        by_y = (back**2 / 2, -1 / (2 * y * y))
+        return {"value": value, "pred": (back, -y * back**2), "target": by_y, "hess": (-back, 2 * y * back**2)}
+    if pred == 0:
+        return {"value": INF, "pred": -INF, "target": INF, "hess": INF}
+    if pred == INF:
+        return {"value": 1 / (2 * y), "pred": 0, "target": 0, "hess": 0}
+    slope, curve = (1 / pred**2, -y / pred**3), (-2 / pred**3, 3 * y / pred**4)
+    value = (y / pred - 1) ** 2 / (2 * y)
+    return {"value": value, "pred": slope, "target": (1 / pred**2 / 2, -1 / (2 * y * y)), "hess": curve}
+
+
+@loss({"dispersion": 0}, {"dispersion": 0.25}, {"dispersion": 30}, pred=LOGITS, target=COUNT)
+def negative_binomial_nll(pred, target, dispersion=1):
+    if not 0 <= target < INF:
+        return OUTSIDE
+    a, y = mpf(dispersion), target
+    if pred == INF:
+        flat = a > 0
+        return {
+            "value": INF,
+            "pred": 1 / a if flat else INF,
+            "target": mp.log(a) if flat else -INF,
+            "hess": 0 if flat else INF,
+        }
+    mean = mp.exp(pred)
+    log, share = mp.log1p(a * mean), 1 / (1 + a * mean)
+    most = log / a if a else mean
+    return {
+        "value": (most, times(y, log), -times(y, pred)),
+        "pred": (mean * share, -y * share),
+        "target": (log, -pred),
+        "hess": mean * (1 + a * y) * share**2,
+    }
