@@ -31,6 +31,8 @@ def samples(entry: Loss, params: dict) -> list[list]:
     names = [n for n in entry.inputs if n not in params]
     columns = [[mpf(x) + (SHIFT * mpf(x) ** 2 if n == "target" and entry.inputs[n] == reference.EMBEDDING else SHIFT if n == "target" and entry.inputs[n] == reference.REAL else 0) for x in POINTS[entry.inputs[n]]] for n in names]  # fmt: skip
     for n, column in zip(names, columns, strict=True):
+        if n == "target" and entry.unit == "row" and entry.inputs[n] == reference.PROBABILITY:
+            column.reverse()  # away from pred, where a difference has a kink
         if params.get("log_pred" if n == "pred" else "log_target"):
             column[:] = [mp.log(x) for x in column]
         if n == "pred" and params.get("log_input") is False:
