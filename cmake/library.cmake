@@ -32,8 +32,11 @@ function(lossfn_compile_for target isa real)
     string(TOUPPER "${real}" real_upper)
     target_compile_definitions(${target} PRIVATE LOSSFN_ISA_${isa_upper} LOSSFN_REAL_${real_upper})
     target_compile_options(${target} PRIVATE ${LOSSFN_ISA_FLAGS_${isa}})
-    if(CMAKE_C_COMPILER_ID STREQUAL GNU) # conversions between dtypes are plain loops; other compilers vectorise at -O2
-        target_compile_options(${target} PRIVATE -ftree-vectorize -fvect-cost-model=dynamic)
+    if(CMAKE_C_COMPILER_ID STREQUAL GNU)
+        # Conversions between dtypes are plain loops; other compilers vectorise at -O2. With -g, following each variable
+        # through the inlined mathematics would take a quarter of the time.
+        target_compile_options(
+            ${target} PRIVATE -ftree-vectorize -fvect-cost-model=dynamic -fno-var-tracking)
     endif()
     # Link-time optimisation would merge the flags of different instruction sets.
     set_target_properties(${target} PROPERTIES INTERPROCEDURAL_OPTIMIZATION OFF)

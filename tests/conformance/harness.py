@@ -15,7 +15,8 @@ from mpmath import mp, mpf
 from reference import LOSSES, Number
 
 mp.dps = reference.DIGITS
-BUDGET = float(os.environ.get("LOSSFN_TEST_BUDGET", "1"))
+LONG = bool(os.environ.get("LOSSFN_TEST_LONG"))
+BUDGET = float(os.environ.get("LOSSFN_TEST_BUDGET", "4" if LONG else "1"))
 NAMES = [n for n in clib.names() if "." not in n]
 ROWWISE = [n for n in NAMES if n in LOSSES and LOSSES[n].unit == "row"]
 ELEMENTWISE = [n for n in NAMES if n in LOSSES and LOSSES[n].unit == "element"]
@@ -26,6 +27,7 @@ PRECISION = {"f64": (53, -1074, 1024), "f32": (24, -149, 128), "f16": (11, -24, 
 
 
 def scaled(n: int) -> int:
+    """How many cases of n to take: more in the long run."""
     return max(1, int(n * BUDGET))
 
 

@@ -17,7 +17,9 @@ from harness import NAMES
 from reference import LOSSES
 
 ROWWISE = [name for name in NAMES if LOSSES[name].unit == "row"]
-CLASSES = (1, 2, 3, 7, 10, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 191, 192, 1000, 1024, 1030, 4097, 9000)
+CLASSES = (1, 2, 3, 7, 10, 16, 17, 32, 33, 64, 65, 127, 128, 129, 1030, 9000)
+if harness.LONG:
+    CLASSES += (15, 31, 63, 191, 192, 1000, 1024, 4097)
 LABELS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64")
 
 
