@@ -229,7 +229,7 @@ DEFINE(sigmoid_focal) = {
                "- (1 - target) log(1 - s), |target - s| = s (1 - target) + (1 - s) target",
     .latex = "\\alpha_t (1 - p_t)^\\gamma\\, \\mathrm{bce}(z, y)",
     .tasks = "binary, multilabel, detection",
-    .see_also = "bce_with_logits, focal_star, quality_focal, categorical_focal",
+    .see_also = "bce_with_logits, focal_star, categorical_focal",
     .look_alikes = "torchvision: sigmoid_focal_loss: the same, reduction=none\n"
                    "Keras: BinaryFocalCrossentropy(from_logits=True): alpha=-1 unless apply_class_balancing\n"
                    "optax: sigmoid_focal_loss: alpha=-1 unless given, reduction=none",

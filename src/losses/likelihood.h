@@ -342,7 +342,7 @@ DEFINE(gamma_nll) = {
     .formula = "pred + target exp(-pred); with log_input=false: log(pred) + target / pred",
     .latex = "z + y e^{-z}",
     .tasks = "regression",
-    .see_also = "tweedie_nll, inverse_gaussian_nll, poisson_nll",
+    .see_also = "inverse_gaussian_nll, poisson_nll, itakura_saito",
     .look_alikes = "scikit-learn: HalfGammaLoss: the same\n"
                    "XGBoost: reg:gamma: gradient and Hessian of reduction=sum\n"
                    "LightGBM: gamma: gradient and Hessian of reduction=sum",

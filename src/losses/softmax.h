@@ -122,7 +122,7 @@ SOFTMAX_PHI(categorical_focal) {
     const V bend = (gamma - v_one()) * (c->p * ps) + c->rest * (2 * c->p - ps);
     return (phi_t){v_where(m_not(sure), w * c->rest * c->surprise),
                    v_where(m_not(sure), -w * v_fma(gamma, ps, c->rest)),
-                   v_where(m_not(sure), w / c->rest * gamma * bend)};
+                   v_where(m_not(sure), w * (gamma * (bend / c->rest))) /* in this order: w / rest may overflow */};
 }
 
 /* The first terms of cross entropy's series in 1 - p, of which the first has another coefficient: -ln p + epsilon (1 -
