@@ -121,7 +121,8 @@ def _row_inputs(x: list[float], names: list[str], scales: dict[str, int], per_ro
     if pred == _core.SCALE_LOG_PROBABILITY:
         inputs = [_table([math.log(p) for p in x], [math.log1p(-p) for p in x])]
     else:
-        inputs = [_table(x, [1 - p if pred == _core.SCALE_PROBABILITY else 0.0 for p in x])]
+        other = 0.5 if pred == _core.SCALE_POSITIVE else 0.0
+        inputs = [_table(x, [1 - p if pred == _core.SCALE_PROBABILITY else other for p in x])]
     for name in names[1:]:
         if name in per_row:
             inputs.append(array("d", [0.0]) * _POINTS)

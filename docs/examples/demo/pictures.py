@@ -42,9 +42,10 @@ CURVES = {"value": (BLUE, "-", 2.2), "gradient": (RED, "-", 1.5), "Hessian": (GR
 
 def limits(value: Sequence[float], curves: Sequence[Sequence[float]]) -> tuple[float, float]:
     """The range of y: all of the value and of its derivatives, unless they have poles and would leave nothing to see."""
-    room = 1.5 * max(np.nanmax(value), 1.0)
-    low = max(min(np.nanmin(curve) for curve in curves), -room)
-    high = min(max(np.nanmax(curve) for curve in curves), room)
+    numbers = [np.asarray(curve)[np.isfinite(curve)] for curve in [value, *curves]]
+    room = 1.5 * max(numbers[0].max(initial=1.0), 1.0)
+    low = max(min(curve.min(initial=0.0) for curve in numbers[1:]), -room)
+    high = min(max(curve.max(initial=0.0) for curve in numbers[1:]), room)
     low, high = min(low, 0.0), max(high, 0.0)
     pad = 0.06 * (high - low)
     return low - pad, high + pad
