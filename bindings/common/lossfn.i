@@ -7,9 +7,18 @@
  *
  * Names lose their prefix: lossfn_create is `create`, LOSSFN_F32 is `F32`, struct lossfn_info is `info`. */
 
-%{
+%runtime %{ /* ahead of what a language adds, which calls these */
 #include <stdlib.h>
 #include <lossfn/extend.h>
+
+/* How many numbers lossfn_init_score gives: one, or one for each class of a loss over rows. */
+static int64_t score_count(const lossfn_t *loss, const lossfn_tensor_t *pred) {
+    double axis = -1;
+    if (!pred || lossfn_unit(loss) != LOSSFN_UNIT_ROW) return 1;
+    lossfn_get_double(loss, "axis", &axis);
+    if (axis < 0) axis += pred->ndim;
+    return axis >= 0 && axis < pred->ndim ? pred->shape[(int)axis] : 1;
+}
 %}
 
 %include <stdint.i>

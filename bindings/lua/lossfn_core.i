@@ -128,12 +128,7 @@ static lf_pushed lf_link_numbers(lua_State *L, const lossfn_t *loss, int inverse
 
 /* The best constant of a call: a list with a number for each class, or one number. */
 static lf_pushed lf_init_score(lua_State *L, const lossfn_t *loss, lossfn_args_t *args) {
-    double axis = -1;
-    int64_t count = 1;
-    const lossfn_tensor_t *pred = args->inputs[0];
-    lossfn_get_double(loss, "axis", &axis);
-    if (pred && axis < 0) axis += pred->ndim;
-    if (pred && lossfn_unit(loss) == LOSSFN_UNIT_ROW && axis >= 0 && axis < pred->ndim) count = pred->shape[(int)axis];
+    const int64_t count = score_count(loss, args->inputs[0]);
     double *out = lua_newuserdata(L, (size_t)(count + 1) * sizeof *out);
     lf_check_status(L, lossfn_init_score(loss, args, out));
     lf_push_numbers(L, out, count);

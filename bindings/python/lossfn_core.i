@@ -58,13 +58,8 @@ static PyObject *numbers_of(const lossfn_t *loss, int what, PyObject *data, long
 /* lossfn_init_score of a call: a buffer of doubles, one for each class of a loss over rows. */
 static PyObject *best_constant(PyObject *arguments) {
     call_t call;
-    double axis = -1;
-    int64_t count = 1;
     if (!call_open(&call, arguments)) return NULL;
-    const lossfn_tensor_t *pred = call.args.inputs[0];
-    lossfn_get_double(call.loss, "axis", &axis);
-    if (axis < 0) axis += pred->ndim;
-    if (lossfn_unit(call.loss) == LOSSFN_UNIT_ROW && axis >= 0 && axis < pred->ndim) count = pred->shape[(int)axis];
+    const int64_t count = score_count(call.loss, call.args.inputs[0]);
     PyObject *made = PyByteArray_FromStringAndSize(NULL, count * (Py_ssize_t)sizeof(double));
     lossfn_status_t status = LOSSFN_OK;
     if (made) {

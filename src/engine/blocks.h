@@ -25,7 +25,7 @@ static const REAL ones[] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
 
 /* Runs a block: whole vectors where they lie, the last n % LANES elements in padded copies, where lanes past the end
  * have weight 0. */
-NO_INLINE void element_block(const element_kernel_t *kernel, int n_inputs, block_t *b) {
+OUT_OF_LINE void element_block(const element_kernel_t *kernel, int n_inputs, block_t *b) {
     const int64_t n = b->n, whole = n / LANES * LANES;
     const int rest = (int)(n - whole);
     if (whole) {

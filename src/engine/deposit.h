@@ -71,7 +71,7 @@ static inline void tally_begin(tally_t *tally, lossfn__exact_t *wide, int expone
 }
 
 /* Moves what is on the grids to the wide sum; `vectors` have been added. */
-NO_INLINE void tally_flush(tally_t *tally, int64_t vectors) {
+OUT_OF_LINE void tally_flush(tally_t *tally, int64_t vectors) {
     const grids_t *g = &tally->grids;
     const U none = (U)i_set((int)(vectors - tally->begun)), counts[2] = {g->count_upper, g->count_lower};
     const V magic[2] = {g->upper, g->lower};
@@ -88,7 +88,7 @@ NO_INLINE void tally_flush(tally_t *tally, int64_t vectors) {
 INLINE I outside_grid(const grids_t *g, V a) { return (v_as_i(a) ^ v_as_i(g->upper)) & v_as_i(v_set(-INFINITY)); }
 
 /* Adds x, which leaves a rest on the lower grid or is outside the grids. */
-NO_INLINE void tally_misfit(tally_t *tally, const V *x, int64_t vectors) {
+OUT_OF_LINE void tally_misfit(tally_t *tally, const V *x, int64_t vectors) {
     grids_t *g = &tally->grids;
     V a = *x + g->upper;
     if (tally->guessed || i_any(outside_grid(g, a))) { /* to grids that hold it, if there are any */
@@ -136,7 +136,7 @@ INLINE int tally_end(tally_t *tally, const grids_t *g, int64_t vectors) {
 }
 
 /* Adds c[0..n) to sum. *grid is the one that served before, or GRID_NONE. */
-NO_INLINE void deposit(const REAL *c, int64_t n, lossfn__exact_t *sum, int *grid) {
+OUT_OF_LINE void deposit(const REAL *c, int64_t n, lossfn__exact_t *sum, int *grid) {
     if (n == 1) { /* needs no grid */
         lossfn__exact_add(sum, (double)c[0]);
         return;

@@ -144,12 +144,12 @@ enum { FEW_LOOPS = UNHURRIED };
 
 /* What a loss needs no loop of has an empty one. */
 #define ELEMENTWISE_LOOP(name, inputs, suffix, wanted, is_plain, is_needed)                                            \
-    NO_INLINE void name##_##suffix(block_t *b) {                                                                       \
+    OUT_OF_LINE void name##_##suffix(block_t *b) {                                                                     \
         const shape_t s = {name##_element, inputs, LOSSFN__WANT_##wanted, is_plain, 0};                                \
         if (is_needed) element_loop(b, s);                                                                             \
     }
 #define TUNED_LOOP(name, inputs, suffix, wanted, is_plain)                                                             \
-    NO_INLINE void name##_tuned_##suffix(block_t *b) {                                                                 \
+    OUT_OF_LINE void name##_tuned_##suffix(block_t *b) {                                                               \
         const shape_t s = {name##_element, inputs, LOSSFN__WANT_##wanted, is_plain, 1};                                \
         if (name##_is_tuned && !FEW_LOOPS) element_loop(b, s);                                                         \
     }

@@ -105,7 +105,7 @@ ALWAYS_INLINE V load_contenders(const classes_t *at, int64_t i) {
 
 /* The largest x of the chunk and its first place, if it is larger than what came before. NaN is never the largest. The
  * first pass finds the largest, and for each lane which block of classes its own came from. */
-NO_INLINE void chunk_top(chunk_t *c) {
+OUT_OF_LINE void chunk_top(chunk_t *c) {
     enum { STREAMS = 4, BLOCK_STEPS = 4, BLOCK_CLASSES = STREAMS * BLOCK_STEPS * LANES };
     const classes_t at = c->at;
     V best = v_set(-INFINITY);
@@ -461,7 +461,7 @@ typedef struct group {
 ALWAYS_INLINE V load_lanes(const lanes_t *from, int64_t c) { return v_load(from->at + c * from->step); }
 ALWAYS_INLINE void store_lanes(const lanes_t *to, int64_t c, V x) { v_store(to->at + c * to->step, x); }
 
-NO_INLINE void note_faults(group_t *g, const M *fault, int64_t c) {
+OUT_OF_LINE void note_faults(group_t *g, const M *fault, int64_t c) {
     const uint32_t bits = m_bits(*fault);
     for (int l = 0; l < LANES; l++)
         if (bits >> l & 1 && g->fault[l] < 0) g->fault[l] = c;
@@ -657,7 +657,7 @@ typedef struct {
 #undef IN_FAMILY
 
 #define ROWWISE_FUNCTIONS(name)                                                                                        \
-    NO_INLINE void name##_row_sums(chunk_t *c) {                                                                       \
+    OUT_OF_LINE void name##_row_sums(chunk_t *c) {                                                                     \
         if (name##_keeps && c->at.kept && c->at.plain)                                                                 \
             row_sums_loop(c, name##_sums, name##_n_sums, name##_n_common, name##_wants_top, 1, 1);                     \
         else if (name##_keeps && c->at.kept)                                                                           \
@@ -667,8 +667,10 @@ typedef struct {
         else                                                                                                           \
             row_sums_loop(c, name##_sums, name##_n_sums, name##_n_common, name##_wants_top, 0, 0);                     \
     }                                                                                                                  \
-    NO_INLINE void name##_row_finish(chunk_t *chunks, int n) { finish_rows(chunks, n, name##_finish, name##_n_sums); } \
-    NO_INLINE void name##_row_map(chunk_t *c) {                                                                        \
+    OUT_OF_LINE void name##_row_finish(chunk_t *chunks, int n) {                                                       \
+        finish_rows(chunks, n, name##_finish, name##_n_sums);                                                          \
+    }                                                                                                                  \
+    OUT_OF_LINE void name##_row_map(chunk_t *c) {                                                                      \
         const int alone = c->grads[PRED] && !c->grads[TARGET] && !c->hess;                                             \
         if (name##_keeps && c->at.kept && alone && c->at.plain)                                                        \
             row_map_loop(c, name##_map, 1, 1, 1);                                                                      \
@@ -683,21 +685,21 @@ typedef struct {
         else                                                                                                           \
             row_map_loop(c, name##_map, 0, 0, 0);                                                                      \
     }                                                                                                                  \
-    NO_INLINE void name##_short_row(chunk_t *c) {                                                                      \
+    OUT_OF_LINE void name##_short_row(chunk_t *c) {                                                                    \
         short_row(c, name##_sums, name##_finish, name##_map, name##_n_sums, name##_wants_top, name##_keeps);           \
     }                                                                                                                  \
-    NO_INLINE void name##_rows_together(group_t *groups, int n) {                                                      \
+    OUT_OF_LINE void name##_rows_together(group_t *groups, int n) {                                                    \
         rows_together(groups, n, name##_sums, name##_finish, name##_map, name##_n_sums, name##_wants_top,              \
                       name##_keeps);                                                                                   \
     }                                                                                                                  \
-    NO_INLINE void name##_run_product(whole_row_t *r) { name##_product(r); }                                           \
+    OUT_OF_LINE void name##_run_product(whole_row_t *r) { name##_product(r); }                                         \
     const kernel_t NAME_OF(name) = {.rows = {name##_row_sums, name##_row_finish, name##_row_map, name##_short_row,     \
                                              name##_rows_together, name##_wants_top, name##_keeps, name##_run_product, \
                                              NULL}};
 
 /* Those of a loss over whole rows. */
 #define WHOLE_ROW_FUNCTIONS(name)                                                                                      \
-    NO_INLINE void name##_run_row(whole_row_t *r) { name##_whole_row(r); }                                             \
+    OUT_OF_LINE void name##_run_row(whole_row_t *r) { name##_whole_row(r); }                                           \
     const kernel_t NAME_OF(name) = {.rows = {.product = name##_run_row, .whole_row = name##_run_row}};
 
 #endif

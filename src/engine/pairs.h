@@ -27,7 +27,7 @@ static double sum_one_by_one(const REAL *c, int64_t n) {
 }
 
 /* The exact sums of rows [0, rows), `cols` elements each, rounded once. Whole vectors are read from c's end. */
-NO_INLINE void sum_short_rows(const REAL *c, int64_t rows, int64_t cols, double *sums) {
+OUT_OF_LINE void sum_short_rows(const REAL *c, int64_t rows, int64_t cols, double *sums) {
     for (int64_t row = 0; cols == 1 && row < rows; row++) sums[row] = 0 + (double)c[row]; /* -0 as +0 */
     for (int64_t row = 0; cols > 1 && row < rows; row += LANES) {
         const int64_t some = rows - row < LANES ? rows - row : LANES;
@@ -56,7 +56,7 @@ NO_INLINE void sum_short_rows(const REAL *c, int64_t rows, int64_t cols, double 
 }
 
 /* Adds columns [0, cols), `rows` elements each, to sums. Whole vectors are read from c's end. */
-NO_INLINE void sum_columns(const REAL *c, int64_t rows, int64_t cols, lossfn__exact_t *sums) {
+OUT_OF_LINE void sum_columns(const REAL *c, int64_t rows, int64_t cols, lossfn__exact_t *sums) {
     for (int64_t first = 0; first < cols; first += LANES) {
         pairs_t p[DPARTS];
         for (int d = 0; d < DPARTS; d++) p[d] = (pairs_t){pair_of(d_set(0), d_set(0)), (L)d_set(0)};

@@ -15,7 +15,7 @@
 #define REAL_DTYPE LOSSFN_F64
 #endif
 
-NO_INLINE void fill(REAL *to, REAL x, int64_t n) {
+OUT_OF_LINE void fill(REAL *to, REAL x, int64_t n) {
     int64_t i = 0;
     for (; i + LANES <= n; i += LANES) v_store(to + i, v_set((double)x));
     for (; i < n; i++) to[i] = x;
@@ -234,7 +234,7 @@ static inline int is_turned(const lossfn__view_t *view) {
 static void gather_turned(REAL *to, const lossfn__view_t *view, int64_t begin, int64_t n);
 static void scatter_turned(const lossfn__view_t *view, int64_t begin, const REAL *from, int64_t n);
 
-NO_INLINE void gather(REAL *to, const lossfn__view_t *view, int64_t begin, int64_t n) {
+OUT_OF_LINE void gather(REAL *to, const lossfn__view_t *view, int64_t begin, int64_t n) {
     const int32_t last = view->ndim - 1;
     const int64_t step = last >= 0 ? view->strides[last] : 0;
     place_t p;
@@ -274,7 +274,7 @@ static void gather_repeated(REAL *to, const lossfn__view_t *view, int64_t begin,
 }
 
 /* `stream`: around the caches, if it can be. */
-NO_INLINE void scatter_around(const lossfn__view_t *view, int64_t begin, const REAL *from, int64_t n, int stream) {
+OUT_OF_LINE void scatter_around(const lossfn__view_t *view, int64_t begin, const REAL *from, int64_t n, int stream) {
     const int64_t step = view->ndim > 0 ? view->strides[view->ndim - 1] : 0;
     place_t p;
     if (is_turned(view)) {
@@ -375,7 +375,7 @@ INLINE int64_t count_items(const char *mask, const int item, uint64_t bits, int6
         break;                                                                                                         \
     }
 
-NO_INLINE void keep_run(REAL *to, const REAL *weight, const char *mask, int32_t dtype, int32_t item, int64_t n) {
+OUT_OF_LINE void keep_run(REAL *to, const REAL *weight, const char *mask, int32_t dtype, int32_t item, int64_t n) {
     const uint64_t bits = bits_that_count(dtype);
 #define KEEP_RUN(size) keep_items(to, weight, mask, size, bits, n)
     FOR_ITEM(item, KEEP_RUN)
@@ -401,7 +401,7 @@ static int64_t count_bytes(const char *mask, int64_t n) {
     return kept;
 }
 
-NO_INLINE int64_t count_run(const char *mask, int32_t dtype, int32_t item, int64_t n) {
+OUT_OF_LINE int64_t count_run(const char *mask, int32_t dtype, int32_t item, int64_t n) {
     const uint64_t bits = bits_that_count(dtype);
     int64_t kept = 0;
     if (item == 1) return count_bytes(mask, n);

@@ -34,7 +34,7 @@ static lanes_t lanes_in_place(const lossfn__view_t *view, int64_t row, int64_t n
 
 /* n rows, `step` apart, to [class][lane]; lanes past n repeat the last. What lies behind a row's classes may be read as
  * long as it lies before the last row's end. */
-NO_INLINE void turn_rows_in(REAL *to, const REAL *from, int64_t step, int64_t n, int64_t cols) {
+OUT_OF_LINE void turn_rows_in(REAL *to, const REAL *from, int64_t step, int64_t n, int64_t cols) {
     const REAL *const last = from + (n - 1) * step + cols - LANES;
     for (int64_t c = 0; c < cols; c += LANES) {
         V rows[LANES];
@@ -50,7 +50,7 @@ NO_INLINE void turn_rows_in(REAL *to, const REAL *from, int64_t step, int64_t n,
 
 /* The reverse. Where rows follow each other without a gap, what is behind a row's classes may be overwritten: it comes
  * after, in the rows and from the last classes to the first. */
-NO_INLINE void turn_rows_out(REAL *to, int64_t step, const REAL *from, int64_t n, int64_t cols) {
+OUT_OF_LINE void turn_rows_out(REAL *to, int64_t step, const REAL *from, int64_t n, int64_t cols) {
     const REAL *const last = to + n * step - LANES;
     for (int64_t c = (cols - 1) / LANES * LANES; c >= 0; c -= LANES) {
         const int64_t some = cols - c < LANES ? cols - c : LANES;

@@ -112,16 +112,8 @@ DEFINE(bce_with_logits) = {
     .inputs = {INPUT("pred", LOGITS, 1, "log-odds of the event"),
                INPUT("target", PROBABILITY, 1, "0, 1 or a probability"),
                LEARNABLE("pos_weight", POSITIVE, 1, "weight of the event's term")},
-    .params = {PARAM_BASE,
-               PARAM_DOUBLE("label_smoothing", "0", 0, 0, 1, 0, "targets become y (1 - e) + e/2"),
-               {.name = "pos_weight",
-                .type = LOSSFN_PARAM_DOUBLE,
-                .default_value = "1",
-                .lower = 0,
-                .upper = INFINITY,
-                .upper_open = 1,
-                .learnable = 1,
-                .doc = "weight of the event's term"}},
+    .params = {PARAM_BASE, PARAM_DOUBLE("label_smoothing", "0", 0, 0, 1, 0, "targets become y (1 - e) + e/2"),
+               PARAM_LEARNABLE("pos_weight", "1", 0, 0, INFINITY, 1, "weight of the event's term")},
     .traits = LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_STRICTLY_CONVEX | LOSSFN_TRAIT_NONNEGATIVE |
               LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE | LOSSFN_TRAIT_LIPSCHITZ |
               LOSSFN_TRAIT_PROPER | LOSSFN_TRAIT_CALIBRATED,
@@ -255,46 +247,4 @@ ELEMENTWISE(sigmoid_focal) {
     u->outside = v_lesser(y, no) < v_zero();
     const V factor = v_select(alpha < v_zero(), one, v_fma(alpha, y, (one - alpha) * no));
     focal_unit(&f, p[FOCAL_GAMMA], factor, in[PRED], u);
-}
-
-/* Lin et al. (2017), appendix: the logistic loss of gamma m, divided by gamma. */
-DEFINE(focal_star) = {
-    LOSS(focal_star),
-    .aliases = "",
-    .family = "probability",
-    .summary = "The focal loss's simpler sister: a steeper logistic loss.",
-    .formula = "-log(sigmoid(gamma m)) / gamma;  m = target pred",
-    .latex = "-\\tfrac1\\gamma \\log\\sigma(\\gamma\\, y z)",
-    .tasks = "binary, detection",
-    .see_also = "sigmoid_focal, logistic_margin",
-    .look_alikes = "fvcore: sigmoid_focal_loss_star: labels=01, reduction=none",
-    .source = "T. Lin, P. Goyal, R. Girshick, K. He, P. Dollar, Focal loss for dense object detection, ICCV, 2017",
-    .kinks = "",
-    .unit = LOSSFN_UNIT_ELEMENT,
-    .n_inputs = 2,
-    .n_params = 2,
-    .inputs = {INPUT("pred", REAL, 1, "score; its sign is the decision"),
-               INPUT("target", MARGIN_LABEL, 0, "-1 or +1, or bool; 0 or 1 with labels=01")},
-    .params = {PARAM_DOUBLE("gamma", "1", 0, 1, INFINITY, 1, "steepness"),
-               PARAM_CHOICE("labels", "+-1", "+-1, 01", "what targets are called")},
-    .traits = LOSSFN_TRAIT_MARGIN | LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_STRICTLY_CONVEX | FOCAL_TRAITS |
-              LOSSFN_TRAIT_CALIBRATED,
-    .lipschitz = 1,
-    .hess_kinds = EXACT,
-    .link = LOSSFN__LINK_NONE,
-    .ulp_value = 3,
-    .ulp_grad = 3,
-    .ulp_hess = 4,
-};
-ELEMENTWISE(focal_star) {
-    const V one = v_one(), gamma = p[0], y = v_select(p[1] != v_zero(), 2 * in[TARGET] - one, in[TARGET]),
-            m = y * in[PRED];
-    const V a = v_abs(m), product = gamma * a, rest = v_fma(gamma, a, -product);
-    const V e = v_exp_minus_parts(product, rest), sum = one + e;
-    const M negative = m < v_zero();
-    const V back = v_select(negative, one, e) / sum;
-    u->value = v_nan_from(v_where(negative, a) + v_log1p_unit(e) / gamma, m);
-    u->grad[PRED] = -y * back;
-    u->grad[TARGET] = v_zero();
-    u->hess = gamma * (e / (sum * sum));
 }

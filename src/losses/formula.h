@@ -43,14 +43,10 @@ ALWAYS_INLINE double add_lanes(const double *lanes) {
     return sums[0];
 }
 
-/* For what is too long to be inlined into every loop; vectors go through pointers. */
-#define OUT_OF_LINE static __attribute__((noinline, unused))
-
 /* The inputs' places in in[] and grad[]. */
 enum { PRED = 0, TARGET = 1 };
 
-/* What a loss makes of one vector of units (or, mapping a row, of classes). `outside` marks lanes outside the domain.
- */
+/* What a loss makes of one vector of units (or, mapping a row, of classes); `outside`: lanes outside the domain. */
 typedef struct {
     V value, grad[MAX_GRADS], hess;
     V kept;
@@ -192,6 +188,12 @@ ALWAYS_INLINE V log_of_either(M straight, V x, const V *p) {
     {                                                                                                                  \
         .name = n, .type = LOSSFN_PARAM_DOUBLE, .default_value = initial, .lower = low, .lower_open = low_open,        \
         .upper = high, .upper_open = high_open, .doc = text                                                            \
+    }
+/* That may be an input as well: LEARNABLE. */
+#define PARAM_LEARNABLE(n, initial, low, low_open, high, high_open, text)                                              \
+    {                                                                                                                  \
+        .name = n, .type = LOSSFN_PARAM_DOUBLE, .default_value = initial, .lower = low, .lower_open = low_open,        \
+        .upper = high, .upper_open = high_open, .learnable = 1, .doc = text                                            \
     }
 #define PARAM_BOOL(n, initial, text)                                                                                   \
     { .name = n, .type = LOSSFN_PARAM_BOOL, .default_value = initial, .lower = 0, .upper = 1, .doc = text }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * Information and divergences of distributions, c->x the predicted one and c->t the target. */
 
+ALWAYS_INLINE M no_probability(V x) { return (x < v_zero()) | (x > v_one()); }
+
 static void information_setup(const double *params, double *constants) { set_base(params[0], constants); }
 
 /* Hartley (1928), Shannon (1948): the information of an event of probability p, -log p. */
@@ -31,7 +33,7 @@ DEFINE(self_information) = {
 };
 ELEMENTWISE(self_information) {
     V prob = in[PRED];
-    u->outside = (prob < v_zero()) | (prob > v_one());
+    u->outside = no_probability(prob);
     u->value = v_zero() - log_in_base(prob, p); /* 0 - x: no negative zero at p = 1 */
     u->grad[PRED] = in_base(-v_one() / prob, p);
     u->hess = in_base(v_one() / prob / prob, p);
@@ -66,7 +68,7 @@ ROWWISE(entropy, 1, 1, 0, 0);
 ROW_SUMS(entropy) {
     (void)r;
     V x = c->x;
-    u->outside = (x < v_zero()) | (x > v_one());
+    u->outside = no_probability(x);
     s[0] = v_select(x == v_zero(), v_zero(), x * log_in_base(x, p));
 }
 ROW_FINISH(entropy) {
@@ -76,7 +78,7 @@ ROW_FINISH(entropy) {
 ROW_MAP(entropy) {
     (void)r, (void)k;
     V x = c->x;
-    u->outside = (x < v_zero()) | (x > v_one());
+    u->outside = no_probability(x);
     u->grad[PRED] = -(log_in_base(x, p) + in_base(v_one(), p));
     u->grad[TARGET] = v_zero();
     u->hess = in_base(-v_one() / x, p);
@@ -120,6 +122,16 @@ DEFINE(kl_div) = {
     .ulp_hess = 4,
     .setup = kl_div_setup,
 };
+/* ln(t/x): where they are near, of their difference, gap; else of the quotient, if that is no subnormal or infinite. */
+ALWAYS_INLINE V log_quotient_of(V t, V x, V gap) {
+    const V q = t / x;
+    const M near = v_abs(gap) < v_set(0.5) * x, plain = (q >= v_set(SMALLEST_NORMAL)) & (q < v_set(INFINITY));
+    V log = v_log(v_select(plain, q, t));
+    if (!m_all(plain | near)) log = v_select(plain, log, log - v_log(x));
+    return v_select(near, v_log1p(gap / x), log);
+}
+ALWAYS_INLINE V log_quotient(V t, V x) { return log_quotient_of(t, x, t - x); }
+
 /* x t and t / x, also where t = exp(y) is so small that it has lost digits: by its root, twice. */
 ALWAYS_INLINE V kl_times(V x, V t, const class_t *c, const V *p) {
     if (!IS(p[KL_LOG_TARGET])) return x * t;
@@ -137,23 +149,13 @@ ALWAYS_INLINE M kl_nothing(const class_t *c, const V *p) {
 }
 /* ln t - ln p, and t; where t = 0 the logarithm is -inf. */
 ALWAYS_INLINE V kl_log_ratio(const class_t *c, const V *p, V *t, M *outside) {
-    const V zero = v_zero(), one = v_one();
-    V x = c->x, log_t, ratio;
-    *outside = m_none();
-    if (IS(p[KL_LOG_TARGET])) {
-        *t = v_exp(c->t);
-        log_t = c->t;
-    } else {
-        *t = c->t;
-        *outside |= (c->t < zero) | (c->t > one);
-        log_t = v_log(c->t);
-    }
-    if (IS(p[KL_LOG_PRED])) return log_t - x;
-    *outside |= (x < zero) | (x > one);
-    ratio = log_t - v_log(x);
-    if (IS(p[KL_LOG_TARGET])) return ratio;
-    M near = (2 * *t > x) & (*t < 2 * x); /* there t - x is exact and the logarithms would cancel */
-    return v_select(near, v_log1p((*t - x) / x), ratio);
+    const V x = c->x;
+    const int log_pred = IS(p[KL_LOG_PRED]), log_target = IS(p[KL_LOG_TARGET]);
+    *t = log_target ? v_exp(c->t) : c->t;
+    *outside = log_target ? m_none() : no_probability(*t);
+    if (!log_pred) *outside |= no_probability(x);
+    if (!log_pred && !log_target) return log_quotient(*t, x);
+    return (log_target ? c->t : v_log(*t)) - (log_pred ? x : v_log(x));
 }
 ROWWISE(kl_div, 1, 1, 0, 0);
 ROW_SUMS(kl_div) {
@@ -189,17 +191,6 @@ ROW_MAP(kl_div) {
     INPUT("pred", PROBABILITY, 1, "probability of each class"),                                                        \
         INPUT("target", PROBABILITY, 1, "distribution over the classes")
 #define BASE_SETUP .setup = information_setup,
-
-/* ln(t/x): where they are near, of their difference, gap; else of the quotient, if that is no subnormal or infinite. */
-ALWAYS_INLINE V log_quotient_of(V t, V x, V gap) {
-    const V q = t / x;
-    const M near = v_abs(gap) < v_set(0.5) * x, plain = (q >= v_set(SMALLEST_NORMAL)) & (q < v_set(INFINITY));
-    V log = v_log(v_select(plain, q, t));
-    if (!m_all(plain | near)) log = v_select(plain, log, log - v_log(x));
-    return v_select(near, v_log1p(gap / x), log);
-}
-ALWAYS_INLINE V log_quotient(V t, V x) { return log_quotient_of(t, x, t - x); }
-ALWAYS_INLINE M no_probability(V x) { return (x < v_zero()) | (x > v_one()); }
 
 /* Csiszar (1991), of numbers that need not sum to 1: sum of t ln(t/p) - t + p. */
 DEFINE(generalized_kl) = {

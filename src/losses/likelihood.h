@@ -107,24 +107,20 @@ ELEMENTWISE(gaussian_nll) {
 /* ---- Densities of a location and a scale: pred is the location ----------------------------------------------------
  */
 
-#define PARAM_FULL PARAM_BOOL("full", "false", "adds the constant that makes it a density")
-#define PARAM_SCALE                                                                                                    \
-    {                                                                                                                  \
-        .name = "scale", .type = LOSSFN_PARAM_DOUBLE, .default_value = "1", .lower = 0, .lower_open = 1,               \
-        .upper = INFINITY, .upper_open = 1, .learnable = 1, .doc = "scale, greater than 0"                             \
-    }
+#define PARAM_FULL  PARAM_BOOL("full", "false", "adds the constant that makes it a density")
+#define PARAM_SCALE PARAM_LEARNABLE("scale", "1", 0, 1, INFINITY, 1, "scale, greater than 0")
 #define EXP_SQUARED (sizeof(REAL) == 4 ? 60.0 : 600.0) /* beyond, an exponential is the square of another */
 enum { SCALE = 2, SCALE_FULL = 1 };
 /* The residual, its quotient by the scale, and what rounding took from that. */
 typedef struct {
-    V r, q, rest, inverse;
+    V r, q, rest;
 } scaled_t;
 ALWAYS_INLINE scaled_t scaled_residual(const V *in, unit_t *u) {
     const V scale = in[SCALE];
     V lost, r = two_sum(in[PRED], -in[TARGET], &lost), q = r / scale;
     V rest = (v_fma(-q, scale, r) + lost) / scale;
     u->outside = (scale <= v_zero()) | (scale == v_set(INFINITY));
-    return (scaled_t){in[PRED] - in[TARGET], q, v_where(v_isfinite(rest), rest), v_one() / scale};
+    return (scaled_t){in[PRED] - in[TARGET], q, v_where(v_isfinite(rest), rest)};
 }
 /* From the derivatives by q of the negative logarithm of the density of scale 1. Where q has lost digits to be small
  * the slope is the curvature times r. */

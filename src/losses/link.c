@@ -77,11 +77,12 @@ static void softmax_row(int64_t cols, const double *pred, double *mean) {
 }
 
 static lossfn_status_t check_link(const lossfn_t *loss, const link_t **link, int64_t rows, int64_t cols,
-                                  const double *from, const double *to) {
+                                  const double *mean, const double *pred) {
     LOSSFN__REQUIRE(loss, LOSSFN_ERROR_ARGUMENT, "loss is NULL");
     LOSSFN__REQUIRE(rows >= 0 && cols >= 0, LOSSFN_ERROR_ARGUMENT,
                     "rows is %lld and cols is %lld, neither can be less than 0", (long long)rows, (long long)cols);
-    LOSSFN__REQUIRE(rows == 0 || cols == 0 || (from && to), LOSSFN_ERROR_ARGUMENT, "%s is NULL", from ? "out" : "in");
+    LOSSFN__REQUIRE(rows == 0 || cols == 0 || (mean && pred), LOSSFN_ERROR_ARGUMENT, "%s is NULL",
+                    mean ? "pred" : "mean");
     *link = find_link(loss);
     LOSSFN__REQUIRE(*link, LOSSFN_ERROR_UNSUPPORTED, "%s has no link", lossfn_name(loss));
     return LOSSFN_OK;
@@ -99,7 +100,7 @@ lossfn_status_t lossfn_link_apply(const lossfn_t *loss, int64_t rows, int64_t co
 
 lossfn_status_t lossfn_link_invert(const lossfn_t *loss, int64_t rows, int64_t cols, const double *pred, double *mean) {
     const link_t *link = NULL;
-    LOSSFN__TRY(check_link(loss, &link, rows, cols, pred, mean));
+    LOSSFN__TRY(check_link(loss, &link, rows, cols, mean, pred));
     lossfn__fpenv_t saved;
     lossfn__fpenv_enter(&saved);
     if (link->invert)

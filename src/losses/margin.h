@@ -4,18 +4,16 @@
 #define MARGIN_INPUTS                                                                                                  \
     INPUT("pred", REAL, 1, "score; its sign is the decision"),                                                         \
         INPUT("target", MARGIN_LABEL, 0, "-1 or +1, or bool; 0 or 1 with labels=01")
+#define PARAM_LABELS PARAM_CHOICE("labels", "+-1", "+-1, 01", "what targets are called")
 #define MARGIN_PARAMS                                                                                                  \
-    PARAM_DOUBLE("margin", "1", 0, 0, INFINITY, 1, "the margin beyond which the loss is 0"),                           \
-        PARAM_CHOICE("labels", "+-1", "+-1, 01", "what targets are called")
-enum { MARGIN_LABELS = 1 }; /* constant: 1 if labels are 0 and 1 */
+    PARAM_DOUBLE("margin", "1", 0, 0, INFINITY, 1, "the margin beyond which the loss is 0"), PARAM_LABELS
+/* The constant that is 1 if labels are 0 and 1: of a loss without a parameter of its own, or with one. */
+enum { ONLY_LABELS, LABELS_SECOND };
 
 ALWAYS_INLINE V margin_label(V target, V labels_01) {
     return v_select(labels_01 != v_zero(), 2 * target - v_one(), target);
 }
 
-/* Without a parameter of their own, or with one. */
-#define PARAM_LABELS PARAM_CHOICE("labels", "+-1", "+-1, 01", "what targets are called")
-enum { ONLY_LABELS = 0, LABELS_SECOND = 1 };
 /* What a function of the margin m, its slope and curvature are by pred. */
 ALWAYS_INLINE void margin_unit(V y, V value, V slope, V curve, unit_t *u) {
     u->value = value;
@@ -116,7 +114,7 @@ DEFINE(hinge) = {
     .ulp_hess = 0.5,
 };
 ELEMENTWISE(hinge) {
-    V y = margin_label(in[TARGET], p[MARGIN_LABELS]), slack = p[0] - y * in[PRED];
+    V y = margin_label(in[TARGET], p[LABELS_SECOND]), slack = p[0] - y * in[PRED];
     M beyond = slack <= v_zero();
     u->value = v_select(beyond, v_zero(), slack);
     u->grad[PRED] = v_select(beyond, v_zero(), v_nan_from(-y, slack));
@@ -150,7 +148,7 @@ DEFINE(squared_hinge) = {
     .ulp_hess = 0.5,
 };
 ELEMENTWISE(squared_hinge) {
-    V y = margin_label(in[TARGET], p[MARGIN_LABELS]), slack = p[0] - y * in[PRED];
+    V y = margin_label(in[TARGET], p[LABELS_SECOND]), slack = p[0] - y * in[PRED];
     M beyond = slack <= v_zero();
     V s = v_select(beyond, v_zero(), slack);
     u->value = s * s;
@@ -337,6 +335,42 @@ ELEMENTWISE(logistic_margin) {
     const odds_t odds = odds_of(m);
     V curve = WANTS(UPPER, p) ? v_nan_from(v_set(0.25), m) : odds.against * odds.with;
     margin_unit(y, v_where(m_not(m >= v_zero()), -m) + v_log1p_unit(odds.e), -odds.against, curve, u);
+}
+
+/* Lin et al. (2017), appendix: the logistic loss of gamma m, divided by gamma. */
+DEFINE(focal_star) = {
+    LOSS(focal_star),
+    .aliases = "",
+    .family = "margin",
+    .summary = "The focal loss's simpler sister: a steeper logistic loss.",
+    .formula = "-log(sigmoid(gamma m)) / gamma;  m = target pred",
+    .latex = "-\\tfrac1\\gamma \\log\\sigma(\\gamma\\, y z)",
+    .tasks = "binary, detection",
+    .see_also = "sigmoid_focal, logistic_margin",
+    .look_alikes = "fvcore: sigmoid_focal_loss_star: labels=01, reduction=none",
+    .source = "T. Lin, P. Goyal, R. Girshick, K. He, P. Dollar, Focal loss for dense object detection, ICCV, 2017",
+    .kinks = "",
+    .unit = LOSSFN_UNIT_ELEMENT,
+    .n_inputs = 2,
+    .n_params = 2,
+    .inputs = {MARGIN_INPUTS},
+    .params = {PARAM_DOUBLE("gamma", "1", 0, 1, INFINITY, 1, "steepness"), PARAM_LABELS},
+    .traits = MARGIN_TRAITS | SMOOTH_MARGIN | LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_STRICTLY_CONVEX |
+              LOSSFN_TRAIT_LIPSCHITZ | LOSSFN_TRAIT_CALIBRATED,
+    .lipschitz = 1,
+    .hess_kinds = EXACT,
+    .link = LOSSFN__LINK_NONE,
+    .ulp_value = 3,
+    .ulp_grad = 3,
+    .ulp_hess = 4,
+};
+ELEMENTWISE(focal_star) {
+    V y = margin_label(in[TARGET], p[LABELS_SECOND]), m = y * in[PRED], gamma = p[0], one = v_one();
+    const V a = v_abs(m), product = gamma * a, rest = v_fma(gamma, a, -product);
+    const V e = v_exp_minus_parts(product, v_where(v_isfinite(rest), rest)), sum = one + e;
+    const M negative = m < v_zero();
+    const V value = v_nan_from(v_where(negative, a) + v_log1p_unit(e) / gamma, m);
+    margin_unit(y, value, -(v_select(negative, one, e) / sum), gamma * (e / (sum * sum)), u);
 }
 
 /* Freund and Schapire (1997), boosting: exp(-m). */

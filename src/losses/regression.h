@@ -13,11 +13,7 @@ ALWAYS_INLINE V beyond(V r, V rest, V edge) { return (v_abs(r) - edge) + v_selec
 /* The level of a quantile or expectile. Where it varies along an axis, the target may repeat: several at once. */
 #define LEVEL_INPUT(text)                                                                                              \
     { .name = "tau", .scale = LOSSFN_SCALE_PROBABILITY, .differentiable = 1, .learnable = 1, .spreads = 1, .doc = text }
-#define LEVEL_PARAM(text)                                                                                              \
-    {                                                                                                                  \
-        .name = "tau", .type = LOSSFN_PARAM_DOUBLE, .default_value = "0.5", .lower = 0, .lower_open = 1, .upper = 1,   \
-        .upper_open = 1, .learnable = 1, .doc = text                                                                   \
-    }
+#define LEVEL_PARAM(text) PARAM_LEARNABLE("tau", "0.5", 0, 1, 1, 1, text)
 enum { TAU = 2 };
 ALWAYS_INLINE M no_level(V tau) { return (tau <= v_zero()) | (tau >= v_one()); }
 
@@ -957,15 +953,8 @@ DEFINE(mase) = {
                LEARNABLE("scale", POSITIVE, 1,
                          "mean absolute error of the naive forecast on the past; (N, 1) for one "
                          "per series")},
-    .params = {{.name = "scale",
-                .type = LOSSFN_PARAM_DOUBLE,
-                .default_value = "1",
-                .lower = 0,
-                .lower_open = 1,
-                .upper = INFINITY,
-                .upper_open = 1,
-                .learnable = 1,
-                .doc = "mean absolute error of the naive forecast on the past"}},
+    .params = {PARAM_LEARNABLE("scale", "1", 0, 1, INFINITY, 1,
+                               "mean absolute error of the naive forecast on the past")},
     .traits = DISTANCE_TRAITS | LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_SYMMETRIC | LOSSFN_TRAIT_LIPSCHITZ,
     .lipschitz = 1,
     .hess_kinds = EXACT,

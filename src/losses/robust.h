@@ -5,17 +5,8 @@
     PRED_REAL, TARGET_REAL, LEARNABLE("alpha", alpha_scale, 1, alpha_text),                                            \
         LEARNABLE("scale", POSITIVE, 1, "scale of the residual, greater than 0")
 #define BARRON_PARAMS(alpha_low, alpha_text)                                                                           \
-    {.name = "alpha",                                                                                                  \
-     .type = LOSSFN_PARAM_DOUBLE,                                                                                      \
-     .default_value = "1",                                                                                             \
-     .lower = alpha_low,                                                                                               \
-     .upper = INFINITY,                                                                                                \
-     .learnable = 1,                                                                                                   \
-     .doc = alpha_text},                                                                                               \
-    {                                                                                                                  \
-        .name = "scale", .type = LOSSFN_PARAM_DOUBLE, .default_value = "1", .lower = 0, .lower_open = 1,               \
-        .upper = INFINITY, .upper_open = 1, .learnable = 1, .doc = "scale of the residual, greater than 0"             \
-    }
+    PARAM_LEARNABLE("alpha", "1", alpha_low, 0, INFINITY, 0, alpha_text),                                              \
+        PARAM_LEARNABLE("scale", "1", 0, 1, INFINITY, 1, "scale of the residual, greater than 0")
 
 enum { BARRON_ALPHA = 2, BARRON_SCALE = 3 }; /* inputs */
 

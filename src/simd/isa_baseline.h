@@ -5,8 +5,6 @@
 #endif
 #include "isa_magic.h"
 
-#define OUT_OF_LINE static __attribute__((noinline, unused))
-
 INLINE f64v f32_widen_low(f32v x) { return (f64v){x[0], x[1]}; }
 INLINE f64v f32_widen_high(f32v x) { return (f64v){x[2], x[3]}; }
 INLINE f32v f32_narrow(f64v low, f64v high) {

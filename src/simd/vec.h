@@ -45,8 +45,9 @@
 #define VECTOR_BYTES 16
 #endif
 
-#define INLINE    static inline __attribute__((always_inline, unused))
-#define NO_INLINE static __attribute__((noinline, unused))
+#define INLINE static inline __attribute__((always_inline, unused))
+/* For what is too long to be inlined into every loop; vectors go through pointers there. */
+#define OUT_OF_LINE static __attribute__((noinline, unused))
 /* The baseline and what is built to be checked need not be fast. */
 #if defined(LOSSFN_ISA_BASELINE) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define UNHURRIED 1

@@ -8,11 +8,9 @@ from reference import (
     BINARY,
     INF,
     LOGITS,
-    MARGIN,
     OUTSIDE,
     POSITIVE,
     PROBABILITY,
-    REAL,
     loss,
     over,
     sigmoid,
@@ -90,10 +88,3 @@ def sigmoid_focal(pred, target, alpha=0.25, gamma=2):
         return OUTSIDE
     factor = 1 if alpha < 0 else alpha * target + (1 - mpf(alpha)) * (1 - target)
     return focal(pred, target, mpf(gamma), factor)
-
-
-@loss({"gamma": 0.25}, {"gamma": 3}, pred=REAL, target=MARGIN)
-def focal_star(pred, target, gamma=1):
-    m = gamma * target * pred
-    slope, curve = -sigmoid(-m), gamma * sigmoid(m) * sigmoid(-m)
-    return {"value": softplus(-m) / gamma, "pred": target * slope, "target": pred * slope, "hess": curve}

@@ -82,6 +82,12 @@ def logistic_margin(pred, target):
     return of_margin(target, pred, softplus(-m), -sigmoid(-m), sigmoid(m) * sigmoid(-m))
 
 
+@loss({"gamma": 0.25}, {"gamma": 3}, pred=REAL, target=MARGIN)
+def focal_star(pred, target, gamma=1):
+    m = gamma * target * pred
+    return of_margin(target, pred, softplus(-m) / gamma, -sigmoid(-m), gamma * sigmoid(m) * sigmoid(-m))
+
+
 @loss(pred=REAL, target=MARGIN)
 def exponential_margin(pred, target):
     e = mp.exp(-target * pred)
