@@ -10,6 +10,7 @@
 #include "engine/want.h"
 #include "simd/math.h"
 #include "simd/special.h"
+#include "simd/trig.h"
 
 /* A loss's place in the list: its index in the catalogue and in the tables of kernels. */
 #define ELEMENTWISE_LOSS(name, inputs) KERNEL_##name,

@@ -1,5 +1,4 @@
-/* Elementary functions on V: exp, expm1, log, log1p, tanh, pow, logarithms to any base, atan, and sin and cos of
- * little.
+/* Elementary functions on V: exp, expm1, log, log1p, tanh, pow, logarithms to any base. trig.h has the circular ones.
  *
  * Each is one sequence of exactly rounded operations, so its bits are the same on every instruction set. NaN
  * gives NaN; -0, infinities, overflow and subnormals follow C's Annex F. The method throughout: a head and a
@@ -12,8 +11,7 @@
  *     v_exp            1.05   1.05       v_tanh                0.75   0.75
  *     v_exp_minus      1.05   1.05       v_log1p_unit          1.25   1.25
  *     v_expm1          0.85   0.95       v_log, v_log1p        0.85   0.85
- *     v_log_base       1.20   1.20       v_pow                 0.85   1.75
- *     v_atan           0.80   0.75       sin_, cos_reduced     0.75   0.75 */
+ *     v_log_base       1.20   1.20       v_pow                 0.85   1.75 */
 #ifndef LOSSFN_SIMD_MATH_H
 #define LOSSFN_SIMD_MATH_H
 
@@ -31,8 +29,6 @@
 #define EXP_UNDERFLOW   -104.0
 #define EXP_OVERFLOW    89.0
 #define EXPM1_SATURATED -20.0
-#define PI              0x1.921fb6p1 /* rounded, and the rest */
-#define PI_REST         -0x1.777a5cp-24
 #define SMALLEST_NORMAL 0x1p-126
 #define NEGLIGIBLE      0x1p-60 /* its square is lost beside it */
 #else
@@ -47,8 +43,6 @@
 #define EXP_UNDERFLOW   -746.0
 #define EXP_OVERFLOW    710.0
 #define EXPM1_SATURATED -40.0
-#define PI              0x1.921fb54442d18p1
-#define PI_REST         0x1.1a62633145c07p-53
 #define SMALLEST_NORMAL 0x1p-1022
 #define NEGLIGIBLE      0x1p-120
 #endif
@@ -519,93 +513,6 @@ INLINE V v_pow(V x, V y) {
     V r, tail, n = exp_parts(bounded, v_select(bounded == product, product_rest, v_set(0)), &r, &tail);
     M one = (x == v_set(1)) | (y == v_set(0));
     return v_select(one, v_set(1), exp_whole(n, r, tail, &(V){0}));
-}
-
-/* ---- circular functions ---- */
-
-/* p with atan t = t + t^3 p(t^2), |t| <= tan(pi/8); z = t^2 */
-INLINE V atan_polynomial(V z) {
-#ifdef LOSSFN_REAL_F32
-    V p = v_set(0x1.767e7ep-5);
-    p = v_fma(p, z, v_set(-0x1.5764dap-4));
-    p = v_fma(p, z, v_set(0x1.c39ec8p-4));
-    p = v_fma(p, z, v_set(-0x1.247588p-3));
-    p = v_fma(p, z, v_set(0x1.9998b2p-3));
-    return v_fma(p, z, v_set(-0x1.555554p-2));
-#else
-    V p = v_set(0x1.efd3a49a017d2p-7);
-    p = v_fma(p, z, v_set(-0x1.11aab92b084f9p-5));
-    p = v_fma(p, z, v_set(0x1.70abcae706280p-5));
-    p = v_fma(p, z, v_set(-0x1.ab6bf7423787ep-5));
-    p = v_fma(p, z, v_set(0x1.e16f023c08c1ap-5));
-    p = v_fma(p, z, v_set(-0x1.110c476a2aedap-4));
-    p = v_fma(p, z, v_set(0x1.3b136adfef996p-4));
-    p = v_fma(p, z, v_set(-0x1.745d148ef0d55p-4));
-    p = v_fma(p, z, v_set(0x1.c71c71b5e70a6p-4));
-    p = v_fma(p, z, v_set(-0x1.2492492471faep-3));
-    p = v_fma(p, z, v_set(0x1.99999999995bcp-3));
-    return v_fma(p, z, v_set(-0x1.5555555555554p-2));
-#endif
-}
-
-/* atan(x + x_rest) for x >= 0, as base + atan t: t = x, (x - 1)/(x + 1) or -1/x, base = 0, pi/4 or pi/2 */
-INLINE V atan_of_parts(V x, V x_rest) {
-    const V zero = v_set(0), one = v_set(1);
-    M low = x<v_set(0x1.a8p-2), high = x> v_set(0x1.35p1);
-    V over_rest, under_rest, over = two_sum(x, v_set(-1), &over_rest), under = two_sum(x, one, &under_rest);
-    over = v_select(low, x, v_select(high, v_set(-1), over));
-    over_rest = v_select(low, x_rest, v_select(high, zero, over_rest + x_rest));
-    under = v_select(low, one, v_select(high, x, under));
-    under_rest = v_select(low, zero, v_select(high, x_rest, under_rest + x_rest));
-    V t = over / under, rest = (v_fma(v_neg(t), under, over) + v_fma(v_neg(t), under_rest, over_rest)) / under;
-    rest = v_select(x < v_set(0x1p60), rest, zero); /* lost beside pi/2 */
-    V share = v_select(low, zero, v_select(high, v_set(0.5), v_set(0.25))), z = t * t, left;
-    V sum = fast_two_sum(share * v_set(PI), t, &left);
-    V tail = v_fma(t * z, atan_polynomial(z), v_fma(share, v_set(PI_REST), rest));
-    return sum + (left + tail);
-}
-/* atan x */
-INLINE V v_atan(V x) { return v_copysign(atan_of_parts(v_abs(x), v_set(0)), x); }
-
-/* sin(x + x_rest) = x + *tail for |x| <= pi/4 */
-INLINE V sin_reduced(V x, V x_rest, V *tail) {
-    V z = x * x;
-#ifdef LOSSFN_REAL_F32
-    V p = v_set(0x1.7869fap-19);
-    p = v_fma(p, z, v_set(-0x1.a04a80p-13));
-    p = v_fma(p, z, v_set(0x1.111166p-7));
-    p = v_fma(p, z, v_set(-0x1.555556p-3));
-#else
-    V p = v_set(0x1.5d93802d2cab7p-33);
-    p = v_fma(p, z, v_set(-0x1.ae5e682fdbdbbp-26));
-    p = v_fma(p, z, v_set(0x1.71de357aa3a41p-19));
-    p = v_fma(p, z, v_set(-0x1.a01a019c15aeep-13));
-    p = v_fma(p, z, v_set(0x1.111111110f8a4p-7));
-    p = v_fma(p, z, v_set(-0x1.5555555555549p-3));
-#endif
-    *tail = v_fma(x * z, p, v_fma(v_set(-0.5) * z, x_rest, x_rest));
-    return x + *tail;
-}
-
-/* cos(x + x_rest) = 1 - *less for |x| <= pi/4 */
-INLINE V cos_reduced(V x, V x_rest, V *less) {
-    V z = x * x, half = v_set(0.5) * z, rest;
-#ifdef LOSSFN_REAL_F32
-    V p = v_set(0x1.99eacep-16);
-    p = v_fma(p, z, v_set(-0x1.6c0c2ep-10));
-    p = v_fma(p, z, v_set(0x1.55554ap-5));
-#else
-    V p = v_set(-0x1.8fb148fea0756p-37);
-    p = v_fma(p, z, v_set(0x1.1ee9f185bf96ap-29));
-    p = v_fma(p, z, v_set(-0x1.27e4f81304f30p-22));
-    p = v_fma(p, z, v_set(0x1.a01a019cbfc93p-16));
-    p = v_fma(p, z, v_set(-0x1.6c16c16c15222p-10));
-    p = v_fma(p, z, v_set(0x1.555555555554cp-5));
-#endif
-    V tail = v_fma(z * z, v_neg(p), v_fma(x, x_rest, v_set(0.5) * v_fma(x, x, v_neg(z))));
-    V sum = fast_two_sum(v_set(1), v_neg(half), &rest);
-    *less = half + tail;
-    return sum + (rest - tail);
 }
 
 /* ---- single values, for set-up code, which runs in double ---- */
