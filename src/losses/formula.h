@@ -9,6 +9,7 @@
 #include "core/definition.h"
 #include "engine/want.h"
 #include "simd/math.h"
+#include "simd/gamma.h"
 #include "simd/special.h"
 #include "simd/trig.h"
 

@@ -1,12 +1,9 @@
-/* Special functions of single losses: ln Gamma (Poisson), and Barron's general robust loss and distribution
- * (J. T. Barron, A General and Adaptive Robust Loss Function, CVPR 2019).
+/* Barron's general robust loss and distribution (J. T. Barron, A General and Adaptive Robust Loss Function, CVPR 2019).
  *
  * All is computed on vectors of double, for f32 as well, and rounded once at the end. Where an exponential
- * would amplify the error of its argument, numbers are pairs: an unevaluated sum hi + lo of doubles (T. J.
- * Dekker, 1971).
+ * would amplify the error of its argument, numbers are pairs.
  *
  * Bounds in ulp, measured by tests/unit/simd/test_special.c:       f32      f64
- *     v_lgamma1p                                                   0.51     1
  *     v_barron: rho, W, curvature                                  0.51     1
  *     v_barron: d rho/d alpha                                      0.51     6
  *     v_barron_log_partition: value                                0.51     1.5
@@ -14,181 +11,8 @@
 #ifndef LOSSFN_SIMD_SPECIAL_H
 #define LOSSFN_SIMD_SPECIAL_H
 
-#include "vec.h"
+#include "pair.h"
 #include "barron_table.h"
-#include "lgamma_table.h"
-
-/* ---- double ---- */
-
-INLINE D d_abs(D x) { return (D)((L)x & ~(L)d_set(-0.0)); }
-INLINE D d_at_least(D x, double low) { return d_select(x < d_set(low), d_set(low), x); }
-INLINE D d_at_most(D x, double high) { return d_select(x > d_set(high), d_set(high), x); }
-INLINE D d_between(D x, double low, double high) { return d_at_most(d_at_least(x, low), high); }
-INLINE D d_round(D x) { return f64_round(x); }
-
-/* 2^n, n integral in [-1022, 1023] */
-INLINE D d_power_of_two(D n) { return (D)((f64_to_int(n) + 1023) << 52); }
-
-/* x 2^n, n integral; rounded once unless |x| < 2^-22 */
-INLINE D d_scale(D x, D n) {
-    n = d_between(n, -2000, 2000);
-    D half = d_between(n, -1000, 1000);
-    return x * d_power_of_two(half) * d_power_of_two(n - half);
-}
-
-/* The k for which 2^k is the power below x, and x/2^k in [1, 2); x > 0 finite. */
-INLINE D d_split(D x, D *mantissa) {
-    L subnormal = x < d_set(0x1p-1022);
-    x = d_select(subnormal, x * d_set(0x1p64), x);
-    L bits = (L)x;
-    *mantissa = (D)((bits & 0xfffffffffffff) | (int64_t)0x3ff0000000000000);
-    D k = f64_from_int((L)((u64v)bits >> 52) - 1023);
-    return d_select(subnormal, k - 64, k);
-}
-
-/* c[0] + c[1] x + ..., even and odd powers apart: two short chains instead of a long one */
-#define D_POLYNOMIAL(x, c) d_polynomial(x, c, (int)(sizeof(c) / sizeof *(c)))
-INLINE D d_polynomial(D x, const double *c, int count) {
-    D square = x * x, y[2] = {d_set(c[(count - 1) / 2 * 2]), d_set(c[(count - 2) / 2 * 2 + 1])};
-    UNROLL
-    for (int k = count - 3; k >= 0; k--) y[k & 1] = d_fma(y[k & 1], square, d_set(c[k]));
-    return d_fma(y[1], x, y[0]);
-}
-
-/* ---- pairs ---- */
-
-typedef struct {
-    D hi, lo;
-} pair;
-
-INLINE pair pair_of(D hi, D lo) { return (pair){hi, lo}; }
-INLINE pair exact_sum(D a, D b) { /* exact */
-    D s = a + b, t = s - a;
-    return pair_of(s, (a - (s - t)) + (b - t));
-}
-INLINE pair quick_sum(D a, D b) { /* exact if |a| >= |b| or a = 0 */
-    D s = a + b;
-    return pair_of(s, b - (s - a));
-}
-INLINE pair exact_product(D a, D b) { /* exact */
-    D p = a * b;
-    return pair_of(p, d_fma(a, b, -p));
-}
-INLINE pair pair_sum(pair a, pair b) {
-    pair s = exact_sum(a.hi, b.hi);
-    return quick_sum(s.hi, s.lo + (a.lo + b.lo));
-}
-INLINE pair pair_product(pair a, pair b) {
-    pair p = exact_product(a.hi, b.hi);
-    return quick_sum(p.hi, d_fma(a.hi, b.lo, d_fma(a.lo, b.hi, p.lo)));
-}
-INLINE pair pair_quotient(pair a, pair b) {
-    D q = a.hi / b.hi;
-    D rest = d_fma(-q, b.hi, a.hi) + d_fma(-q, b.lo, a.lo);
-    return quick_sum(q, rest / b.hi);
-}
-INLINE pair pair_times(pair a, D factor) { return pair_of(a.hi * factor, a.lo * factor); } /* by a power of 2 */
-
-/* ln(2^k (1 + f)), f in [-0.3, 0.42]: relative error 2^-65. With z = f/(2 + f), w = z^2,
- * ln(1 + f) = 2 atanh z = 2 z (1 + w/3 + w^2 (1/5 + w/7 + ...)); w^2/5 < 2^-12, so there double is enough. */
-INLINE pair pair_log(D k, pair f) {
-    static const double c[] = {1. / 5,  1. / 7,  1. / 9,  1. / 11, 1. / 13, 1. / 15,
-                               1. / 17, 1. / 19, 1. / 21, 1. / 23, 1. / 25};
-    const D zero = d_set(0);
-    pair z = pair_quotient(f, pair_sum(pair_of(d_set(2), zero), f));
-    pair w = pair_product(z, z);
-    pair third = pair_product(w, pair_of(d_set(0x1.5555555555555p-2), d_set(0x1.5555555555555p-56)));
-    pair sum = quick_sum(third.hi, w.hi * w.hi * D_POLYNOMIAL(w.hi, c));
-    sum.lo += third.lo;
-    z = pair_times(z, d_set(2));
-    pair ln2 = exact_product(k, d_set(0x1.62e42fefa39efp-1)); /* k ln 2 */
-    ln2.lo = d_fma(k, d_set(0x1.abc9e3b39803fp-56), ln2.lo);
-    return pair_sum(ln2, pair_sum(z, pair_product(z, sum)));
-}
-
-/* ln x, x > 0 finite */
-INLINE pair pair_log_of(D x) {
-    D m, k = d_split(x, &m);
-    L upper = m > d_set(0x1.6a09e667f3bcdp+0); /* sqrt 2 */
-    m = d_select(upper, m / 2, m);
-    return pair_log(d_select(upper, k + 1, k), pair_of(m - 1, d_set(0)));
-}
-
-/* exp t = 2^n (1 + e), |e| < 0.42, for |t| < 3000 (beyond, as at 3000); also small e have full relative
- * accuracy. */
-INLINE D pair_exp(pair t, pair *e) {
-    static const double c[] = {1. / 2,         1. / 6,          1. / 24,         1. / 120,     1. / 720,
-                               1. / 5040,      1. / 40320,      1. / 362880,     1. / 3628800, 1. / 39916800,
-                               1. / 479001600, 1. / 6227020800, 1. / 87178291200};
-    D x = d_between(t.hi, -3000, 3000);
-    D rest = d_select(x == t.hi, t.lo, d_set(0));
-    D n = d_round(x * d_set(0x1.71547652b82fep+0));
-    D head = d_fma(-n, d_set(0x1.62e42fefa38p-1), x); /* ln 2 to 41 bits: exact */
-    pair r = exact_sum(head, -n * d_set(0x1.ef35793c7673p-45));
-    r = exact_sum(r.hi, r.lo + rest); /* now r.lo is below 2^-54, and exp(r.lo) near enough to 1 + r.lo */
-    *e = quick_sum(r.hi, d_fma(r.hi * r.hi, D_POLYNOMIAL(r.hi, c), d_fma(r.hi, r.lo, r.lo)));
-    return n;
-}
-
-/* For t = n ln 2 + ..., the mantissas of exp t and exp t - 1 in units of 2^max(n, 0), which never overflow. */
-INLINE D unit_exponent(D n) { return d_at_least(n, 0); }
-INLINE pair unit_exp(D n, pair e) {
-    return pair_times(pair_sum(pair_of(d_set(1), d_set(0)), e), d_power_of_two(d_between(n, -1000, 0)));
-}
-INLINE pair unit_expm1(D n, pair e) {
-    D a = d_power_of_two(d_between(n, -1000, 0)), b = d_power_of_two(d_between(-n, -1000, 0));
-    return pair_sum(exact_sum(a, -b), pair_times(e, a));
-}
-
-/* ---- ln Gamma(1 + y) ---- */
-
-INLINE D d_lgamma1p(D y) {
-    const D zero = d_set(0), one = d_set(1);
-    L stirling = y >= d_set(2), upper = y >= one;
-    /* one polynomial, its coefficients chosen by piece */
-    D x = d_select(stirling, one / y, y);
-    D middle = d_select(upper, d_set(lgamma_middle[1]), d_set(lgamma_middle[0]));
-    D scale = d_select(upper, d_set(lgamma_scale[1]), d_set(lgamma_scale[0]));
-    middle = d_select(stirling, d_set(lgamma_middle[2]), middle);
-    scale = d_select(stirling, d_set(lgamma_scale[2]), scale);
-    D z = (x - middle) * scale, p = zero;
-    for (int k = LGAMMA_DEGREE; k > 0; k--) {
-        const double *row = lgamma_coefficient[k];
-        D c = d_select(stirling, d_set(row[2]), d_select(upper, d_set(row[1]), d_set(row[0])));
-        p = d_fma(p, z, c);
-    }
-    const double *row = lgamma_coefficient[0], *low = lgamma_constant_low;
-    D top = d_select(stirling, d_set(row[2]), d_select(upper, d_set(row[1]), d_set(row[0])));
-    D rest = d_select(stirling, d_set(low[2]), d_select(upper, d_set(low[1]), d_set(low[0])));
-    pair value = quick_sum(top, p * z);
-    value.lo += rest;
-
-    /* [0, 2]: y (y - 1) R */
-    pair near = pair_product(pair_product(pair_of(y, zero), exact_sum(y, -one)), value);
-    D below = near.hi + near.lo;
-
-    /* [2, inf]: (y + 1/2)(ln y - 1) + (1 + ln(2 pi))/2 + mu/y; the first product overflows only if the whole
-     * does */
-    D safe = d_select(stirling & (y < d_set(INFINITY)), y, d_set(2));
-    pair log = pair_sum(pair_log_of(safe), pair_of(-one, zero));
-    pair main = pair_product(exact_sum(safe, d_set(0.5)), log);
-    pair small =
-        pair_sum(pair_of(d_set(lgamma_constant[0]), d_set(lgamma_constant[1])), pair_of(value.hi / safe, zero));
-    pair sum = pair_sum(main, small);
-    L beyond = (y >= d_set(INFINITY)) | (safe * log.hi >= d_set(INFINITY));
-    D above = d_select(beyond, d_set(INFINITY), sum.hi + sum.lo);
-
-    D result = d_select(stirling, above, below);
-    return d_select(y >= zero, result, d_set(NAN));
-}
-
-/* ln Gamma(1 + y), y >= 0: 0 at 0 and 1, inf at inf; NaN elsewhere */
-INLINE V v_lgamma1p(V y) {
-    D x[DPARTS];
-    v_widen(y, x);
-    for (int i = 0; i < DPARTS; i++) x[i] = d_lgamma1p(x[i]);
-    return v_narrow(x);
-}
 
 /* ---- Barron's loss ----
  *
@@ -208,6 +32,16 @@ INLINE V v_lgamma1p(V y) {
 
 #define BARRON_LEAST    0x1p-66
 #define BARRON_GREATEST 0x1p400
+
+/* For t = n ln 2 + ..., the mantissas of exp t and exp t - 1 in units of 2^max(n, 0), which never overflow. */
+INLINE D unit_exponent(D n) { return d_at_least(n, 0); }
+INLINE pair unit_exp(D n, pair e) {
+    return pair_times(pair_sum(pair_of(d_set(1), d_set(0)), e), d_power_of_two(d_between(n, -1000, 0)));
+}
+INLINE pair unit_expm1(D n, pair e) {
+    D a = d_power_of_two(d_between(n, -1000, 0)), b = d_power_of_two(d_between(-n, -1000, 0));
+    return pair_sum(exact_sum(a, -b), pair_times(e, a));
+}
 
 /* d rho/d alpha in the unit of unit_exp.
  *   a, u, t   as above;  tw = a u/2 = t - u;  phi = u - 1 + exp -u = u - p, p = q/(1 + q)

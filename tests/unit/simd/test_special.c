@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <cmocka.h>
 #include "simd/math.h"
+#include "simd/gamma.h"
 #include "simd/special.h"
 
 typedef struct {

@@ -1,0 +1,120 @@
+/* Vectors of double, and pairs of them: an unevaluated sum hi + lo, for where an error would be amplified (T. J.
+ * Dekker, A floating-point technique for extending the available precision, 1971). */
+#ifndef LOSSFN_SIMD_PAIR_H
+#define LOSSFN_SIMD_PAIR_H
+
+#include "vec.h"
+
+/* ---- double ---- */
+
+INLINE D d_abs(D x) { return (D)((L)x & ~(L)d_set(-0.0)); }
+INLINE D d_at_least(D x, double low) { return d_select(x < d_set(low), d_set(low), x); }
+INLINE D d_at_most(D x, double high) { return d_select(x > d_set(high), d_set(high), x); }
+INLINE D d_between(D x, double low, double high) { return d_at_most(d_at_least(x, low), high); }
+INLINE D d_round(D x) { return f64_round(x); }
+
+/* 2^n, n integral in [-1022, 1023] */
+INLINE D d_power_of_two(D n) { return (D)((f64_to_int(n) + 1023) << 52); }
+
+/* x 2^n, n integral; rounded once unless |x| < 2^-22 */
+INLINE D d_scale(D x, D n) {
+    n = d_between(n, -2000, 2000);
+    D half = d_between(n, -1000, 1000);
+    return x * d_power_of_two(half) * d_power_of_two(n - half);
+}
+
+/* The k for which 2^k is the power below x, and x/2^k in [1, 2); x > 0 finite. */
+INLINE D d_split(D x, D *mantissa) {
+    L subnormal = x < d_set(0x1p-1022);
+    x = d_select(subnormal, x * d_set(0x1p64), x);
+    L bits = (L)x;
+    *mantissa = (D)((bits & 0xfffffffffffff) | (int64_t)0x3ff0000000000000);
+    D k = f64_from_int((L)((u64v)bits >> 52) - 1023);
+    return d_select(subnormal, k - 64, k);
+}
+
+/* c[0] + c[1] x + ..., even and odd powers apart: two short chains instead of a long one */
+#define D_POLYNOMIAL(x, c) d_polynomial(x, c, (int)(sizeof(c) / sizeof *(c)))
+INLINE D d_polynomial(D x, const double *c, int count) {
+    D square = x * x, y[2] = {d_set(c[(count - 1) / 2 * 2]), d_set(c[(count - 2) / 2 * 2 + 1])};
+    UNROLL
+    for (int k = count - 3; k >= 0; k--) y[k & 1] = d_fma(y[k & 1], square, d_set(c[k]));
+    return d_fma(y[1], x, y[0]);
+}
+
+/* ---- pairs ---- */
+
+typedef struct {
+    D hi, lo;
+} pair;
+
+INLINE pair pair_of(D hi, D lo) { return (pair){hi, lo}; }
+INLINE pair exact_sum(D a, D b) { /* exact */
+    D s = a + b, t = s - a;
+    return pair_of(s, (a - (s - t)) + (b - t));
+}
+INLINE pair quick_sum(D a, D b) { /* exact if |a| >= |b| or a = 0 */
+    D s = a + b;
+    return pair_of(s, b - (s - a));
+}
+INLINE pair exact_product(D a, D b) { /* exact */
+    D p = a * b;
+    return pair_of(p, d_fma(a, b, -p));
+}
+INLINE pair pair_sum(pair a, pair b) {
+    pair s = exact_sum(a.hi, b.hi);
+    return quick_sum(s.hi, s.lo + (a.lo + b.lo));
+}
+INLINE pair pair_product(pair a, pair b) {
+    pair p = exact_product(a.hi, b.hi);
+    return quick_sum(p.hi, d_fma(a.hi, b.lo, d_fma(a.lo, b.hi, p.lo)));
+}
+INLINE pair pair_quotient(pair a, pair b) {
+    D q = a.hi / b.hi;
+    D rest = d_fma(-q, b.hi, a.hi) + d_fma(-q, b.lo, a.lo);
+    return quick_sum(q, rest / b.hi);
+}
+INLINE pair pair_times(pair a, D factor) { return pair_of(a.hi * factor, a.lo * factor); } /* by a power of 2 */
+
+/* ln(2^k (1 + f)), f in [-0.3, 0.42]: relative error 2^-65. With z = f/(2 + f), w = z^2,
+ * ln(1 + f) = 2 atanh z = 2 z (1 + w/3 + w^2 (1/5 + w/7 + ...)); w^2/5 < 2^-12, so there double is enough. */
+INLINE pair pair_log(D k, pair f) {
+    static const double c[] = {1. / 5,  1. / 7,  1. / 9,  1. / 11, 1. / 13, 1. / 15,
+                               1. / 17, 1. / 19, 1. / 21, 1. / 23, 1. / 25};
+    const D zero = d_set(0);
+    pair z = pair_quotient(f, pair_sum(pair_of(d_set(2), zero), f));
+    pair w = pair_product(z, z);
+    pair third = pair_product(w, pair_of(d_set(0x1.5555555555555p-2), d_set(0x1.5555555555555p-56)));
+    pair sum = quick_sum(third.hi, w.hi * w.hi * D_POLYNOMIAL(w.hi, c));
+    sum.lo += third.lo;
+    z = pair_times(z, d_set(2));
+    pair ln2 = exact_product(k, d_set(0x1.62e42fefa39efp-1)); /* k ln 2 */
+    ln2.lo = d_fma(k, d_set(0x1.abc9e3b39803fp-56), ln2.lo);
+    return pair_sum(ln2, pair_sum(z, pair_product(z, sum)));
+}
+
+/* ln x, x > 0 finite */
+INLINE pair pair_log_of(D x) {
+    D m, k = d_split(x, &m);
+    L upper = m > d_set(0x1.6a09e667f3bcdp+0); /* sqrt 2 */
+    m = d_select(upper, m / 2, m);
+    return pair_log(d_select(upper, k + 1, k), pair_of(m - 1, d_set(0)));
+}
+
+/* exp t = 2^n (1 + e), |e| < 0.42, for |t| < 3000 (beyond, as at 3000); also small e have full relative
+ * accuracy. */
+INLINE D pair_exp(pair t, pair *e) {
+    static const double c[] = {1. / 2,         1. / 6,          1. / 24,         1. / 120,     1. / 720,
+                               1. / 5040,      1. / 40320,      1. / 362880,     1. / 3628800, 1. / 39916800,
+                               1. / 479001600, 1. / 6227020800, 1. / 87178291200};
+    D x = d_between(t.hi, -3000, 3000);
+    D rest = d_select(x == t.hi, t.lo, d_set(0));
+    D n = d_round(x * d_set(0x1.71547652b82fep+0));
+    D head = d_fma(-n, d_set(0x1.62e42fefa38p-1), x); /* ln 2 to 41 bits: exact */
+    pair r = exact_sum(head, -n * d_set(0x1.ef35793c7673p-45));
+    r = exact_sum(r.hi, r.lo + rest); /* now r.lo is below 2^-54, and exp(r.lo) near enough to 1 + r.lo */
+    *e = quick_sum(r.hi, d_fma(r.hi * r.hi, D_POLYNOMIAL(r.hi, c), d_fma(r.hi, r.lo, r.lo)));
+    return n;
+}
+
+#endif
