@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: MIT
+"""A module here is one peer. Its package is imported by load() alone, so that the table can be read without it:
+
+HEADING, PACKAGE      its name, and that of the package whose version counts
+EPSILON, PRECISION    what one output may be off, relative to the largest number added on the way; the reason
+ROWS                  the table
+load()                imports the package
+evaluate(row, inputs) its outputs: "value", and by name of the input the gradients of the sum of the values"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+from typing import Any
+
+NAMES = ("pytorch",)
+
+
+def load(name: str) -> Any:
+    return importlib.import_module(f"tables.{name}")
+
+
+def pinned() -> dict[str, str]:
+    """The versions that data/ was made with."""
+    text = (Path(__file__).parents[1] / "requirements.txt").read_text(encoding="utf-8")
+    return dict(re.findall(r"^([\w-]+)==(\S+)", text, re.M))
