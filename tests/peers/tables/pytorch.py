@@ -94,6 +94,13 @@ def by_norm(i: Inputs, times: float = 2e-12) -> Any:
     return sum(times / (i[name] ** 2).sum(-1) for name in BOTH)
 
 
+def gaussian(i: Inputs) -> Any:
+    var = np.maximum(i["var"], 1e-6)
+    return np.maximum(1, np.abs(np.log(var)))  # 1: of the constant
+
+
+GAUSSIAN = {"value": gaussian, "var": lambda i: 1 / np.maximum(i["var"], 1e-6)}
+MARGINS = {"value": largest("pred"), "pred": lambda i: np.maximum(1, largest("pred")(i))}
 NORM_EPS = Difference("adds eps", "1e-12 is added to both squared norms", everywhere, ("value",), by_norm)
 NORM_EPS_GRADIENT = Difference(
     "adds eps",
@@ -299,13 +306,14 @@ ROWS = [
         lambda p, t, var: F.gaussian_nll_loss(p, t, var, reduction="none"),
         (HELD,),
         wrt=("pred", "var"),
+        terms=GAUSSIAN,
     ),
     Row(
         "GaussianNLLLoss(full=True)",
         "gaussian_nll(full=true, eps=1e-6)",
         "variances",
         lambda p, t, var: F.gaussian_nll_loss(p, t, var, full=True, reduction="none"),
-        wrt=("pred",),
+        terms=GAUSSIAN,
     ),
     Row(
         "MultiMarginLoss()",
@@ -323,6 +331,7 @@ ROWS = [
             SKIPS_NAN,
             SPLIT,
         ),
+        terms=MARGINS,
     ),
     Row(
         "MultiLabelMarginLoss()",
@@ -336,9 +345,9 @@ ROWS = [
         "vectors",
         lambda p, t: F.cosine_embedding_loss(p, t, torch.ones(len(p)), reduction="none"),
         (
+            ZERO_VECTOR,
             NORM_EPS,
             NORM_EPS_GRADIENT,
-            ZERO_VECTOR,
         ),
     ),
 ]
