@@ -89,6 +89,12 @@ def probabilities(rng: Any, n: int) -> Inputs:
     return {"pred": pred, "target": target}
 
 
+def hard(rng: Any, n: int) -> Inputs:
+    """Probabilities with targets 0 and 1."""
+    drawn = probabilities(rng, n)
+    return {"pred": drawn["pred"], "target": np.arange(len(drawn["pred"])) % 2}
+
+
 def row_edges() -> Any:
     big = [[800, 0, -800, 0, 1], [1e308, 0, 0, 0, -1e308], [0] * 5, [30, 0, 0, 0, 0], [60, 20, 0, -20, -60]]
     return np.array([*big, [1, -INF, 0, 2, 3], [1e8, 1e8, 1e8 - 1, 0, 0], [NAN, 0, 0, 0, 0], [INF, 0, 0, 0, 0]], float)
@@ -137,6 +143,16 @@ def log_pairs(rng: Any, n: int) -> Inputs:
     with np.errstate(divide="ignore"):
         drawn = distribution_pairs(rng, n)
         return {"pred": np.log(drawn["pred"]), "target": drawn["target"]}
+
+
+def probability_labels(rng: Any, n: int) -> Inputs:
+    pred = distribution_pairs(rng, n)["pred"]
+    return {"pred": pred, "target": np.arange(len(pred)) % CLASSES}
+
+
+def hot_pairs(rng: Any, n: int) -> Inputs:
+    drawn = probability_labels(rng, n)
+    return {"pred": drawn["pred"], "target": np.eye(CLASSES)[drawn["target"]]}
 
 
 def log_labelled(rng: Any, n: int) -> Inputs:
@@ -197,9 +213,13 @@ KINDS: dict[str, Callable[[Any, int], Inputs]] = {
     "margins": labels_of((-1, 1)),
     "margins 0/1": labels_of((0, 1)),
     "finite margins": labels_of((-1, 1), [0, 1, -1, 0.5, 1e-9, 20, -20, 40, -40, 800, -800]),
+    "finite margins 0/1": labels_of((0, 1), [0, 1, -1, 0.5, 1e-9, 20, -20, 40, -40, 800, -800]),
     "logits": logits,
     "logits 0/1": labels_of((0, 1), LOGIT_EDGES),
     "probabilities": probabilities,
+    "hard probabilities": hard,
+    "probability labels": probability_labels,
+    "hot pairs": hot_pairs,
     "labels": labelled,
     "distributions": distributions,
     "plain labels": plain_rows,
@@ -219,7 +239,7 @@ KINDS: dict[str, Callable[[Any, int], Inputs]] = {
     "scales": scales,
 }
 
-LABELLED = ("labels", "plain labels", "log labels")  # their targets are integers
+LABELLED = ("probability labels", "labels", "plain labels", "log labels")  # their targets are integers
 
 
 def batch(kind: str, n: int, seed: int = 0) -> Inputs:

@@ -109,6 +109,37 @@ def beyond(threshold: float) -> Callable[[Inputs], Any]:
     return lambda i: margin(i) < -threshold
 
 
+def spread_overflows(i: Inputs) -> Any:
+    """A row holds numbers whose difference is infinite, or infinite ones."""
+    with np.errstate(all="ignore"):
+        return ~(i["pred"].max(-1) - i["pred"].min(-1) < 1.7e308) & ~np.isnan(i["pred"]).any(-1)
+
+
+def no_length(i: Inputs) -> Any:
+    """A vector of zeros, or one whose square overflows."""
+    return np.any([~i[name].any(-1) | (np.abs(i[name]).max(-1) > 1e154) for name in ("pred", "target")], axis=0)
+
+
+def tied(rivals_of: Callable[[Inputs], Any]) -> Callable[[Inputs], Any]:
+    """The largest number of a row stands there twice; up to rounding, which may go either way."""
+
+    def where(i: Inputs) -> Any:
+        top = np.sort(rivals_of(i), axis=-1)[:, -2:]
+        with np.errstate(invalid="ignore"):
+            return top[:, 1] - top[:, 0] <= 2.0**-50 * np.abs(top[:, 1])
+
+    return where
+
+
+def scores(i: Inputs) -> Any:
+    return i["pred"]
+
+
+def scores_with_margin(i: Inputs) -> Any:
+    """What the multiclass hinge takes the largest of: each score, and 1 more where the class is wrong."""
+    return i["pred"] + (np.arange(i["pred"].shape[-1]) != i["target"][:, None])
+
+
 def nan(name: str) -> Callable[[Inputs], Any]:
     def where(i: Inputs) -> Any:
         found = np.isnan(i[name])

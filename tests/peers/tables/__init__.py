@@ -14,7 +14,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-NAMES = ("pytorch",)
+NAMES = ("pytorch", "optax", "sklearn", "statsmodels")
 
 
 def load(name: str) -> Any:
