@@ -64,11 +64,13 @@ def per_unit(mask: Any, shape: tuple[int, ...]) -> Any:
     return np.broadcast_to(mask if mask.ndim in (0, len(shape)) else mask[:, None], shape)
 
 
-def close(got: Any, want: Any, largest: Any, epsilon: float) -> Any:
-    """Equal, both NaN, or within the peer's precision of the largest number on the way. In the subnormals nothing is."""
+def close(got: Any, want: Any, largest: Any, peer: Any) -> Any:
+    """Equal, both NaN, or within the peer's precision of the largest number on the way. Subnormal numbers have none."""
+    limits = np.finfo(peer.DTYPE)
     with np.errstate(all="ignore"):
-        room = epsilon * np.maximum(np.abs(want), largest) + 2.0**-1022
+        room = peer.EPSILON * np.maximum(np.abs(want), largest) + float(limits.smallest_normal)
         near = np.abs(got - want) <= np.where(np.isfinite(want), room, 0)
+        near |= np.isinf(want) & (got * np.sign(want) > float(limits.max))
     return (got == want) | (np.isnan(got) & np.isnan(want)) | near
 
 
@@ -82,7 +84,7 @@ def compare(peer: Any, row: Row, data: dict[str, Any]) -> Outcome:
         assert got.shape == want.shape, f"{row.name}: {name} has shape {got.shape}, {want.shape} there"
         with np.errstate(all="ignore"):
             largest = per_unit(row.terms[name](inputs) if name in row.terms else 0.0, got.shape)
-        differs = ~close(got, want, largest, peer.EPSILON)
+        differs = ~close(got, want, largest, peer)
         outcome.compared += got.size
         for reason in row.differences:
             if reason.concerns(name):

@@ -155,6 +155,15 @@ def hot_pairs(rng: Any, n: int) -> Inputs:
     return {"pred": drawn["pred"], "target": np.eye(CLASSES)[drawn["target"]]}
 
 
+def one_distribution(rng: Any, n: int) -> Inputs:
+    return {"pred": distribution_pairs(rng, n)["pred"]}
+
+
+def plain_hot(rng: Any, n: int) -> Inputs:
+    drawn = plain_rows(rng, n)
+    return {"pred": drawn["pred"], "target": np.eye(CLASSES)[drawn["target"]]}
+
+
 def log_labelled(rng: Any, n: int) -> Inputs:
     drawn = log_pairs(rng, n)
     return {"pred": drawn["pred"], "target": np.arange(len(drawn["pred"])) % CLASSES}
@@ -220,6 +229,8 @@ KINDS: dict[str, Callable[[Any, int], Inputs]] = {
     "hard probabilities": hard,
     "probability labels": probability_labels,
     "hot pairs": hot_pairs,
+    "one distribution": one_distribution,
+    "plain labels one-hot": plain_hot,
     "labels": labelled,
     "distributions": distributions,
     "plain labels": plain_rows,
@@ -246,3 +257,9 @@ def batch(kind: str, n: int, seed: int = 0) -> Inputs:
     """All edges, and n random units."""
     rng = np.random.default_rng([seed, zlib.crc32(kind.encode())])
     return {name: np.asarray(a) for name, a in KINDS[kind](rng, n).items()}
+
+
+def rounded(inputs: Inputs, dtype: str) -> Inputs:
+    """Numbers that the peer's type has; float64 again, so that lossfn gets the very same."""
+    with np.errstate(over="ignore", under="ignore"):
+        return {k: a.astype(dtype).astype(float) if a.dtype.kind == "f" else a for k, a in inputs.items()}

@@ -35,7 +35,10 @@ def run(name: str, points: int, seed: int) -> dict[str, Any]:
     """What the peer gives for every row of its table."""
     peer = tables.load(name)
     peer.load()
-    batches = {kind: draw.batch(kind, points, seed) for kind in dict.fromkeys(row.inputs for row in peer.ROWS)}
+    batches = {
+        kind: draw.rounded(draw.batch(kind, points, seed), peer.DTYPE)
+        for kind in dict.fromkeys(row.inputs for row in peer.ROWS)
+    }
     outputs = {}
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -44,7 +44,7 @@ def test_data_is_of_the_table(name, data):
     assert len(set(names)) == len(names)
     assert list(data[name]["outputs"]) == names, "python3 tests/peers/make_data.py"
     for kind, drawn in data[name]["inputs"].items():
-        again = draw.batch(kind, 0)  # the edges
+        again = draw.rounded(draw.batch(kind, 0), PEERS[name].DTYPE)  # the edges
         for key, edges in again.items():
             np.testing.assert_array_equal(np.asarray(drawn[key], float)[: len(edges)], edges)
 

@@ -2,6 +2,7 @@
 """A module here is one peer. Its package is imported by load() alone, so that the table can be read without it:
 
 HEADING, PACKAGE      its name, and that of the package whose version counts
+DTYPE                 what it computes in
 EPSILON, PRECISION    what one output may be off, relative to the largest number added on the way; the reason
 ROWS                  the table
 load()                imports the package
@@ -14,7 +15,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-NAMES = ("pytorch", "optax", "sklearn", "statsmodels")
+NAMES = ("pytorch", "keras", "optax", "sklearn", "scipy", "statsmodels")
 
 
 def load(name: str) -> Any:

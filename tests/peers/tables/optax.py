@@ -23,6 +23,7 @@ from rows import (
 )
 
 HEADING, PACKAGE = "optax", "optax"
+DTYPE = "float64"
 EPSILON = 16 * 2.0**-52
 PRECISION = "on JAX in double precision; a few operations, each within an ulp or two"
 

@@ -21,6 +21,7 @@ from rows import (
 )
 
 HEADING, PACKAGE = "PyTorch", "torch"
+DTYPE = "float64"
 EPSILON = 16 * 2.0**-52
 PRECISION = "double precision; a few operations, each within an ulp or two"
 

@@ -9,6 +9,7 @@ import numpy as np
 from rows import Difference, Inputs, Row, infinite, largest, margin, one, residual
 
 HEADING, PACKAGE = "scikit-learn", "scikit-learn"
+DTYPE = "float64"
 EPSILON = 16 * 2.0**-52
 PRECISION = "double precision; a few operations, each within an ulp or two"
 

@@ -9,6 +9,7 @@ import numpy as np
 from rows import Difference, Inputs, Row, one, residual
 
 HEADING, PACKAGE = "statsmodels", "statsmodels"
+DTYPE = "float64"
 EPSILON = 16 * 2.0**-52
 PRECISION = "robust norms, rho and psi, in double precision; a few operations, each within an ulp or two"
 
