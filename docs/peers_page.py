@@ -44,9 +44,18 @@ def differences(row: Any) -> str:
     for d in row.differences:
         where = " of the value" if d.of == ("value",) else " of the gradient" if d.of and "value" not in d.of else ""
         texts.append(f"*{d.kind}*{where}: {d.why}")
+    if row.hessian == "one":
+        texts.append("*definition* of the Hessian: 1 there")
     if row.terms:
         texts.append("*rounding*: what is small beside the terms that are added there keeps fewer digits")
     return "; ".join(texts)
+
+
+def compared(row: Any) -> str:
+    """What is compared, if it is not value and gradient."""
+    names = {"value": "value", "hess": "Hessian", "step": "gradient/Hessian"}
+    parts = [*(["gradient"] if row.wrt else []), *(names[output] for output in row.outputs)]
+    return "" if parts == ["gradient", "value"] else " and ".join(parts)
 
 
 def section(name: str) -> list[str]:
@@ -55,9 +64,9 @@ def section(name: str) -> list[str]:
     out = [f"## {peer.HEADING}", "", f"{peer.PACKAGE} {version}; {peer.PRECISION}.", ""]
     out += ["| there | here | the same | where not |", "|---|---|---|---|"]
     for row in peer.ROWS:
-        same = "but for" if row.differences else "yes"
-        if not row.wrt:
-            same += ", value"
+        same = "but for" if row.differences or row.hessian == "one" else "yes"
+        if what := compared(row):
+            same += f"; {what}"
         out.append(f"| `{cell(row.name)}` | {spec_cell(row)} | {same} | {cell(differences(row))} |")
     return [*out, ""]
 

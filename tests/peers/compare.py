@@ -44,15 +44,22 @@ def batch(data: dict[str, Any], row: Row) -> Inputs:
 
 
 def ours(row: Row, inputs: Inputs) -> dict[str, Any]:
-    """What lossfn gives: the values, and the gradients of their sum, or of the row's own reduction."""
-    spec = lossfn.create(row.spec, reduction=row.reduction)
+    """What lossfn gives: the values, and the derivatives of their sum, or of the row's own reduction."""
+    loss = lossfn.create(row.spec, reduction=row.reduction)
+    summed = lossfn.create(row.spec, reduction="sum") if row.reduction == "none" else loss
+    given, found = list(inputs.values()), {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", lossfn.DomainWarning)
-        found = {"value": np.asarray(spec(*inputs.values()))}
+        if "value" in row.outputs:
+            found["value"] = np.asarray(loss(*given))
         if row.wrt:
-            summed = "sum" if row.reduction == "none" else row.reduction
-            grads = lossfn.create(row.spec, reduction=summed).grad(*inputs.values(), wrt=row.wrt)
+            grads = summed.grad(*given, wrt=row.wrt)
             found.update(zip(row.wrt, grads if isinstance(grads, tuple) else (grads,)))
+        if "hess" in row.outputs or "step" in row.outputs:
+            found["hess"] = 1.0 if row.hessian == "one" else summed.hess(*given, hess_kind=row.hessian)
+        if "step" in row.outputs:
+            with np.errstate(all="ignore"):
+                found["step"] = -summed.grad(*given) / found.pop("hess")
     return found
 
 
@@ -78,7 +85,7 @@ def compare(peer: Any, row: Row, data: dict[str, Any]) -> Outcome:
     inputs, outcome = batch(data, row), Outcome()
     theirs = {name: np.asarray(a, float) for name, a in data["outputs"][row.name].items()}
     mine = ours(row, inputs)
-    assert set(theirs) == set(mine) == {"value", *row.wrt}
+    assert set(theirs) == set(mine) == {*row.outputs, *row.wrt}
     for name, want in theirs.items():
         got = np.asarray(mine[name], float)
         assert got.shape == want.shape, f"{row.name}: {name} has shape {got.shape}, {want.shape} there"

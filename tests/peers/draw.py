@@ -197,6 +197,22 @@ def log_means(rng: Any, n: int) -> Inputs:
     return {"pred": pred, "target": target}
 
 
+def moderate(edges: list[tuple[float, float]], draw_target: Callable[[Any, int], Any]) -> Callable[[Any, int], Inputs]:
+    """For boosters, in single precision: Newton steps must be finite."""
+
+    def draw(rng: Any, n: int) -> Inputs:
+        pred, target = pairs(edges, np.clip(spread(rng, n, 2), -8, 8), draw_target(rng, n))
+        return {"pred": pred, "target": target}
+
+    return draw
+
+
+def moderate_positives(rng: Any, n: int) -> Inputs:
+    edges = [(1, 1), (1, 2), (0, 1), (1, 0), (0, 0)]
+    pred, target = pairs(edges, positive(rng, n), positive(rng, n))
+    return {"pred": pred, "target": target}
+
+
 def positives(rng: Any, n: int) -> Inputs:
     edges = [(1, 1), (1, 2), (1e-9, 1), (1, 1e-9), (1e8, 1), (0, 1), (1, 0), (0, 0)]
     pred, target = pairs(edges, positive(rng, n), positive(rng, n))
@@ -245,6 +261,14 @@ KINDS: dict[str, Callable[[Any, int], Inputs]] = {
     "log rates": log_rates,
     "rates": rates,
     "log means": log_means,
+    "moderate": moderate([(0, 0), (1, 0), (-1, 0), (0, 1.5), (20, 0), (-300, 0), (1e-3, 0)], spread),
+    "moderate logits": moderate([(p, t) for p in (0, 1, -10, 10) for t in (0, 1, 0.25)], unit),
+    "moderate margins 0/1": moderate(
+        [(p, t) for p in (0, 1, -1, -10, 10) for t in (0, 1)], lambda g, n: g.integers(0, 2, n)
+    ),
+    "moderate log rates": moderate([(p, t) for p in (0, 1, -10, 10) for t in (0, 1, 7)], lambda g, n: g.poisson(3, n)),
+    "moderate log means": moderate([(p, t) for p in (0, 1, -10, 10) for t in (1, 1e-3, 1e3)], positive),
+    "moderate positives": moderate_positives,
     "positives": positives,
     "variances": variances,
     "scales": scales,

@@ -6,7 +6,8 @@ DTYPE                 what it computes in
 EPSILON, PRECISION    what one output may be off, relative to the largest number added on the way; the reason
 ROWS                  the table
 load()                imports the package
-evaluate(row, inputs) its outputs: "value", and by name of the input the gradients of the sum of the values"""
+evaluate(row, inputs) its outputs: "value", and by name of the input the gradients of the sum of the values; of boosters
+                      "hess" or "step", the Hessian and a Newton step"""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-NAMES = ("pytorch", "keras", "optax", "sklearn", "scipy", "statsmodels")
+NAMES = ("pytorch", "keras", "optax", "sklearn", "xgboost", "lightgbm", "scipy", "statsmodels")
 
 
 def load(name: str) -> Any:
