@@ -53,14 +53,14 @@ def differences(row: Any) -> str:
 
 def compared(row: Any) -> str:
     """What is compared, if it is not value and gradient."""
-    names = {"value": "value", "hess": "Hessian", "step": "gradient/Hessian"}
-    parts = [*(["gradient"] if row.wrt else []), *(names[output] for output in row.outputs)]
+    names = {"value": "value", "step": "gradient/Hessian"}
+    parts = [*(["gradient"] if row.wrt else []), *(names[output] for output in row.outputs if output in names)]
     return "" if parts == ["gradient", "value"] else " and ".join(parts)
 
 
 def section(name: str) -> list[str]:
     peer = tables.load(name)
-    version = tables.pinned()[peer.PACKAGE]
+    version = tables.pinned(peer)
     out = [f"## {peer.HEADING}", "", f"{peer.PACKAGE} {version}; {peer.PRECISION}.", ""]
     out += ["| there | here | the same | where not |", "|---|---|---|---|"]
     for row in peer.ROWS:

@@ -55,11 +55,12 @@ def ours(row: Row, inputs: Inputs) -> dict[str, Any]:
         if row.wrt:
             grads = summed.grad(*given, wrt=row.wrt)
             found.update(zip(row.wrt, grads if isinstance(grads, tuple) else (grads,)))
-        if "hess" in row.outputs or "step" in row.outputs:
-            found["hess"] = 1.0 if row.hessian == "one" else summed.hess(*given, hess_kind=row.hessian)
         if "step" in row.outputs:
+            hess = 1.0 if row.hessian == "one" else summed.hess(*given)
             with np.errstate(all="ignore"):
-                found["step"] = -summed.grad(*given) / found.pop("hess")
+                found["step"] = -summed.grad(*given) / hess
+        if "rho" in row.outputs:
+            found.update(zip(row.outputs, loss.rho(inputs["s"])))
     return found
 
 

@@ -213,6 +213,11 @@ def moderate_positives(rng: Any, n: int) -> Inputs:
     return {"pred": pred, "target": target}
 
 
+def squares(rng: Any, n: int) -> Inputs:
+    """Squared residuals."""
+    return {"s": joined([0, 1, 2.25, 1e-300, 1e-18, 1e-9, 100, 1e9, 1e300], positive(rng, n))}
+
+
 def positives(rng: Any, n: int) -> Inputs:
     edges = [(1, 1), (1, 2), (1e-9, 1), (1, 1e-9), (1e8, 1), (0, 1), (1, 0), (0, 0)]
     pred, target = pairs(edges, positive(rng, n), positive(rng, n))
@@ -269,6 +274,7 @@ KINDS: dict[str, Callable[[Any, int], Inputs]] = {
     "moderate log rates": moderate([(p, t) for p in (0, 1, -10, 10) for t in (0, 1, 7)], lambda g, n: g.poisson(3, n)),
     "moderate log means": moderate([(p, t) for p in (0, 1, -10, 10) for t in (1, 1e-3, 1e3)], positive),
     "moderate positives": moderate_positives,
+    "squares": squares,
     "positives": positives,
     "variances": variances,
     "scales": scales,

@@ -47,7 +47,9 @@ def run(name: str, points: int, seed: int) -> dict[str, Any]:
             outputs[row.name] = peer.evaluate(row, given)
     return {
         "package": peer.PACKAGE,
-        "version": importlib.metadata.version(peer.PACKAGE).partition("+")[0],
+        "version": peer.version()
+        if hasattr(peer, "version")
+        else importlib.metadata.version(peer.PACKAGE).partition("+")[0],
         "inputs": {kind: {k: listed(a.tolist()) for k, a in b.items()} for kind, b in batches.items()},
         "outputs": {r: {k: listed(np.asarray(a).tolist()) for k, a in o.items()} for r, o in outputs.items()},
     }

@@ -51,8 +51,8 @@ class Row:
     differences: tuple[Difference, ...] = ()
     wrt: tuple[str, ...] = ("pred",)
     reduction: str = "none"
-    outputs: tuple[str, ...] = ("value",)  # what there is beside the gradients: "value", "hess", "step"
-    hessian: str = "exact"  # which one the peer's corresponds to; "one" is just 1
+    outputs: tuple[str, ...] = ("value",)  # what there is beside the gradients: "value", "step", "rho" ...
+    hessian: str = "exact"  # or "one", if the peer takes 1 for it
     # Size of the largest number that the peer adds or subtracts on the way to an output, if larger than the output.
     terms: Mapping[str, Callable[[Inputs], Any]] = field(default_factory=dict)
 

@@ -39,7 +39,7 @@ def test_row(name, row, data):
 
 @pytest.mark.parametrize("name", PEERS)
 def test_data_is_of_the_table(name, data):
-    assert data[name]["version"] == tables.pinned()[PEERS[name].PACKAGE]
+    assert data[name]["version"] == tables.pinned(PEERS[name])
     names = [row.name for row in PEERS[name].ROWS]
     assert len(set(names)) == len(names)
     assert list(data[name]["outputs"]) == names, "python3 tests/peers/make_data.py"
@@ -69,6 +69,8 @@ def test_packages(name, tmp_path):
     """Many more points, other ones; what differs is counted by its reason in the output."""
     if not PYTHON.exists():
         pytest.skip("the packages are not installed: sh cmake/bootstrap peers")
+    if name == "ceres" and not Path("/usr/include/ceres").exists():
+        pytest.skip("libceres-dev is not installed")
     command = [PYTHON, HERE / "make_data.py", "--points", str(POINTS), "--seed", "1", "--output", tmp_path, name]
     subprocess.run(list(map(str, command)), check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     drawn, lines = compare.read(tmp_path / f"{name}.json"), []

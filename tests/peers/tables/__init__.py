@@ -7,7 +7,8 @@ EPSILON, PRECISION    what one output may be off, relative to the largest number
 ROWS                  the table
 load()                imports the package
 evaluate(row, inputs) its outputs: "value", and by name of the input the gradients of the sum of the values; of boosters
-                      "hess" or "step", the Hessian and a Newton step"""
+                      "step", a Newton step; of solvers "rho", "rho'", "rho''"
+version()             only of what is no Python package, beside VERSION, what data/ was made with"""
 
 from __future__ import annotations
 
@@ -16,14 +17,16 @@ import re
 from pathlib import Path
 from typing import Any
 
-NAMES = ("pytorch", "keras", "optax", "sklearn", "xgboost", "lightgbm", "scipy", "statsmodels")
+NAMES = ("pytorch", "keras", "optax", "sklearn", "xgboost", "lightgbm", "scipy", "ceres", "statsmodels")
 
 
 def load(name: str) -> Any:
     return importlib.import_module(f"tables.{name}")
 
 
-def pinned() -> dict[str, str]:
-    """The versions that data/ was made with."""
+def pinned(peer: Any) -> str:
+    """The version that data/ was made with: that of requirements.txt, if it is no package of Debian."""
+    if hasattr(peer, "VERSION"):
+        return str(peer.VERSION)
     text = (Path(__file__).parents[1] / "requirements.txt").read_text(encoding="utf-8")
-    return dict(re.findall(r"^([\w-]+)==(\S+)", text, re.M))
+    return dict(re.findall(r"^([\w-]+)==(\S+)", text, re.M))[peer.PACKAGE]
