@@ -8,7 +8,7 @@ import os
 import subprocess
 from pathlib import Path
 
-import compare
+import comparison
 import draw
 import lossfn
 import numpy as np
@@ -26,12 +26,12 @@ CASES = [pytest.param(name, row, id=f"{name}: {row.name}") for name, peer in PEE
 
 @pytest.fixture(scope="module")
 def data():
-    return {name: compare.read(HERE / f"data/{name}.json") for name in PEERS}
+    return {name: comparison.read(HERE / f"data/{name}.json") for name in PEERS}
 
 
 @pytest.mark.parametrize(("name", "row"), CASES)
 def test_row(name, row, data):
-    outcome = compare.compare(PEERS[name], row, data[name])
+    outcome = comparison.compare(PEERS[name], row, data[name])
     assert not outcome.unexplained, "\n".join(outcome.unexplained)
     for reason in row.differences:
         assert outcome.counts[reason], f"nothing differs any more by this: {reason.why}"
@@ -55,7 +55,7 @@ def test_a_wrong_number_is_found(name, row, data):
     wrong = copy.copy(data[name])
     theirs = {k: np.asarray(a, float) for k, a in wrong["outputs"][row.name].items()}
     wrong["outputs"] = {**wrong["outputs"], row.name: {k: a * 1.001 for k, a in theirs.items()}}
-    assert compare.compare(PEERS[name], row, wrong).unexplained
+    assert comparison.compare(PEERS[name], row, wrong).unexplained
 
 
 def test_every_spec_is_whole():
@@ -73,9 +73,9 @@ def test_packages(name, tmp_path):
         pytest.skip("libceres-dev is not installed")
     command = [PYTHON, HERE / "make_data.py", "--points", str(POINTS), "--seed", "1", "--output", tmp_path, name]
     subprocess.run(list(map(str, command)), check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    drawn, lines = compare.read(tmp_path / f"{name}.json"), []
+    drawn, lines = comparison.read(tmp_path / f"{name}.json"), []
     for row in PEERS[name].ROWS:
-        outcome = compare.compare(PEERS[name], row, drawn)
+        outcome = comparison.compare(PEERS[name], row, drawn)
         print(
             f"{row.name}: {outcome.compared} numbers", *(f"{n} {r.kind}" for r, n in outcome.counts.items()), sep=", "
         )

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Compares lossfn with what a peer gave, number by number, and puts each difference down to a reason of the table.
 
-python3 tests/peers/compare.py FILE ...        counts of data that make_data.py wrote"""
+python3 tests/peers/comparison.py FILE ...        counts of data that make_data.py wrote"""
 
 from __future__ import annotations
 
