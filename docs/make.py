@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Writes what the documentation has from the catalogue: docs/losses, docs/images and the table in README.md.
+"""Writes what the documentation has from the catalogue: docs/losses, docs/images, docs/peers.md and the table in README.md.
 
 python3 docs/make.py            writes the files
 python3 docs/make.py --check    says which files would change, and fails if one would
@@ -17,8 +17,13 @@ from pathlib import Path
 import lossfn
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "docs"))
+
+import peers_page  # noqa: E402  (found by the line above, however this file is loaded)
+
 BEGIN, END = "<!-- losses: made by docs/make.py -->", "<!-- end of losses -->"
 NOTE = "<!-- Made from the catalogue by docs/make.py; change src/losses and run that. -->"
+PEERS_NOTE = "<!-- Made from tests/peers by docs/make.py; change the tables there and run that. -->"
 
 # How the functions of the lecture on loss functions for deep learning are obtained.
 LECTURE = {
@@ -238,7 +243,7 @@ def readme_table() -> str:
 
 def files() -> dict[Path, str]:
     """Everything that is made, by its path."""
-    made = {ROOT / "docs/losses/index.md": index()}
+    made = {ROOT / "docs/losses/index.md": index(), ROOT / "docs/peers.md": peers_page.page(PEERS_NOTE)}
     for name in lossfn.names():
         if "." not in name:
             made[ROOT / f"docs/losses/{name}.md"] = page(lossfn.describe(name))

@@ -243,6 +243,7 @@ STAGES = {
     "examples": kind("examples"),
     "docs": kind("docs"),
     "bench": kind("bench"),
+    "peers": kind("peers"),
     "abi": kind("abi"),
     "install": kind("install"),
     "format": stage_format,

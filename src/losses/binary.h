@@ -223,7 +223,8 @@ DEFINE(sigmoid_focal) = {
     .tasks = "binary, multilabel, detection",
     .see_also = "bce_with_logits, focal_star, categorical_focal",
     .look_alikes = "torchvision: sigmoid_focal_loss: the same, reduction=none\n"
-                   "Keras: BinaryFocalCrossentropy(from_logits=True): alpha=-1 unless apply_class_balancing\n"
+                   "Keras: BinaryFocalCrossentropy(from_logits=True): alpha=-1 unless apply_class_balancing, clips the "
+                   "sigmoid at 1e-7\n"
                    "optax: sigmoid_focal_loss: alpha=-1 unless given, reduction=none",
     .source = "T. Lin, P. Goyal, R. Girshick, K. He, P. Dollar, Focal loss for dense object detection, ICCV, 2017",
     .kinks = "",

@@ -15,7 +15,7 @@ DEFINE(poisson_nll) = {
     .see_also = "gaussian_nll",
     .look_alikes = "PyTorch: PoissonNLLLoss: eps=1e-8; its full is Stirling's approximation, exact here\n"
                    "Keras: Poisson: log_input=false, eps=1e-7\nscikit-learn: HalfPoissonLoss: the same\n"
-                   "XGBoost: count:poisson: gradient of reduction=sum",
+                   "XGBoost: count:poisson: gradient of reduction=sum; the Hessian e^max_delta_step times this one",
     .source = "S. D. Poisson, Recherches sur la probabilite des jugements, 1837",
     .kinks = "",
     .unit = LOSSFN_UNIT_ELEMENT,

@@ -35,7 +35,8 @@ DEFINE(zero_one) = {
     .latex = "[y z < 0]",
     .tasks = "binary",
     .see_also = "hinge, perceptron",
-    .look_alikes = "LossFunctions.jl: ZeroOneLoss: the same\nscikit-learn: zero_one_loss: the same, of scores",
+    .look_alikes =
+        "LossFunctions.jl: ZeroOneLoss: the same\nscikit-learn: zero_one_loss: the same, of scores that are not 0",
     .source = "C. M. Bishop, Pattern Recognition and Machine Learning, 2006",
     .kinks = "target pred = 0: value 0, gradient 0",
     .unit = LOSSFN_UNIT_ELEMENT,

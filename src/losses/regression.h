@@ -1303,7 +1303,7 @@ DEFINE(cosine_distance) = {
     .tasks = "",
     .see_also = "cosine_similarity, mse",
     .look_alikes = "optax: cosine_distance: reduction=none\nSciPy: scipy.spatial.distance.cosine: reduction=none\n"
-                   "PyTorch: CosineEmbeddingLoss: this where its target is 1",
+                   "PyTorch: CosineEmbeddingLoss: this where its target is 1; adds 1e-12 to the squared lengths",
     .source = COSINE_SOURCE,
     .kinks = COSINE_KINKS,
     .unit = LOSSFN_UNIT_ROW,

@@ -330,7 +330,8 @@ DEFINE(cauchy) = {
     .see_also = "student_t_rho, welsch, geman_mcclure, barron",
     .look_alikes =
         "Ceres: CauchyLoss: lossfn_rho of this, c is a\ng2o: RobustKernelCauchy: lossfn_rho of this, c is delta\n"
-        "SciPy: cauchy: lossfn_rho of this, c is f_scale\nGTSAM: Cauchy: c is k\nstatsmodels: Cauchy: the same\n"
+        "SciPy: cauchy: lossfn_rho of this, c is f_scale\nGTSAM: Cauchy: c is k\nstatsmodels: StudentT(df=1): the "
+        "same\n"
         "Kornia: cauchy_loss: c=1.4142135623730951\n"
         "barron(alpha=0, scale=c/sqrt(2)): this times 2/c^2",
     .source = "P. W. Holland, R. E. Welsch, Robust regression using iteratively reweighted least-squares, Commun. "

@@ -1,0 +1,295 @@
+# SPDX-License-Identifier: MIT
+"""Inputs for the comparison: edges first, then random ones, which have few digits so that the data stays small."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+Inputs = dict[str, Any]
+INF, NAN = np.inf, np.nan
+CLASSES = 5
+
+# (pred, target): equal, on the usual kinks, tiny, where exp and squares overflow, infinite, NaN.
+REAL_EDGES = [(0, 0), (1, 1), (1, 0), (-1, 0), (0, 1), (1.5, 0), (-1.5, 0), (0.5, 0), (2, 0), (1e-9, 0), (1e-160, 0)]
+REAL_EDGES += [(20, 0), (-40, 0), (800, 0), (-800, 0), (1e160, 0), (-1e160, 0), (1e308, -1e308)]
+REAL_EDGES += [(INF, 0), (-INF, 0), (0, INF), (NAN, 0), (0, NAN)]
+LOGIT_EDGES = [0, 1, -1, 1e-9, 20, -20, 40, -40, 800, -800, 1e308, -1e308, INF, -INF, NAN]
+MARGIN_EDGES = [*LOGIT_EDGES, 0.5, -0.5, 2, -2, 1e160, -1e160]
+PROBABILITY_EDGES = [0, 1, 0.5, 1e-9, 1e-20, 1e-300, 1 - 2**-53]
+
+
+def spread(rng: Any, n: Any, size: float = 4) -> Any:
+    """Numbers of both signs, most around 1, with 4 digits."""
+    numbers = rng.standard_normal(n) * size ** rng.uniform(-1, 1, n)
+    return np.array([float(f"{x:.4g}") for x in numbers.ravel()]).reshape(numbers.shape)
+
+
+def positive(rng: Any, n: Any) -> Any:
+    return np.maximum(np.abs(spread(rng, n)), 1e-4)
+
+
+def unit(rng: Any, n: Any) -> Any:
+    """Probabilities that are multiples of 1/1024: exact."""
+    return rng.integers(1, 1024, n) / 1024
+
+
+def rows(rng: Any, n: int, classes: int = CLASSES) -> Any:
+    """Rows of probabilities that sum to exactly 1."""
+    cuts = np.sort(rng.integers(1, 1023, (n, classes - 1)), axis=1) / 1024
+    return np.diff(cuts, axis=1, prepend=0, append=1)
+
+
+def joined(edges: Any, random: Any) -> Any:
+    return np.concatenate([np.asarray(edges, float), random])
+
+
+def pairs(edges: list[tuple[float, ...]], *random: Any) -> list[Any]:
+    return [joined(edge, drawn) for edge, drawn in zip(zip(*edges), random)]
+
+
+def reals(rng: Any, n: int) -> Inputs:
+    pred, target = pairs(REAL_EDGES, spread(rng, n), spread(rng, n))
+    return {"pred": pred, "target": target}
+
+
+def finite(rng: Any, n: int) -> Inputs:
+    """For functions that refuse NaN and infinity."""
+    edges = [e for e in REAL_EDGES if np.isfinite(e).all() and np.abs(e).max() < 1e100]
+    pred, target = pairs(edges, spread(rng, n), spread(rng, n))
+    return {"pred": pred, "target": target}
+
+
+def far(rng: Any, n: int) -> Inputs:
+    """Predictions far from a target that is not 0."""
+    return {"pred": spread(rng, n, 50), "target": positive(rng, n)}
+
+
+def labels_of(labels: tuple[float, float], edges: list[float] = MARGIN_EDGES) -> Callable[[Any, int], Inputs]:
+    def draw(rng: Any, n: int) -> Inputs:
+        both = [(pred, label) for pred in edges for label in labels]
+        pred, target = pairs(both, spread(rng, n), np.asarray(labels)[rng.integers(0, 2, n)])
+        return {"pred": pred, "target": target}
+
+    return draw
+
+
+def logits(rng: Any, n: int) -> Inputs:
+    edges = [(pred, target) for pred in LOGIT_EDGES for target in (0, 1, 0.25)]
+    pred, target = pairs(edges, spread(rng, n), unit(rng, n))
+    return {"pred": pred, "target": target}
+
+
+def probabilities(rng: Any, n: int) -> Inputs:
+    edges = [(pred, target) for pred in PROBABILITY_EDGES for target in (0, 1, 0.25)]
+    pred, target = pairs(edges, unit(rng, n), unit(rng, n))
+    return {"pred": pred, "target": target}
+
+
+def hard(rng: Any, n: int) -> Inputs:
+    """Probabilities with targets 0 and 1."""
+    drawn = probabilities(rng, n)
+    return {"pred": drawn["pred"], "target": np.arange(len(drawn["pred"])) % 2}
+
+
+def row_edges() -> Any:
+    big = [[800, 0, -800, 0, 1], [1e308, 0, 0, 0, -1e308], [0] * 5, [30, 0, 0, 0, 0], [60, 20, 0, -20, -60]]
+    return np.array([*big, [1, -INF, 0, 2, 3], [1e8, 1e8, 1e8 - 1, 0, 0], [NAN, 0, 0, 0, 0], [INF, 0, 0, 0, 0]], float)
+
+
+def labelled(rng: Any, n: int) -> Inputs:
+    edges = np.repeat(row_edges(), 2, axis=0)
+    labels = np.concatenate([np.tile([0, 4], len(edges) // 2), rng.integers(0, CLASSES, n)])
+    return {"pred": joined(edges, spread(rng, (n, CLASSES))), "target": labels}
+
+
+def distributions(rng: Any, n: int) -> Inputs:
+    edges = row_edges()
+    hot = np.eye(CLASSES)[np.arange(len(edges)) % CLASSES]
+    return {"pred": joined(edges, spread(rng, (n, CLASSES))), "target": joined(hot, rows(rng, n))}
+
+
+def plain_rows(rng: Any, n: int) -> Inputs:
+    """Labels and scores without edges, for what is reduced over the rows."""
+    return {"pred": spread(rng, (n, CLASSES)), "target": rng.integers(0, CLASSES, n)}
+
+
+def plain_distributions(rng: Any, n: int) -> Inputs:
+    return {"pred": spread(rng, (n, CLASSES)), "target": rows(rng, n)}
+
+
+def multilabel(rng: Any, n: int) -> Inputs:
+    pred = joined([[0] * 5, [1, 0, 0, 0, 0], [800, -800, 0, 1, 2]], spread(rng, (n, CLASSES)))
+    return {"pred": pred, "target": joined([[0] * 5, [1] * 5, [0, 1, 0, 0, 1]], rng.integers(0, 2, (n, CLASSES)))}
+
+
+def distribution_pairs(rng: Any, n: int) -> Inputs:
+    preds = [[0.25, 0.25, 0.5, 0, 0], [0.2] * 5, [1, 0, 0, 0, 0], [1, 0, 0, 0, 0], [0.5, 0.5 - 1e-9, 1e-9, 0, 0]]
+    targets = [[0.25, 0.25, 0.5, 0, 0], [1, 0, 0, 0, 0], [1, 0, 0, 0, 0], [0, 1, 0, 0, 0], [0.5, 0.5, 0, 0, 0]]
+    return {"pred": joined(preds, rows(rng, n)), "target": joined(targets, rows(rng, n))}
+
+
+def inner_pairs(rng: Any, n: int) -> Inputs:
+    """No probability is 0."""
+    pred, target = ((rows(rng, n) + 1 / 256) / (1 + CLASSES / 256) for _ in range(2))
+    return {"pred": pred, "target": target}
+
+
+def log_pairs(rng: Any, n: int) -> Inputs:
+    """The logarithm of rows of probabilities, beside probabilities."""
+    with np.errstate(divide="ignore"):
+        drawn = distribution_pairs(rng, n)
+        return {"pred": np.log(drawn["pred"]), "target": drawn["target"]}
+
+
+def probability_labels(rng: Any, n: int) -> Inputs:
+    pred = distribution_pairs(rng, n)["pred"]
+    return {"pred": pred, "target": np.arange(len(pred)) % CLASSES}
+
+
+def hot_pairs(rng: Any, n: int) -> Inputs:
+    drawn = probability_labels(rng, n)
+    return {"pred": drawn["pred"], "target": np.eye(CLASSES)[drawn["target"]]}
+
+
+def one_distribution(rng: Any, n: int) -> Inputs:
+    return {"pred": distribution_pairs(rng, n)["pred"]}
+
+
+def plain_hot(rng: Any, n: int) -> Inputs:
+    drawn = plain_rows(rng, n)
+    return {"pred": drawn["pred"], "target": np.eye(CLASSES)[drawn["target"]]}
+
+
+def log_labelled(rng: Any, n: int) -> Inputs:
+    drawn = log_pairs(rng, n)
+    return {"pred": drawn["pred"], "target": np.arange(len(drawn["pred"])) % CLASSES}
+
+
+def both_logs(rng: Any, n: int) -> Inputs:
+    return {name: np.log(rows) for name, rows in inner_pairs(rng, n).items()}
+
+
+def vectors(rng: Any, n: int) -> Inputs:
+    preds = [[1, 0, 0], [3, 4, 0], [1, 2, 3], [1, 2, 3], [0, 0, 0], [1e-5, 0, 0], [1e200, 0, 0]]
+    targets = [[0, 1, 0], [3, 4, 0], [-1, -2, -3], [1, 2, 3], [1, 0, 0], [1e-5, 0, 0], [1e200, 1e200, 0]]
+    return {"pred": joined(preds, spread(rng, (n, 3))), "target": joined(targets, spread(rng, (n, 3)))}
+
+
+def log_rates(rng: Any, n: int) -> Inputs:
+    edges = [(p, t) for p in (0, 1, -20, 20, -800, INF, -INF, NAN) for t in (0, 1, 7)]
+    pred, target = pairs(edges, spread(rng, n, 2), rng.poisson(3, n))
+    return {"pred": pred, "target": target}
+
+
+def rates(rng: Any, n: int) -> Inputs:
+    edges = [(p, t) for p in (0, 1, 1e-12, 1e-5, 1e8) for t in (0, 1, 7)]
+    pred, target = pairs(edges, positive(rng, n), rng.poisson(3, n))
+    return {"pred": pred, "target": target}
+
+
+def log_means(rng: Any, n: int) -> Inputs:
+    edges = [(p, t) for p in (0, 1, -20, 20, -300, 300) for t in (1, 1e-3, 1e3)]
+    pred, target = pairs(edges, spread(rng, n, 2), positive(rng, n))
+    return {"pred": pred, "target": target}
+
+
+def moderate(edges: list[tuple[float, float]], draw_target: Callable[[Any, int], Any]) -> Callable[[Any, int], Inputs]:
+    """For boosters, in single precision: Newton steps must be finite."""
+
+    def draw(rng: Any, n: int) -> Inputs:
+        pred, target = pairs(edges, np.clip(spread(rng, n, 2), -8, 8), draw_target(rng, n))
+        return {"pred": pred, "target": target}
+
+    return draw
+
+
+def moderate_positives(rng: Any, n: int) -> Inputs:
+    edges = [(1, 1), (1, 2), (0, 1), (1, 0), (0, 0)]
+    pred, target = pairs(edges, positive(rng, n), positive(rng, n))
+    return {"pred": pred, "target": target}
+
+
+def squares(rng: Any, n: int) -> Inputs:
+    """Squared residuals."""
+    return {"s": joined([0, 1, 2.25, 1e-300, 1e-18, 1e-9, 100, 1e9, 1e300], positive(rng, n))}
+
+
+def positives(rng: Any, n: int) -> Inputs:
+    edges = [(1, 1), (1, 2), (1e-9, 1), (1, 1e-9), (1e8, 1), (0, 1), (1, 0), (0, 0)]
+    pred, target = pairs(edges, positive(rng, n), positive(rng, n))
+    return {"pred": pred, "target": target}
+
+
+def variances(rng: Any, n: int) -> Inputs:
+    edges = [(0, 0, 1), (1, 0, 1), (1, 0, 1e-7), (1, 0, 1e-300), (1e160, 0, 1), (0, 0, 1e8), (1, 0, 1e-6)]
+    pred, target, var = pairs(edges, spread(rng, n), spread(rng, n), positive(rng, n))
+    return {"pred": pred, "target": target, "var": var}
+
+
+def scales(rng: Any, n: int) -> Inputs:
+    edges = [(0, 0, 1), (1, 0, 1), (-1, 0, 1), (40, 0, 1), (-40, 0, 1), (-1e4, 0, 1), (1e160, 0, 1), (1, 0, 1e-8)]
+    pred, target, scale = pairs(edges, spread(rng, n), spread(rng, n), positive(rng, n))
+    return {"pred": pred, "target": target, "scale": scale}
+
+
+KINDS: dict[str, Callable[[Any, int], Inputs]] = {
+    "reals": reals,
+    "finite": finite,
+    "far": far,
+    "margins": labels_of((-1, 1)),
+    "margins 0/1": labels_of((0, 1)),
+    "finite margins": labels_of((-1, 1), [0, 1, -1, 0.5, 1e-9, 20, -20, 40, -40, 800, -800]),
+    "finite margins 0/1": labels_of((0, 1), [0, 1, -1, 0.5, 1e-9, 20, -20, 40, -40, 800, -800]),
+    "logits": logits,
+    "logits 0/1": labels_of((0, 1), LOGIT_EDGES),
+    "probabilities": probabilities,
+    "hard probabilities": hard,
+    "probability labels": probability_labels,
+    "hot pairs": hot_pairs,
+    "one distribution": one_distribution,
+    "plain labels one-hot": plain_hot,
+    "labels": labelled,
+    "distributions": distributions,
+    "plain labels": plain_rows,
+    "plain distributions": plain_distributions,
+    "multilabel": multilabel,
+    "distribution pairs": distribution_pairs,
+    "inner pairs": inner_pairs,
+    "log pairs": log_pairs,
+    "log labels": log_labelled,
+    "both logs": both_logs,
+    "vectors": vectors,
+    "log rates": log_rates,
+    "rates": rates,
+    "log means": log_means,
+    "moderate": moderate([(0, 0), (1, 0), (-1, 0), (0, 1.5), (20, 0), (-300, 0), (1e-3, 0)], spread),
+    "moderate logits": moderate([(p, t) for p in (0, 1, -10, 10) for t in (0, 1, 0.25)], unit),
+    "moderate margins 0/1": moderate(
+        [(p, t) for p in (0, 1, -1, -10, 10) for t in (0, 1)], lambda g, n: g.integers(0, 2, n)
+    ),
+    "moderate log rates": moderate([(p, t) for p in (0, 1, -10, 10) for t in (0, 1, 7)], lambda g, n: g.poisson(3, n)),
+    "moderate log means": moderate([(p, t) for p in (0, 1, -10, 10) for t in (1, 1e-3, 1e3)], positive),
+    "moderate positives": moderate_positives,
+    "squares": squares,
+    "positives": positives,
+    "variances": variances,
+    "scales": scales,
+}
+
+LABELLED = ("probability labels", "labels", "plain labels", "log labels")  # their targets are integers
+
+
+def batch(kind: str, n: int, seed: int = 0) -> Inputs:
+    """All edges, and n random units."""
+    rng = np.random.default_rng([seed, zlib.crc32(kind.encode())])
+    return {name: np.asarray(a) for name, a in KINDS[kind](rng, n).items()}
+
+
+def rounded(inputs: Inputs, dtype: str) -> Inputs:
+    """Numbers that the peer's type has; float64 again, so that lossfn gets the very same."""
+    with np.errstate(over="ignore", under="ignore"):
+        return {k: a.astype(dtype).astype(float) if a.dtype.kind == "f" else a for k, a in inputs.items()}
