@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * Negative log-likelihoods of distributions. Constants of the target are left out unless full=true. */
 
+#include "simd/deviance.h"
+
 enum { POISSON_LOG_INPUT, POISSON_FULL, POISSON_EPS };
 /* Poisson (1837): rate - target ln rate [+ ln target!]. */
 DEFINE(poisson_nll) = {
@@ -422,6 +424,63 @@ ELEMENTWISE(inverse_gaussian_nll) {
         u->grad[PRED] = -(over * back * back);
         u->hess = WANTS(FISHER, p) ? back * back * back : v_fma(v_set(3), q, v_set(-2)) * back * back * back;
     }
+}
+
+enum { TWEEDIE_POWER = 1 };
+/* Tweedie's distributions, half their deviance: the integral from y to m of (t - y) t^-w, m the mean, w the power. */
+DEFINE(tweedie_nll) = {
+    LOSS(tweedie_nll),
+    .aliases = "",
+    .family = "likelihood",
+    .summary = "Half the deviance of Tweedie's distributions, continuous in their power: what is positive or 0.",
+    .formula = "m^(2-w)/(2-w) - target m^(1-w)/(1-w) + target^(2-w)/((1-w)(2-w)), or its limit;  w = power, "
+               "m = exp(pred), or pred with log_input=false",
+    .latex = "\\frac{m^{2-w}}{2-w} - \\frac{y\\,m^{1-w}}{1-w} + \\frac{y^{2-w}}{(1-w)(2-w)}",
+    .tasks = "regression, counts",
+    .see_also = "poisson_nll, gamma_nll, inverse_gaussian_nll",
+    .look_alikes = "scikit-learn: HalfTweedieLoss: up to a constant of the target\n"
+                   "scikit-learn: HalfTweedieLossIdentity: log_input=false, up to a constant of the target\n"
+                   "scikit-learn: mean_tweedie_deviance: log_input=false, twice this, reduction=mean\n"
+                   "XGBoost: reg:tweedie: gradient and Hessian of reduction=sum\n"
+                   "LightGBM: tweedie: gradient and Hessian of reduction=sum",
+    .source = "B. Jorgensen, The Theory of Dispersion Models, 1997",
+    .kinks = "",
+    .unit = LOSSFN_UNIT_ELEMENT,
+    .n_inputs = 2,
+    .n_params = 2,
+    .inputs = {INPUT("pred", REAL, 1, "logarithm of the mean, or the mean with log_input=false"),
+               INPUT("target", COUNT, 0, "at least 0; greater than 0 if the power is 2 or more")},
+    .params = {PARAM_LOG_INPUT, PARAM_DOUBLE("power", "1.5", -INFINITY, 1, INFINITY, 1,
+                                             "variance is mean^power; a target of 0 needs a power below 2")},
+    .traits = LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_DIFFERENTIABLE |
+              LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
+    .hess_kinds = EXACT | FISHER,
+    .link = LOSSFN__LINK_LOG,
+    .link_when = "log_input",
+    .ulp_value = 2,
+    .ulp_grad = 2,
+    .ulp_hess = 2,
+};
+OUT_OF_LINE void power_deviance(const V *at, const V *y, V power, int by, unit_t *u) {
+    D wide_at[DPARTS], wide_y[DPARTS], wide_power[DPARTS], out[4][DPARTS];
+    v_widen(*at, wide_at), v_widen(*y, wide_y), v_widen(power, wide_power);
+    for (int i = 0; i < DPARTS; i++) {
+        const deviance_t d = d_power_deviance(wide_at[i], wide_y[i], wide_power[i], by);
+        out[0][i] = d.value, out[1][i] = d.slope, out[2][i] = d.curve, out[3][i] = d.expected;
+    }
+    u->value = v_narrow(out[0]);
+    u->grad[PRED] = v_narrow(out[1]);
+    u->hess = v_narrow(out[2]);
+    u->kept = v_narrow(out[3]);
+}
+ELEMENTWISE(tweedie_nll) {
+    const V y = in[TARGET], zero = v_zero();
+    const int by = IS(p[MEAN_LOG_INPUT]) ? DEVIANCE_BY_LOG : DEVIANCE_BY_MEAN;
+    u->outside = (y < zero) | (y == v_set(INFINITY)) | ((y == zero) & (p[TWEEDIE_POWER] >= v_set(2)));
+    if (by == DEVIANCE_BY_MEAN) u->outside |= in[PRED] < zero;
+    power_deviance(&in[PRED], &y, p[TWEEDIE_POWER], by, u);
+    if (WANTS(FISHER, p)) u->hess = u->kept;
+    u->grad[TARGET] = zero;
 }
 
 enum { NB_DISPERSION };

@@ -144,5 +144,6 @@ ELEMENTWISE_LOSS(gumbel_nll, 3)
 ELEMENTWISE_LOSS(student_t_nll, 3)
 ELEMENTWISE_LOSS(gamma_nll, 2)
 ELEMENTWISE_LOSS(inverse_gaussian_nll, 2)
+ELEMENTWISE_LOSS(tweedie_nll, 2)
 ELEMENTWISE_LOSS(negative_binomial_nll, 2)
 #endif

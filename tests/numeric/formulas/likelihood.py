@@ -41,6 +41,11 @@ def gaussian_nll(pred, target, var, full=False, eps=0):
     return result | {"var": (1 / v / 2, -r * r / v**2 / 2) if var >= eps else 0}
 
 
+def power_of(x, c):
+    """x^c for x >= 0, its limit at 0 and infinity."""
+    return mpf(1) if c == 0 else (mpf(0) if (c > 0) == (x == 0) else INF) if x in (0, INF) else x**c
+
+
 def of_scale(q, scale, value, slope, curve, by_scale):
     """From the derivatives by q = r/scale of a density's negative logarithm; by_scale in terms."""
     values = value if isinstance(value, tuple) else (value,)
@@ -140,6 +145,47 @@ def inverse_gaussian_nll(pred, target, log_input=True):
     slope, curve = (1 / pred**2, -y / pred**3), (-2 / pred**3, 3 * y / pred**4)
     value = (y / pred - 1) ** 2 / (2 * y)
     return {"value": value, "pred": slope, "target": (1 / pred**2 / 2, -1 / (2 * y * y)), "hess": curve}
+
+
+@loss(
+    {"power": 0},
+    {"power": 1},
+    {"power": 2},
+    {"power": 3},
+    {"power": 1.0625, "log_input": False},
+    {"power": 1.96875, "log_input": False},
+    {"power": -1.5, "log_input": False},
+    {"power": 2.5, "log_input": False},
+    pred=LOGITS,
+    target=COUNT,
+)
+def tweedie_nll(pred, target, log_input=True, power=1.5):
+    y, w = target, mpf(power)
+    if not 0 <= y < INF or (y == 0 and w >= 2) or (not log_input and pred < 0):
+        return OUTSIDE
+    a, b = 2 - w, 1 - w
+    m = mp.exp(pred) if log_input else pred
+
+    def part(c):  # integral from y to m of t^(c-1)
+        if m in (0, INF) or y == 0:
+            ends = power_of(m, c) - power_of(y, c)
+            return ends / c if c else mp.log(m) - mp.log(y)
+        return y**c * mp.expm1(c * mp.log(m / y)) / c if c else mp.log(m / y)
+
+    if m == INF:
+        value = INF if a >= 0 else y**a / (a * b)
+    elif m == 0:
+        value = INF if b <= 0 and y > 0 else y**a / (a * b) if y > 0 else mpf(0)
+    else:
+        value = part(a) - times(y, part(b))
+    k = 0 if log_input else 1
+    slope = (power_of(m, a - k), -times(y, power_of(m, b - k)))
+    curve = (times(a - k, power_of(m, a - 2 * k)), -times((b - k) * y, power_of(m, b - 2 * k)))
+    if m == INF:  # the higher power rules
+        slope, curve = slope[0], curve[0] if a != k else curve[1]
+    elif m == 0 and y > 0:  # the lower
+        slope, curve = (t[1] if abs(t[1]) == INF else t for t in (slope, curve))
+    return {"value": value, "pred": slope, "target": -part(b) if m not in (0, INF) else 0, "hess": curve}
 
 
 @loss({"dispersion": 0}, {"dispersion": 0.25}, {"dispersion": 30}, pred=LOGITS, target=COUNT)

@@ -1,0 +1,168 @@
+/* The power deviance, which Tweedie's distributions and the beta divergence have in common:
+ *
+ *     D(m, y) = integral over t from y to m of (t - y) t^-w
+ *             = y^a ((exp(a x) - 1)/a - (exp(b x) - 1)/b),   x = ln(m/y),  a = 2 - w,  b = 1 - w
+ *
+ * continuous in w: half the squared difference at 0, Poisson's half deviance at 1, gamma's at 2, inverse Gaussian's at
+ * 3. All is computed on vectors of double, for f32 as well, and rounded once at the end. */
+#ifndef LOSSFN_SIMD_DEVIANCE_H
+#define LOSSFN_SIMD_DEVIANCE_H
+
+#include "pair.h"
+
+/* By what the derivatives are: ln m, or m itself; as a power of m that they lack. */
+enum { DEVIANCE_BY_LOG, DEVIANCE_BY_MEAN };
+typedef struct {
+    D value, slope, curve, expected; /* expected: the curvature where y is m */
+} deviance_t;
+
+/* e^t */
+INLINE D deviance_exp(pair t) {
+    pair e;
+    const D n = pair_exp(t, &e);
+    return d_scale(pair_sum(pair_of(d_set(1), d_set(0)), e).hi, n);
+}
+/* (e^(a x) - 1)/a, |a x| < 700; ax = |a x| */
+INLINE pair deviance_part(pair a, pair x, D ax) {
+    const D one = d_set(1), zero = d_set(0);
+    const L none = a.hi == zero, far = ax > d_set(700);
+    const pair t = pair_product(a, x);
+    pair e;
+    const D n = pair_exp(pair_of(d_select(far, zero, t.hi), d_select(far, zero, t.lo)), &e), power = d_power_of_two(n);
+    const pair less = pair_sum(exact_sum(power, -one), pair_of(e.hi * power, e.lo * power));
+    const pair part = pair_quotient(less, pair_of(d_select(none, one, a.hi), a.lo));
+    return pair_of(d_select(none, x.hi, part.hi), d_select(none, x.lo, part.lo));
+}
+
+/* The same bracket by its series in x, |a x| and |b x| < 1/2: x^2 (1/2! + h_1 x/3! + h_2 x^2/4! + ...) with
+ * h_k = a^k + a^(k-1) b + ... + b^k. */
+INLINE D deviance_series(D a, D b, pair x) {
+    static const double factorial[] = {
+        1. / 6,          1. / 24,          1. / 120,           1. / 720,           1. / 5040,
+        1. / 40320,      1. / 362880,      1. / 3628800,       1. / 39916800,      1. / 479001600,
+        1. / 6227020800, 1. / 87178291200, 1. / 1307674368000, 1. / 20922789888000};
+    D sum = d_set(0), b_power = b, h = a + b, power = x.hi;
+    for (int k = 0; k < 14; k++) {
+        sum = d_fma(h * power, d_set(factorial[k]), sum);
+        b_power = b_power * b;
+        h = d_fma(a, h, b_power);
+        power = power * x.hi;
+    }
+    sum += d_set(0.5);
+    const pair square = exact_product(x.hi, x.hi);
+    return d_fma(sum, square.hi, sum * d_fma(2 * x.hi, x.lo, square.lo));
+}
+
+/* x = ln(m/y), exact to the last digits also where m and y are nearly equal. */
+INLINE pair deviance_log_ratio(D m, D y) {
+    D mm, my;
+    D k = d_split(m, &mm) - d_split(y, &my);
+    pair q = pair_quotient(pair_of(mm, d_set(0)), pair_of(my, d_set(0)));
+    const L high = q.hi > d_set(0x1.6a09e667f3bcdp+0), low = q.hi < d_set(0x1.6a09e667f3bcdp-1);
+    const D unit = d_select(high, d_set(0.5), d_select(low, d_set(2), d_set(1)));
+    k += d_select(high, d_set(1), d_select(low, d_set(-1), d_set(0)));
+    const pair f = exact_sum(q.hi * unit, d_set(-1));
+    return pair_log(k, quick_sum(f.hi, f.lo + q.lo * unit));
+}
+
+/* m, y and the exponents. Where m is 0 or infinite a power of it is, too. */
+typedef struct {
+    pair a, b, x, log_y, log_m;
+    D at;
+    L none, empty, unbounded; /* y = 0, m = 0, m infinite */
+} deviance_place;
+INLINE deviance_place deviance_place_of(D at, D y, D w, int by) {
+    const D one = d_set(1), zero = d_set(0), infinity = d_set(INFINITY), most = d_set(0x1p900);
+    const D safe_y = d_select((y > zero) & (y < infinity), y, one);
+    deviance_place d = {.a = exact_sum(d_set(2), -w), .b = exact_sum(one, -w), .log_y = pair_log_of(safe_y), .at = at};
+    d.none = y == zero;
+    d.empty = at == (by == DEVIANCE_BY_MEAN ? zero : -infinity);
+    d.unbounded = at == infinity;
+    if (by == DEVIANCE_BY_MEAN) {
+        const D m = d_select((at > zero) & (at < infinity), at, one);
+        d.x = deviance_log_ratio(m, safe_y);
+        d.log_m = pair_log_of(m);
+    } else { /* its products with exponents do not overflow */
+        d.log_m = pair_of(d_between(at, -0x1p900, 0x1p900), zero);
+        d.x = pair_sum(d.log_m, pair_of(-d.log_y.hi, -d.log_y.lo));
+    }
+    const L ends = d.empty | d.unbounded;
+    const D end = d_select(d.empty, -most, most);
+    d.log_m = pair_of(d_select(ends, end, d.log_m.hi), d_select(ends, zero, d.log_m.lo));
+    d.x = pair_of(d_select(ends, end, d.x.hi), d_select(ends, zero, d.x.lo));
+    return d;
+}
+/* m^power, and y times it */
+INLINE D deviance_power_of_m(const deviance_place *d, pair power) {
+    return deviance_exp(pair_product(power, d->log_m));
+}
+INLINE D deviance_y_times_power(const deviance_place *d, pair power) {
+    return deviance_exp(pair_sum(d->log_y, pair_product(power, d->log_m)));
+}
+
+/* In units of y^a. Far from y no terms cancel, but the unit may overflow where they do not. */
+INLINE D deviance_value(const deviance_place *d, int by) {
+    const D zero = d_set(0), infinity = d_set(INFINITY), a = d->a.hi, b = d->b.hi;
+    const D ax = d_abs(a * d->x.hi), bx = d_abs(b * d->x.hi), limit = d_set(600);
+    const L near = (ax < d_set(0.5)) & (bx < d_set(0.5)), far = (ax > limit) | (bx > limit);
+    const pair of_a = deviance_part(d->a, d->x, ax), of_b = deviance_part(d->b, d->x, bx);
+    const D apart = pair_sum(of_a, pair_of(-of_b.hi, -of_b.lo)).hi;
+    const D bracket = d_at_least(d_select(near, deviance_series(a, b, d->x), apart), 0);
+    pair e;
+    const D n = pair_exp(pair_product(d->a, d->log_y), &e);
+    const pair unit = pair_sum(pair_of(d_set(1), zero), e);
+    const D y_power = d_scale(unit.hi, n), value = d_scale(d_fma(unit.hi, bracket, unit.lo * bracket), n);
+
+    const D m_power = deviance_power_of_m(d, d->a), y_m = deviance_y_times_power(d, d->b), rest = y_power / (a * b);
+    D far_a = d_select(ax > limit, (m_power - y_power) / a, y_power * of_a.hi);
+    D far_b = d_select(bx > limit, (y_m - y_power) / b, y_power * of_b.hi);
+    if (by == DEVIANCE_BY_LOG) { /* where x itself counts, and was held */
+        const L held = d_abs(d->at) > d_set(0x1p100);
+        far_a = d_select(held & (a == zero), d->at, far_a);
+        far_b = d_select(held & (b == zero), y_power * d->at, far_b);
+    }
+    const D whole = d_select((ax > d_set(60)) & (bx > d_set(60)), (m_power / a - y_m / b) + rest, far_a - far_b);
+    const D held = d_select(far, d_select(whole < infinity, whole, infinity), value);
+    const L lost = (d->empty & (b <= zero)) | (d->unbounded & (a >= zero));
+    const D limited = d_select(lost, infinity, d_select(d->empty | d->unbounded, rest, held));
+    return d_select(d->none, d_select(d->unbounded & (a >= zero), infinity, m_power / a), limited);
+}
+
+/* The first is m^a - y m^b, the second a m^a - b y m^b; with less of m if they are by the mean. */
+INLINE void deviance_slopes(const deviance_place *d, int by, deviance_t *u) {
+    const D one = d_set(1), zero = d_set(0);
+    const pair less = pair_of(d_set(by == DEVIANCE_BY_MEAN ? -1 : 0), zero);
+    const pair a1 = pair_sum(d->a, less), b1 = pair_sum(d->b, less), a2 = pair_sum(a1, less), b2 = pair_sum(b1, less);
+    const L more = d->x.hi > zero;
+    pair e;
+    const D n = pair_exp(pair_of(-d_abs(d->x.hi), d_select(more, -d->x.lo, d->x.lo)), &e);
+    const D power = d_power_of_two(d_at_least(n, -1000));
+    const D share = d_select(d->x.hi == zero, zero, (one - power) - e.hi * power); /* 1 - exp(-|x|) */
+    D m = deviance_power_of_m(d, a1), y = deviance_y_times_power(d, b1);
+    u->slope = d_select(share == zero, zero, d_select(more, m, -y) * share);
+    u->slope = d_select(d->none, m, u->slope);
+    if (by == DEVIANCE_BY_MEAN) m = deviance_power_of_m(d, a2), y = deviance_y_times_power(d, b2);
+    const D head = d_select(more, a1.hi, -b1.hi), tail = d_select(more, -b1.hi, a1.hi);
+    const D major = d_select(more, m, y), minor = d_select(more, y, m);
+    const D first = d_select(head == zero, zero, head * major), second = d_select(tail == zero, zero, tail * minor);
+    const D apart = d_select(d_abs(first) == d_set(INFINITY), first, first + second);
+    u->curve = d_select(d_abs(d->x.hi) < one, major * d_fma(-tail, share, one), apart);
+    u->curve = d_select(d->none, a1.hi * m, u->curve);
+    u->expected = m;
+}
+
+/* `at` is ln m or m >= 0; y >= 0, w finite. NaN comes through; outside the domain anything may come. */
+INLINE deviance_t d_power_deviance(D at, D y, D w, int by) {
+    const deviance_place d = deviance_place_of(at, y, w, by);
+    deviance_t u = {.value = deviance_value(&d, by)};
+    deviance_slopes(&d, by, &u);
+    const L missing = (at != at) | (y != y);
+    const D nan = at + y;
+    u.value = d_select(missing, nan, u.value);
+    u.slope = d_select(missing, nan, u.slope);
+    u.curve = d_select(missing, nan, u.curve);
+    u.expected = d_select(at != at, at, u.expected);
+    return u;
+}
+
+#endif
