@@ -426,6 +426,105 @@ ELEMENTWISE(inverse_gaussian_nll) {
     }
 }
 
+enum { LOGNORMAL_FULL = 1 };
+/* Galton (1879), McAlister: ln y is normal: q^2/2 + ln s [+ ln y + ln(2 pi)/2], q = (ln y - pred)/s. */
+DEFINE(lognormal_nll) = {
+    LOSS(lognormal_nll),
+    .aliases = "",
+    .family = "likelihood",
+    .summary = "Negative log-likelihood of a lognormal distribution: the logarithm is normal.",
+    .formula = "q^2/2 + log(scale);  q = (pred - log(target)) / scale  [+ log(target) + log(2 pi)/2 with full]",
+    .latex = "\\tfrac12 q^2 + \\ln s,\\quad q = (z - \\ln y)/s \\quad[+ \\ln y + \\tfrac12\\ln 2\\pi]",
+    .tasks = "positive",
+    .see_also = "gaussian_nll, msle, weibull_nll",
+    .look_alikes = "SciPy: scipy.stats.lognorm: s is scale, its scale exp(pred); with full=true",
+    .source = "N. Johnson, S. Kotz, N. Balakrishnan, Continuous Univariate Distributions 1, 1994",
+    .kinks = "",
+    .unit = LOSSFN_UNIT_ELEMENT,
+    .n_inputs = 3,
+    .n_params = 2,
+    .inputs = {INPUT("pred", REAL, 1, "mean of the logarithm"), INPUT("target", POSITIVE, 1, "positive number"),
+               LEARNABLE("scale", POSITIVE, 1, "standard deviation of the logarithm, greater than 0")},
+    .params = {PARAM_SCALE, PARAM_FULL},
+    .traits = LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_STRICTLY_CONVEX |
+              LOSSFN_TRAIT_STRONGLY_CONVEX | LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
+    .hess_kinds = EXACT,
+    .ulp_value = 3,
+    .ulp_grad = 3.5, /* by the scale: the square of a quotient */
+    .ulp_hess = 1.5,
+};
+ELEMENTWISE(lognormal_nll) {
+    const V y = in[TARGET], scale = in[SCALE], one = v_one(), half = v_set(0.5), zero = v_zero();
+    u->outside = (y <= zero) | (y == v_set(INFINITY)) | (scale <= zero) | (scale == v_set(INFINITY));
+    V rest, lost, r = two_sum(-log_two_parts(y, &rest), in[PRED], &lost);
+    r = v_nan_from(r + v_where(v_isfinite(r), lost - rest), y);
+    const M large = y > one, wide = scale > one; /* what to divide by first, not to overflow */
+    const V q = r / scale, slope = q / scale;
+    u->value = v_fma(half * q, q, v_log(scale));
+    u->grad[PRED] = slope;
+    u->grad[TARGET] = -v_select(large, r / y / scale / scale, slope / y);
+    u->grad[SCALE] = v_select(wide, v_fma(-q, slope, one / scale), v_fma(-q, q, one) / scale);
+    u->hess = v_nan_from(one / scale / scale, r);
+    if (IS(p[LOGNORMAL_FULL])) {
+        u->value += v_log(y) + v_set(0.918938533204672741780);
+        u->grad[TARGET] += one / y;
+    }
+}
+
+enum { WEIBULL_SHAPE = 2, WEIBULL_FULL = 1 };
+/* Weibull (1951): e^u - u - ln k [+ ln y], u = k (ln y - pred). */
+DEFINE(weibull_nll) = {
+    LOSS(weibull_nll),
+    .aliases = "",
+    .family = "likelihood",
+    .summary = "Negative log-likelihood of a Weibull distribution; the exponential one at shape 1.",
+    .formula = "exp(u) - u - log(shape);  u = shape (log(target) - pred)  [+ log(target) with full]",
+    .latex = "e^u - u - \\ln k,\\quad u = k (\\ln y - z) \\quad[+ \\ln y]",
+    .tasks = "positive",
+    .see_also = "gumbel_nll, gamma_nll, lognormal_nll",
+    .look_alikes = "SciPy: scipy.stats.weibull_min: c is shape, scale is exp(pred); with full=true",
+    .source = "W. Weibull, A statistical distribution function of wide applicability, J. Appl. Mech. 18, 1951",
+    .kinks = "",
+    .unit = LOSSFN_UNIT_ELEMENT,
+    .n_inputs = 3,
+    .n_params = 2,
+    .inputs = {INPUT("pred", REAL, 1, "logarithm of the scale"), INPUT("target", POSITIVE, 1, "positive number"),
+               LEARNABLE("shape", POSITIVE, 1, "greater than 0")},
+    .params = {PARAM_LEARNABLE("shape", "1", 0, 1, INFINITY, 1, "shape, greater than 0"), PARAM_FULL},
+    .traits = LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_STRICTLY_CONVEX |
+              LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
+    .hess_kinds = EXACT,
+    .ulp_value = 3,
+    .ulp_grad = 4,
+    .ulp_hess = 4,
+};
+ELEMENTWISE(weibull_nll) {
+    const V y = in[TARGET], k = in[WEIBULL_SHAPE], zero = v_zero(), infinity = v_set(INFINITY);
+    u->outside = (y <= zero) | (y == infinity) | (k <= zero) | (k == infinity);
+    V log_rest, lost, log_y = log_two_parts(y, &log_rest), r = v_nan_from(two_sum(log_y, -in[PRED], &lost), y);
+    const V rest = v_where(v_isfinite(r), log_rest + lost);
+    const V t = k * (r + rest), t_rest = v_where(v_isfinite(t), v_fma(k, r, -t) + k * rest);
+    const M wide = v_abs(t) > v_set(EXP_SQUARED);
+    const V half = v_select(wide, v_set(0.5), v_one()), root = v_exp_parts(half * t, half * t_rest);
+    const V e = v_select(wide, root * root, root), less = v_fma(t_rest, e, v_expm1(t));
+    const M huge = e == infinity;
+    const V slope = v_select(huge, e, less);
+    u->value = v_select(huge, e, e - t) - v_log(k);
+    u->grad[PRED] = -(k * slope);
+    u->grad[TARGET] = v_select(y > v_one(), k * (slope / y), k * slope / y);
+    if (m_any(huge)) { /* e/y may be finite */
+        V more, d = two_sum(t, -log_y, &more);
+        more = v_where(v_isfinite(d), more + (t_rest - log_rest));
+        u->grad[TARGET] = v_select(huge, k * v_exp_parts(d, more), u->grad[TARGET]);
+    }
+    u->grad[WEIBULL_SHAPE] = v_fma(r + rest, slope, v_set(-1) / k);
+    u->hess = v_select(wide, (k * root) * (k * root), k * (k * e));
+    if (IS(p[WEIBULL_FULL])) {
+        u->value += v_log(y);
+        u->grad[TARGET] += v_one() / y;
+    }
+}
+
 enum { TWEEDIE_POWER = 1 };
 /* Tweedie's distributions, half their deviance: the integral from y to m of (t - y) t^-w, m the mean, w the power. */
 DEFINE(tweedie_nll) = {
@@ -436,7 +535,7 @@ DEFINE(tweedie_nll) = {
     .formula = "m^(2-w)/(2-w) - target m^(1-w)/(1-w) + target^(2-w)/((1-w)(2-w)), or its limit;  w = power, "
                "m = exp(pred), or pred with log_input=false",
     .latex = "\\frac{m^{2-w}}{2-w} - \\frac{y\\,m^{1-w}}{1-w} + \\frac{y^{2-w}}{(1-w)(2-w)}",
-    .tasks = "regression, counts",
+    .tasks = "positive, counts",
     .see_also = "poisson_nll, gamma_nll, inverse_gaussian_nll",
     .look_alikes = "scikit-learn: HalfTweedieLoss: up to a constant of the target\n"
                    "scikit-learn: HalfTweedieLossIdentity: log_input=false, up to a constant of the target\n"
@@ -483,6 +582,57 @@ ELEMENTWISE(tweedie_nll) {
     u->grad[TARGET] = zero;
 }
 
+enum { FAILURES = 2, BINOMIAL_FULL = 0 };
+/* Bernoulli (1713): y ln(1 + exp -z) + f ln(1 + exp z) [- ln C(y + f, y)]: y successes, f failures. */
+DEFINE(binomial_nll) = {
+    LOSS(binomial_nll),
+    .aliases = "",
+    .family = "likelihood",
+    .summary = "Negative log-likelihood of so many successes and so many failures.",
+    .formula =
+        "target log(1 + exp(-pred)) + failures log(1 + exp(pred))  [- log C(target + failures, target) with full]",
+    .latex = "y \\ln(1 + e^{-z}) + f \\ln(1 + e^z) \\quad[- \\ln \\tbinom{y+f}{y}]",
+    .tasks = "counts, binary",
+    .see_also = "bce_with_logits, poisson_nll",
+    .look_alikes = "SciPy: scipy.stats.binom: p is sigmoid(pred), n is target + failures; with full=true\n"
+                   "statsmodels: Binomial: its two columns are target and failures; with full=true",
+    .source = "J. Bernoulli, Ars conjectandi, 1713",
+    .kinks = "",
+    .unit = LOSSFN_UNIT_ELEMENT,
+    .n_inputs = 3,
+    .n_params = 1,
+    .inputs = {INPUT("pred", LOGITS, 1, "log-odds of a success"), INPUT("target", COUNT, 0, "successes, at least 0"),
+               INPUT("failures", COUNT, 0, "at least 0")},
+    .params = {PARAM_FULL},
+    .traits = LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_DIFFERENTIABLE |
+              LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
+    .hess_kinds = EXACT,
+    .link = LOSSFN__LINK_LOGIT,
+    .ulp_value = 3,
+    .ulp_grad = 4,
+    .ulp_hess = 5, /* the sum of the counts, an exponential and four products */
+};
+OUT_OF_LINE void log_choose(const V *k, const V *rest, V *value) {
+    *value = v_lgamma1p(*k + *rest) - v_lgamma1p(*k) - v_lgamma1p(*rest);
+}
+ELEMENTWISE(binomial_nll) {
+    const V z = in[PRED], y = in[TARGET], f = in[FAILURES], zero = v_zero(), one = v_one(), a = v_abs(z), all = y + f;
+    const M up = z > zero, wide = a > v_set(EXP_SQUARED); /* there a product with exp(-|z|) may be more than that */
+    u->outside = (v_lesser(y, f) < zero) | (all == v_set(INFINITY));
+    const V root = v_exp_minus(v_select(wide, v_set(0.5) * a, a)), again = v_select(wide, root, one), e = root * again;
+    const V share = one / (one + e), against = v_select(up, f, y), with = v_select(up, y, f);
+    const V slope = v_fma(against, share, -(with * share * root * again));
+    u->value = v_select(wide, all * root * root, all * v_log1p_unit(e)) + v_select(against == zero, zero, against * a);
+    u->grad[PRED] = v_select(up, slope, -slope);
+    u->grad[TARGET] = u->grad[FAILURES] = zero;
+    u->hess = all * share * share * root * again;
+    if (IS(p[BINOMIAL_FULL])) {
+        V ways;
+        log_choose(&y, &f, &ways);
+        u->value -= ways;
+    }
+}
+
 enum { NB_DISPERSION };
 /* Negative binomial of mean m and variance m + a m^2: (1/a + y) ln(1 + a m) - y ln m; at a = 0 Poisson's. */
 DEFINE(negative_binomial_nll) = {
@@ -519,10 +669,11 @@ ELEMENTWISE(negative_binomial_nll) {
     const V e = root * again, sum = v_select(up, e + a, one + a * e); /* exp(-|z|); 1 + a m, over m where z > 0 */
     const V share = v_select(none, one, v_select(up, e, one) / sum), mean = v_exp(z);
     const V kept = v_select(none, mean, v_select(up, one, e) / sum); /* m/(1 + a m) */
-    const V log = v_where(m_not(none), v_select(mean == infinity, v_log(a) + z, v_log1p(a * mean)));
+    const V log = v_where(m_not(none), v_select(a * mean == infinity, v_log(a) + z, v_log1p(a * mean)));
     const V most = v_select(none, mean, log / a);
     u->value = v_select(most == infinity, most, most + v_select(y == zero, zero, y * (log - z)));
-    u->grad[PRED] = v_select((y == zero) | (mean == infinity), kept, (mean - y) * share);
+    const V excess = v_select(up & m_not(none), v_fma(-y, e, one) / sum, (mean - y) * share);
+    u->grad[PRED] = v_select((y == zero) | (mean == infinity), kept, excess);
     u->grad[TARGET] = zero;
     u->hess = WANTS(FISHER, p) ? kept : v_select(none, mean, v_fma(a, y, one) / sum / sum * root * again);
 }

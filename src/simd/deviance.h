@@ -16,11 +16,11 @@ typedef struct {
     D value, slope, curve, expected; /* expected: the curvature where y is m */
 } deviance_t;
 
-/* e^t */
-INLINE D deviance_exp(pair t) {
+/* e^t 2^shift */
+INLINE D deviance_exp(pair t, D shift) {
     pair e;
     const D n = pair_exp(t, &e);
-    return d_scale(pair_sum(pair_of(d_set(1), d_set(0)), e).hi, n);
+    return d_scale(pair_sum(pair_of(d_set(1), d_set(0)), e).hi, n + shift);
 }
 /* (e^(a x) - 1)/a, |a x| < 700; ax = |a x| */
 INLINE pair deviance_part(pair a, pair x, D ax) {
@@ -92,17 +92,15 @@ INLINE deviance_place deviance_place_of(D at, D y, D w, int by) {
     d.x = pair_of(d_select(ends, end, d.x.hi), d_select(ends, zero, d.x.lo));
     return d;
 }
-/* m^power, and y times it */
-INLINE D deviance_power_of_m(const deviance_place *d, pair power) {
-    return deviance_exp(pair_product(power, d->log_m));
-}
-INLINE D deviance_y_times_power(const deviance_place *d, pair power) {
-    return deviance_exp(pair_sum(d->log_y, pair_product(power, d->log_m)));
+/* The logarithms of m^power, and of y times it. */
+INLINE pair deviance_power_of_m(const deviance_place *d, pair power) { return pair_product(power, d->log_m); }
+INLINE pair deviance_y_times_power(const deviance_place *d, pair power) {
+    return pair_sum(d->log_y, pair_product(power, d->log_m));
 }
 
 /* In units of y^a. Far from y no terms cancel, but the unit may overflow where they do not. */
 INLINE D deviance_value(const deviance_place *d, int by) {
-    const D zero = d_set(0), infinity = d_set(INFINITY), a = d->a.hi, b = d->b.hi;
+    const D one = d_set(1), zero = d_set(0), infinity = d_set(INFINITY), a = d->a.hi, b = d->b.hi;
     const D ax = d_abs(a * d->x.hi), bx = d_abs(b * d->x.hi), limit = d_set(600);
     const L near = (ax < d_set(0.5)) & (bx < d_set(0.5)), far = (ax > limit) | (bx > limit);
     const pair of_a = deviance_part(d->a, d->x, ax), of_b = deviance_part(d->b, d->x, bx);
@@ -110,22 +108,25 @@ INLINE D deviance_value(const deviance_place *d, int by) {
     const D bracket = d_at_least(d_select(near, deviance_series(a, b, d->x), apart), 0);
     pair e;
     const D n = pair_exp(pair_product(d->a, d->log_y), &e);
-    const pair unit = pair_sum(pair_of(d_set(1), zero), e);
-    const D y_power = d_scale(unit.hi, n), value = d_scale(d_fma(unit.hi, bracket, unit.lo * bracket), n);
+    const pair unit = pair_sum(pair_of(one, zero), e);
+    const D value = d_scale(d_fma(unit.hi, bracket, unit.lo * bracket), n);
 
-    const D m_power = deviance_power_of_m(d, d->a), y_m = deviance_y_times_power(d, d->b), rest = y_power / (a * b);
+    const pair log_m_power = deviance_power_of_m(d, d->a), log_y_m = deviance_y_times_power(d, d->b);
+    const L held = by == DEVIANCE_BY_LOG ? d_abs(d->at) > d_set(0x1p100) : one < zero; /* of x: but it may count */
+    const L large = (log_m_power.hi > zero) | ((log_y_m.hi > zero) & ~d->none) | held;
+    const D shift = d_select(large, d_set(-64), d_set(64)); /* units in which terms neither overflow nor underflow */
+    const D m_power = deviance_exp(log_m_power, shift), y_m = deviance_exp(log_y_m, shift);
+    const D y_power = d_scale(unit.hi, n + shift), rest = y_power / (a * b);
     D far_a = d_select(ax > limit, (m_power - y_power) / a, y_power * of_a.hi);
     D far_b = d_select(bx > limit, (y_m - y_power) / b, y_power * of_b.hi);
-    if (by == DEVIANCE_BY_LOG) { /* where x itself counts, and was held */
-        const L held = d_abs(d->at) > d_set(0x1p100);
-        far_a = d_select(held & (a == zero), d->at, far_a);
-        far_b = d_select(held & (b == zero), y_power * d->at, far_b);
-    }
-    const D whole = d_select((ax > d_set(60)) & (bx > d_set(60)), (m_power / a - y_m / b) + rest, far_a - far_b);
-    const D held = d_select(far, d_select(whole < infinity, whole, infinity), value);
-    const L lost = (d->empty & (b <= zero)) | (d->unbounded & (a >= zero));
-    const D limited = d_select(lost, infinity, d_select(d->empty | d->unbounded, rest, held));
-    return d_select(d->none, d_select(d->unbounded & (a >= zero), infinity, m_power / a), limited);
+    far_a = d_select(held & (a == zero), d_scale(d->at, shift), far_a);
+    far_b = d_select(held & (b == zero), y_power * d->at, far_b);
+    const L unbounded = d->unbounded & (a >= zero);
+    D whole = d_select((ax > d_set(60)) & (bx > d_set(60)), (m_power / a - y_m / b) + rest, far_a - far_b);
+    whole = d_select(d->empty | d->unbounded, rest, whole);
+    whole = d_select(d->none, m_power / a, whole);
+    whole = d_select((whole < infinity) & ~unbounded & ~(d->empty & (b <= zero) & ~d->none), whole, infinity);
+    return d_select(far | d->none | d->empty | d->unbounded, d_scale(whole, -shift), value);
 }
 
 /* The first is m^a - y m^b, the second a m^a - b y m^b; with less of m if they are by the mean. */
@@ -138,10 +139,13 @@ INLINE void deviance_slopes(const deviance_place *d, int by, deviance_t *u) {
     const D n = pair_exp(pair_of(-d_abs(d->x.hi), d_select(more, -d->x.lo, d->x.lo)), &e);
     const D power = d_power_of_two(d_at_least(n, -1000));
     const D share = d_select(d->x.hi == zero, zero, (one - power) - e.hi * power); /* 1 - exp(-|x|) */
-    D m = deviance_power_of_m(d, a1), y = deviance_y_times_power(d, b1);
+    D m = deviance_exp(deviance_power_of_m(d, a1), zero), y = deviance_exp(deviance_y_times_power(d, b1), zero);
     u->slope = d_select(share == zero, zero, d_select(more, m, -y) * share);
     u->slope = d_select(d->none, m, u->slope);
-    if (by == DEVIANCE_BY_MEAN) m = deviance_power_of_m(d, a2), y = deviance_y_times_power(d, b2);
+    if (by == DEVIANCE_BY_MEAN) {
+        m = deviance_exp(deviance_power_of_m(d, a2), zero);
+        y = deviance_exp(deviance_y_times_power(d, b2), zero);
+    }
     const D head = d_select(more, a1.hi, -b1.hi), tail = d_select(more, -b1.hi, a1.hi);
     const D major = d_select(more, m, y), minor = d_select(more, y, m);
     const D first = d_select(head == zero, zero, head * major), second = d_select(tail == zero, zero, tail * minor);

@@ -4,7 +4,21 @@
 from __future__ import annotations
 
 from mpmath import mp, mpf
-from reference import COUNT, INF, LOGITS, OUTSIDE, POSITIVE, REAL, VARIANCE, distance, loss, over, sign, times
+from reference import (
+    COUNT,
+    INF,
+    LOGITS,
+    OUTSIDE,
+    POSITIVE,
+    REAL,
+    VARIANCE,
+    distance,
+    loss,
+    over,
+    sigmoid,
+    sign,
+    times,
+)
 
 
 @loss(
@@ -160,6 +174,12 @@ def inverse_gaussian_nll(pred, target, log_input=True):
     target=COUNT,
 )
 def tweedie_nll(pred, target, log_input=True, power=1.5):
+    near = 0 < target < INF and abs((pred if log_input else mp.log(pred or 1)) - mp.log(target)) < 1e-10
+    with mp.workdps(400 if near else mp.dps):  # there digits of the terms cancel
+        return power_deviance(pred, target, log_input, power)
+
+
+def power_deviance(pred, target, log_input, power):
     y, w = target, mpf(power)
     if not 0 <= y < INF or (y == 0 and w >= 2) or (not log_input and pred < 0):
         return OUTSIDE
@@ -186,6 +206,56 @@ def tweedie_nll(pred, target, log_input=True, power=1.5):
     elif m == 0 and y > 0:  # the lower
         slope, curve = (t[1] if abs(t[1]) == INF else t for t in (slope, curve))
     return {"value": value, "pred": slope, "target": -part(b) if m not in (0, INF) else 0, "hess": curve}
+
+
+@loss({"scale": 2}, {"scale": 0.25, "full": True}, pred=REAL, target=POSITIVE, scale=POSITIVE, learnable=("scale",))
+def lognormal_nll(pred, target, scale=1, full=False):
+    if not 0 < target < INF or not 0 < scale < INF:
+        return OUTSIDE
+    q = (pred - mp.log(target)) / scale
+    constant = (mp.log(target), mp.log(2 * mp.pi) / 2) if full else (mpf(0),)
+    return {
+        "value": (q * q / 2, mp.log(scale), *constant),
+        "pred": (pred / scale**2, -mp.log(target) / scale**2),
+        "target": (-pred / scale**2 / target, mp.log(target) / scale**2 / target, 1 / target if full else mpf(0)),
+        "scale": (-q * q / scale, 1 / scale),
+        "hess": 1 / scale**2,
+    }
+
+
+@loss({"shape": 2}, {"shape": 0.25, "full": True}, pred=REAL, target=POSITIVE, shape=POSITIVE, learnable=("shape",))
+def weibull_nll(pred, target, shape=1, full=False):
+    if not 0 < target < INF or not 0 < shape < INF:
+        return OUTSIDE
+    u, k = shape * (mp.log(target) - pred), mpf(shape)
+    e = mp.exp(u)
+    by_u = e - 1
+    return {
+        "value": (INF if e == INF else (e, -u, -mp.log(k), mp.log(target) if full else mpf(0))),
+        "pred": -k * by_u,
+        "target": (k * e / target, -k / target, 1 / target if full else mpf(0)),
+        "shape": (INF if abs(u) == INF else u * by_u / k, -1 / k) if abs(u) < INF else INF,
+        "hess": k * k * e,
+    }
+
+
+@loss({"full": True}, pred=LOGITS, target=COUNT, failures=COUNT)
+def binomial_nll(pred, target, failures, full=False):
+    y, f = target, failures
+    if min(y, f) < 0 or y + f == INF:
+        return OUTSIDE
+    e, s = mp.exp(-abs(pred)), sigmoid(pred)
+    against = f if pred > 0 else y
+    ways = (mp.loggamma(y + f + 1), -mp.loggamma(y + 1), -mp.loggamma(f + 1)) if full else (mpf(0),)
+    up, low = mp.log1p(e) + max(-pred, 0), mp.log1p(e) + max(pred, 0)
+    all_slope, slopes = mp.digamma(y + f + 1) if full else 0, [mp.digamma(c + 1) if full else 0 for c in (y, f)]
+    return {
+        "value": (times(against, abs(pred)), (y + f) * mp.log1p(e), *(-w for w in ways)),
+        "pred": (f * s, -y * sigmoid(-pred)),
+        "target": (up, -all_slope, slopes[0]),
+        "failures": (low, -all_slope, slopes[1]),
+        "hess": (y + f) * e / (1 + e) ** 2,
+    }
 
 
 @loss({"dispersion": 0}, {"dispersion": 0.25}, {"dispersion": 30}, pred=LOGITS, target=COUNT)
