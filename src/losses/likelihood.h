@@ -2,6 +2,7 @@
  * Negative log-likelihoods of distributions. Constants of the target are left out unless full=true. */
 
 #include "simd/deviance.h"
+#include "simd/zeros.h"
 
 enum { POISSON_LOG_INPUT, POISSON_FULL, POISSON_EPS };
 /* Poisson (1837): rate - target ln rate [+ ln target!]. */
@@ -558,7 +559,7 @@ DEFINE(tweedie_nll) = {
     .link_when = "log_input",
     .ulp_value = 2,
     .ulp_grad = 2,
-    .ulp_hess = 2,
+    .ulp_hess = 3,
 };
 OUT_OF_LINE void power_deviance(const V *at, const V *y, V power, int by, unit_t *u) {
     D wide_at[DPARTS], wide_y[DPARTS], wide_power[DPARTS], out[4][DPARTS];
@@ -633,6 +634,7 @@ ELEMENTWISE(binomial_nll) {
     }
 }
 
+#define PARAM_DISPERSION PARAM_DOUBLE("dispersion", "1", 0, 0, INFINITY, 1, "variance is mean + dispersion mean^2")
 enum { NB_DISPERSION };
 /* Negative binomial of mean m and variance m + a m^2: (1/a + y) ln(1 + a m) - y ln m; at a = 0 Poisson's. */
 DEFINE(negative_binomial_nll) = {
@@ -651,7 +653,7 @@ DEFINE(negative_binomial_nll) = {
     .n_inputs = 2,
     .n_params = 1,
     .inputs = {INPUT("pred", REAL, 1, "logarithm of the mean"), INPUT("target", COUNT, 0, "count, at least 0")},
-    .params = {PARAM_DOUBLE("dispersion", "1", 0, 0, INFINITY, 1, "variance is mean + dispersion mean^2")},
+    .params = {PARAM_DISPERSION},
     .traits = LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_DIFFERENTIABLE |
               LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
     .hess_kinds = EXACT | FISHER,
@@ -677,3 +679,87 @@ ELEMENTWISE(negative_binomial_nll) {
     u->grad[TARGET] = zero;
     u->hess = WANTS(FISHER, p) ? kept : v_select(none, mean, v_fma(a, y, one) / sum / sum * root * again);
 }
+
+/* ---- Counts with extra zeros: a share sigmoid(gate) of units is 0 whatever their mean is ---- */
+
+#define GATE_INPUT INPUT("gate", LOGITS, 1, "log-odds that a unit is 0 whatever its mean is")
+enum { GATE = 2 };
+OUT_OF_LINE void zero_inflated(const V *in, V dispersion, unit_t *u) {
+    D z[DPARTS], y[DPARTS], g[DPARTS], a[DPARTS], out[4][DPARTS];
+    v_widen(in[PRED], z), v_widen(in[TARGET], y), v_widen(in[GATE], g), v_widen(dispersion, a);
+    for (int i = 0; i < DPARTS; i++) {
+        const zeros_t d = d_zero_inflated(z[i], y[i], g[i], a[i]);
+        out[0][i] = d.value, out[1][i] = d.by_z, out[2][i] = d.by_g, out[3][i] = d.hess;
+    }
+    u->value = v_narrow(out[0]);
+    u->grad[PRED] = v_narrow(out[1]);
+    u->grad[GATE] = v_narrow(out[2]);
+    u->hess = v_narrow(out[3]);
+    u->grad[TARGET] = v_zero();
+    u->outside = (in[TARGET] < v_zero()) | (in[TARGET] == v_set(INFINITY));
+}
+#define ZERO_INFLATED_FORMULA(rest)                                                                                    \
+    "log(1 + exp(gate)) + (" rest " if target > 0, else -log(exp(gate) + p));  p: the probability of 0 without the "   \
+    "gate"
+
+/* Lambert (1992). */
+DEFINE(zero_inflated_poisson_nll) = {
+    LOSS(zero_inflated_poisson_nll),
+    .aliases = "zip_nll",
+    .family = "likelihood",
+    .summary = "Negative log-likelihood of counts with more zeros than Poisson's.",
+    .formula = ZERO_INFLATED_FORMULA("exp(pred) - target pred"),
+    .latex = "\\ln(1 + e^g) + \\begin{cases} e^z - y z & y > 0 \\\\ -\\ln(e^g + e^{-e^z}) & y = 0 \\end{cases}",
+    .tasks = "counts",
+    .see_also = "poisson_nll, zero_inflated_negative_binomial_nll",
+    .look_alikes = "statsmodels: ZeroInflatedPoisson: gate is its inflation model, up to constants of the target",
+    .source = "D. Lambert, Zero-inflated Poisson regression, Technometrics 34, 1992",
+    .kinks = "",
+    .unit = LOSSFN_UNIT_ELEMENT,
+    .n_inputs = 3,
+    .n_params = 0,
+    .inputs = {INPUT("pred", REAL, 1, "logarithm of the rate"), INPUT("target", COUNT, 0, "count, at least 0"),
+               GATE_INPUT},
+    .traits = LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
+    .hess_kinds = EXACT,
+    .link = LOSSFN__LINK_LOG,
+    .ulp_value = 3,
+    .ulp_grad = 3,
+    .ulp_hess = 6,
+};
+ELEMENTWISE(zero_inflated_poisson_nll) {
+    (void)p;
+    zero_inflated(in, v_zero(), u);
+}
+
+/* Greene (1994). */
+DEFINE(zero_inflated_negative_binomial_nll) = {
+    LOSS(zero_inflated_negative_binomial_nll),
+    .aliases = "zinb_nll",
+    .family = "likelihood",
+    .summary = "Negative log-likelihood of counts that vary more than Poisson's and have more zeros.",
+    .formula = ZERO_INFLATED_FORMULA("(1/a + target) log(1 + a exp(pred)) - target pred") ", a = dispersion",
+    .latex = "\\ln(1 + e^g) + \\begin{cases} (\\tfrac1a + y)\\ln(1 + a e^z) - y z & y > 0 \\\\ "
+             "-\\ln(e^g + (1 + a e^z)^{-1/a}) & y = 0 \\end{cases}",
+    .tasks = "counts",
+    .see_also = "negative_binomial_nll, zero_inflated_poisson_nll",
+    .look_alikes =
+        "statsmodels: ZeroInflatedNegativeBinomialP(p=2): gate is its inflation model, alpha is dispersion, up to "
+        "constants of the target",
+    .source = "W. Greene, Accounting for excess zeros and sample selection in Poisson and negative binomial regression "
+              "models, 1994",
+    .kinks = "",
+    .unit = LOSSFN_UNIT_ELEMENT,
+    .n_inputs = 3,
+    .n_params = 1,
+    .inputs = {INPUT("pred", REAL, 1, "logarithm of the mean"), INPUT("target", COUNT, 0, "count, at least 0"),
+               GATE_INPUT},
+    .params = {PARAM_DISPERSION},
+    .traits = LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
+    .hess_kinds = EXACT,
+    .link = LOSSFN__LINK_LOG,
+    .ulp_value = 3,
+    .ulp_grad = 3,
+    .ulp_hess = 6,
+};
+ELEMENTWISE(zero_inflated_negative_binomial_nll) { zero_inflated(in, p[NB_DISPERSION], u); }

@@ -149,4 +149,6 @@ ELEMENTWISE_LOSS(weibull_nll, 3)
 ELEMENTWISE_LOSS(tweedie_nll, 2)
 ELEMENTWISE_LOSS(binomial_nll, 3)
 ELEMENTWISE_LOSS(negative_binomial_nll, 2)
+ELEMENTWISE_LOSS(zero_inflated_poisson_nll, 3)
+ELEMENTWISE_LOSS(zero_inflated_negative_binomial_nll, 3)
 #endif

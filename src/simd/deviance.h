@@ -16,12 +16,6 @@ typedef struct {
     D value, slope, curve, expected; /* expected: the curvature where y is m */
 } deviance_t;
 
-/* e^t 2^shift */
-INLINE D deviance_exp(pair t, D shift) {
-    pair e;
-    const D n = pair_exp(t, &e);
-    return d_scale(pair_sum(pair_of(d_set(1), d_set(0)), e).hi, n + shift);
-}
 /* (e^(a x) - 1)/a, |a x| < 700; ax = |a x| */
 INLINE pair deviance_part(pair a, pair x, D ax) {
     const D one = d_set(1), zero = d_set(0);
@@ -115,7 +109,7 @@ INLINE D deviance_value(const deviance_place *d, int by) {
     const L held = by == DEVIANCE_BY_LOG ? d_abs(d->at) > d_set(0x1p100) : one < zero; /* of x: but it may count */
     const L large = (log_m_power.hi > zero) | ((log_y_m.hi > zero) & ~d->none) | held;
     const D shift = d_select(large, d_set(-64), d_set(64)); /* units in which terms neither overflow nor underflow */
-    const D m_power = deviance_exp(log_m_power, shift), y_m = deviance_exp(log_y_m, shift);
+    const D m_power = d_exp(log_m_power, shift), y_m = d_exp(log_y_m, shift);
     const D y_power = d_scale(unit.hi, n + shift), rest = y_power / (a * b);
     D far_a = d_select(ax > limit, (m_power - y_power) / a, y_power * of_a.hi);
     D far_b = d_select(bx > limit, (y_m - y_power) / b, y_power * of_b.hi);
@@ -139,12 +133,12 @@ INLINE void deviance_slopes(const deviance_place *d, int by, deviance_t *u) {
     const D n = pair_exp(pair_of(-d_abs(d->x.hi), d_select(more, -d->x.lo, d->x.lo)), &e);
     const D power = d_power_of_two(d_at_least(n, -1000));
     const D share = d_select(d->x.hi == zero, zero, (one - power) - e.hi * power); /* 1 - exp(-|x|) */
-    D m = deviance_exp(deviance_power_of_m(d, a1), zero), y = deviance_exp(deviance_y_times_power(d, b1), zero);
+    D m = d_exp(deviance_power_of_m(d, a1), zero), y = d_exp(deviance_y_times_power(d, b1), zero);
     u->slope = d_select(share == zero, zero, d_select(more, m, -y) * share);
     u->slope = d_select(d->none, m, u->slope);
     if (by == DEVIANCE_BY_MEAN) {
-        m = deviance_exp(deviance_power_of_m(d, a2), zero);
-        y = deviance_exp(deviance_y_times_power(d, b2), zero);
+        m = d_exp(deviance_power_of_m(d, a2), zero);
+        y = d_exp(deviance_y_times_power(d, b2), zero);
     }
     const D head = d_select(more, a1.hi, -b1.hi), tail = d_select(more, -b1.hi, a1.hi);
     const D major = d_select(more, m, y), minor = d_select(more, y, m);

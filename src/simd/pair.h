@@ -101,20 +101,59 @@ INLINE pair pair_log_of(D x) {
     return pair_log(d_select(upper, k + 1, k), pair_of(m - 1, d_set(0)));
 }
 
+/* ln(1 + f), f > -1 finite */
+INLINE pair pair_log1p(pair f) {
+    const D one = d_set(1);
+    D m, k = d_split(one + f.hi, &m);
+    const L upper = m > d_set(0x1.6a09e667f3bcdp+0), near = d_abs(f.hi) < d_set(0.25);
+    k = d_select(near, d_set(0), d_select(upper, k + 1, k));
+    const pair sum = exact_sum(one, f.hi);
+    const D shrink = d_power_of_two(d_between(-k, -1022, 1022));
+    const pair left = exact_sum(sum.hi * shrink, -one), g = quick_sum(left.hi, left.lo + (sum.lo + f.lo) * shrink);
+    return pair_log(k, pair_of(d_select(near, f.hi, g.hi), d_select(near, f.lo, g.lo)));
+}
+
+/* t = n ln 2 + r, |r| < ln(2)/2 and a little; |t| held below 3000 */
+INLINE D exp_reduced_pair(pair t, pair *r) {
+    D x = d_between(t.hi, -3000, 3000);
+    D rest = d_select(x == t.hi, t.lo, d_set(0));
+    D n = d_round(x * d_set(0x1.71547652b82fep+0));
+    D head = d_fma(-n, d_set(0x1.62e42fefa38p-1), x); /* ln 2 to 41 bits: exact */
+    *r = exact_sum(head, -n * d_set(0x1.ef35793c7673p-45));
+    *r = exact_sum(r->hi, r->lo + rest);
+    return n;
+}
+
 /* exp t = 2^n (1 + e), |e| < 0.42, for |t| < 3000 (beyond, as at 3000); also small e have full relative
  * accuracy. */
 INLINE D pair_exp(pair t, pair *e) {
     static const double c[] = {1. / 2,         1. / 6,          1. / 24,         1. / 120,     1. / 720,
                                1. / 5040,      1. / 40320,      1. / 362880,     1. / 3628800, 1. / 39916800,
                                1. / 479001600, 1. / 6227020800, 1. / 87178291200};
-    D x = d_between(t.hi, -3000, 3000);
-    D rest = d_select(x == t.hi, t.lo, d_set(0));
-    D n = d_round(x * d_set(0x1.71547652b82fep+0));
-    D head = d_fma(-n, d_set(0x1.62e42fefa38p-1), x); /* ln 2 to 41 bits: exact */
-    pair r = exact_sum(head, -n * d_set(0x1.ef35793c7673p-45));
-    r = exact_sum(r.hi, r.lo + rest); /* now r.lo is below 2^-54, and exp(r.lo) near enough to 1 + r.lo */
+    pair r;
+    const D n = exp_reduced_pair(t, &r); /* r.lo is below 2^-54, and exp(r.lo) near enough to 1 + r.lo */
     *e = quick_sum(r.hi, d_fma(r.hi * r.hi, D_POLYNOMIAL(r.hi, c), d_fma(r.hi, r.lo, r.lo)));
     return n;
+}
+
+/* The same, with an error of about 2^-63 beside 1 instead of 2^-56: for what stands in an exponent itself. */
+INLINE D pair_exp_finely(pair t, pair *e) {
+    static const double c[] = {1. / 24,        1. / 120,        1. / 720,        1. / 5040,
+                               1. / 40320,     1. / 362880,     1. / 3628800,    1. / 39916800,
+                               1. / 479001600, 1. / 6227020800, 1. / 87178291200};
+    pair r;
+    const D n = exp_reduced_pair(t, &r);
+    pair sum = quick_sum(d_set(0x1.5555555555555p-3), d_fma(r.hi, D_POLYNOMIAL(r.hi, c), d_set(0x1.5555555555555p-57)));
+    sum = pair_sum(pair_of(d_set(0.5), d_set(0)), pair_product(r, sum));
+    *e = pair_sum(r, pair_product(pair_product(r, r), sum));
+    return n;
+}
+
+/* e^t 2^shift */
+INLINE D d_exp(pair t, D shift) {
+    pair e;
+    const D n = pair_exp(t, &e);
+    return d_scale(pair_sum(pair_of(d_set(1), d_set(0)), e).hi, n + shift);
 }
 
 #endif
