@@ -51,6 +51,7 @@ FAMILIES = {
     "multiclass": "Classes",
     "information": "Information",
     "likelihood": "Likelihoods",
+    "score": "Proper scores",
 }
 
 

@@ -10,3 +10,4 @@
 #include "losses/multiclass.h"
 #include "losses/robust.h"
 #include "losses/likelihood.h"
+#include "losses/score.h"

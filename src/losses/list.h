@@ -12,6 +12,7 @@
 #define FAMILY_information 7
 #define FAMILY_robust      8
 #define FAMILY_likelihood  9
+#define FAMILY_score       10
 
 #if IN_FAMILY(regression)
 ELEMENTWISE_LOSS(mse, 2)
@@ -151,4 +152,9 @@ ELEMENTWISE_LOSS(binomial_nll, 3)
 ELEMENTWISE_LOSS(negative_binomial_nll, 2)
 ELEMENTWISE_LOSS(zero_inflated_poisson_nll, 3)
 ELEMENTWISE_LOSS(zero_inflated_negative_binomial_nll, 3)
+#endif
+
+#if IN_FAMILY(score)
+WHOLE_ROW_LOSS(crps_ensemble)
+WHOLE_ROW_LOSS(crps_quantile)
 #endif

@@ -257,5 +257,15 @@ def evaluate(name: str, inputs: Sequence[Any], params: dict[str, Any] | None = N
 
 
 # The entries, a file per family. They import this module, so it must be whole by now.
-for family in ("regression", "robust", "margin", "binary", "classes", "multiclass", "information", "likelihood"):
+for family in (
+    "regression",
+    "robust",
+    "margin",
+    "binary",
+    "classes",
+    "multiclass",
+    "information",
+    "likelihood",
+    "score",
+):
     importlib.import_module(f"formulas.{family}")

@@ -286,29 +286,29 @@ GONE = mpf(10) ** 30  # e to the power of minus that is 0 to any dtype
 
 
 def zero_inflated(pred, target, gate, a):
-    """p is the probability of 0 without the gate, l its negative logarithm."""
+    """minus_log: of the probability of 0 without the gate."""
     y, g = target, gate
     if not 0 <= y < INF:
         return OUTSIDE
     m = mp.exp(pred)
     log = mp.log1p(a * m) if m < INF else INF
-    l, share = (m, mpf(1)) if a == 0 else (log / a, 1 / (1 + a * m))
+    minus_log, share = (m, mpf(1)) if a == 0 else (log / a, 1 / (1 + a * m))
     kept = (INF if a == 0 else 1 / mpf(a)) if m == INF else m * share
     plus = mp.log1p(mp.exp(-abs(g))) + max(g, 0)
     if y > 0:
         return {
-            "value": (plus, l, -y * pred, y * log if a else 0),
+            "value": (plus, minus_log, -y * pred, y * log if a else 0),
             "pred": (kept, -y * share),
             "target": (log if a else 0, -pred),
             "gate": sigmoid(g),
             "hess": m * share * (1 + a * y) * share if m < INF else (INF if a == 0 else 0),
         }
-    none = sigmoid(-g) * (1 if l > GONE else -mp.expm1(-l))
-    from_rest, other = (mpf(0), mpf(1)) if l + g > GONE else (sigmoid(-(l + g)), sigmoid(l + g))
+    none = sigmoid(-g) * (1 if minus_log > GONE else -mp.expm1(-minus_log))
+    from_rest, other = (mpf(0), mpf(1)) if minus_log + g > GONE else (sigmoid(-(minus_log + g)), sigmoid(minus_log + g))
     return {
         "value": -mp.log1p(-none)
         if none < 0.5
-        else plus + min(l, -g) - (0 if abs(l + g) > GONE else mp.log1p(mp.exp(-abs(l + g)))),
+        else plus + min(minus_log, -g) - (0 if abs(minus_log + g) > GONE else mp.log1p(mp.exp(-abs(minus_log + g)))),
         "pred": times(from_rest, kept),
         "target": 0,
         "gate": -other * none,

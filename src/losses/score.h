@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT
+ * Proper scores of a forecast that is a whole distribution. */
+
+/* The continuous ranked probability score, the integral over x of (F(x) - [y <= x])^2, of a step function F: a sum over
+ * the gaps between members, of which no term is negative. */
+
+/* A gap: what of it lies below y and above. Equal infinite members have none between them. */
+ALWAYS_INLINE V distance_between(V low, V high) { return v_where(low < high, high - low); }
+
+enum { CRPS_FAIR };
+/* Matheson, Winkler (1976); fair: Ferro (2014). (1/M) sum |x_i - y| - (1/(2 M^2)) sum |x_i - x_j|; sorted, a gap with
+ * k members below it counts (k/M)^2 where it lies below y and (1 - k/M)^2 above; fair: k (k - 1) and (M - k) (M - k -
+ * 1), over M (M - 1). */
+DEFINE(crps_ensemble) = {
+    LOSS(crps_ensemble),
+    .aliases = "",
+    .family = "score",
+    .summary = "Continuous ranked probability score of an ensemble of forecasts.",
+    .formula =
+        "mean over i of |pred_i - target| - mean over i, j of |pred_i - pred_j| / 2;  fair: the second mean over i "
+        "other than j",
+    .latex = "\\tfrac1M \\sum_i |x_i - y| - \\tfrac{1}{2M^2} \\sum_{i,j} |x_i - x_j|",
+    .tasks = "quantile",
+    .see_also = "crps_quantile, quantile, mae",
+    .look_alikes = "properscoring: crps_ensemble: the same\n"
+                   "scoringrules: crps_ensemble: the same; estimator=fair is fair=true",
+    .source =
+        "J. Matheson, R. Winkler, Scoring rules for continuous probability distributions, Manage. Sci. 22, 1976; C. "
+        "Ferro, Fair scores for ensemble forecasts, Q. J. R. Meteorol. Soc. 140, 2014",
+    .kinks = "two members that are equal, or one that is the target: they do not count for each other's gradient",
+    .unit = LOSSFN_UNIT_ROW,
+    .n_inputs = 2,
+    .n_params = 1,
+    .inputs = {INPUT("pred", REAL, 1, "members of the ensemble"), INPUT_PER_ROW("target", REAL, 1, "what happened")},
+    .params = {PARAM_BOOL("fair", "false", "as of an ensemble without limit; of one member it is what it is anyway")},
+    .traits = LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_LIPSCHITZ,
+    .lipschitz = 1,
+    .hess_kinds = EXACT,
+    .whole_rows = 1,
+    .n_scratch = 1,
+    .ulp_value = 2,
+    .ulp_grad = 1,
+    .ulp_hess = 0.5,
+};
+/* How many of the sorted x are less than `limit`. */
+ALWAYS_INLINE int64_t count_below(const REAL *x, int64_t n, REAL limit, const int equal_too) {
+    int64_t low = 0;
+    for (int64_t high = n; low < high;) {
+        const int64_t middle = low + (high - low) / 2;
+        if (equal_too ? x[middle] <= limit : x[middle] < limit)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+WHOLE_ROWS(crps_ensemble) {
+    const int64_t n = r->n, fair = IS(r->p[CRPS_FAIR]) && n > 1;
+    const REAL y = r->in[TARGET][0];
+    REAL *const x = r->scratch[0];
+    memcpy(x, r->in[PRED], (size_t)n * sizeof *x);
+    row_sort(x, n);
+    const double all = (double)n * (double)(n - fair);
+    row_sum_t value = row_sum();
+    for (int64_t i = 0; i < n + 1; i += LANES) { /* the gap before member i; the first and the last end at y */
+        REAL low[LANES], high[LANES], below[LANES], above[LANES];
+        for (int l = 0; l < LANES; l++) {
+            const int64_t k = i + l;
+            low[l] = k > 0 && k <= n ? x[k - 1] : y < x[0] || k > n ? y : x[0];
+            high[l] = k < n ? x[k] : y > x[n - 1] && k == n ? y : low[l];
+            below[l] = (REAL)((double)k * (double)(k - fair) / all);
+            above[l] = (REAL)((double)(n - k) * (double)(n - k - fair) / all);
+        }
+        const V from = v_load(low), to = v_load(high), at = v_set((double)y);
+        const V under = distance_between(from, v_lesser(at, to)), over = distance_between(v_greater(at, from), to);
+        D wide[DPARTS];
+        v_widen(v_where(under != v_zero(), v_load(below) * under) + v_where(over != v_zero(), v_load(above) * over),
+                wide);
+        row_add_wide(&value, i, wide);
+    }
+    r->value = (REAL)row_total(&value);
+    int64_t balance = 0;
+    for (int64_t i = 0; i < n; i++) {
+        const REAL m = r->in[PRED][i];
+        const int64_t side = (m > y) - (m < y);
+        const int64_t rank = count_below(x, n, m, 0) - (n - count_below(x, n, m, 1)); /* how many more are below it */
+        balance += side;
+        if (r->grad[PRED]) r->grad[PRED][i] = (REAL)(((double)(n - fair) * (double)side - (double)rank) / all);
+        if (r->hess) r->hess[i] = 0;
+    }
+    if (r->grad[TARGET]) r->grad[TARGET][0] = (REAL)(-(double)balance / (double)n);
+}
+
+/* Twice the mean pinball loss of the quantiles of level (i - 1/2)/Q. */
+DEFINE(crps_quantile) = {
+    LOSS(crps_quantile),
+    .aliases = "",
+    .family = "score",
+    .summary = "Continuous ranked probability score of predicted quantiles at evenly spaced levels.",
+    .formula = "2 mean over i of quantile(pred_i, target, tau_i);  tau_i = (i - 1/2)/Q, i = 1 ... Q",
+    .latex = "\\tfrac2Q \\sum_i \\max(\\tau_i (y - x_i), (1 - \\tau_i)(x_i - y))",
+    .tasks = "quantile",
+    .see_also = "quantile, crps_ensemble",
+    .look_alikes = "quantile(tau of shape (1, Q)): for other levels; this is twice its mean over them",
+    .source = "F. Laio, S. Tamea, Verification tools for probabilistic forecasts, Hydrol. Earth Syst. Sci. 11, 2007",
+    .kinks = "pred = target: gradient 0",
+    .unit = LOSSFN_UNIT_ROW,
+    .n_inputs = 2,
+    .inputs = {INPUT("pred", REAL, 1, "quantiles of level (i - 1/2)/Q"), INPUT_PER_ROW("target", REAL, 1, "target")},
+    .traits = LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_LIPSCHITZ,
+    .lipschitz = 2,
+    .hess_kinds = EXACT,
+    .whole_rows = 1,
+    .ulp_value = 2,
+    .ulp_grad = 1,
+    .ulp_hess = 0.5,
+};
+WHOLE_ROWS(crps_quantile) {
+    const double most = 2 * (double)r->n, squared = (double)r->n * (double)r->n;
+    double unit = 1; /* a power of two, so that no product overflows before the value does */
+    while (unit < most) unit *= 2;
+    const V y = v_set((double)r->in[TARGET][0]), zero = v_zero(), top = v_set(most / unit), all = v_set(squared / unit);
+    row_sum_t value = row_sum(), by_target = row_sum();
+    EACH_VECTOR(r, i) { /* 2 tau/Q = (2 i + 1)/Q^2, from 0 */
+        REAL level[LANES];
+        for (int l = 0; l < LANES; l++) level[l] = (REAL)((double)(2 * (i + l) + 1) / unit);
+        const V x = v_load(r->in[PRED] + i), low = v_load(level);
+        const V pull = v_select(x > y, top - low, v_where(x < y, -low));
+        row_add(&value, r, i, v_where(pull != zero, pull * (x - y)));
+        row_add(&by_target, r, i, -pull);
+        row_put(r->grad[PRED], i, pull / all);
+        row_put(r->hess, i, zero);
+    }
+    r->value = (REAL)(row_total(&value) / (squared / unit));
+    if (r->grad[TARGET]) r->grad[TARGET][0] = (REAL)(row_total(&by_target) / (squared / unit));
+}
