@@ -41,8 +41,8 @@ ELEMENTWISE_LOSS(mean_bias_error, 2)
 ELEMENTWISE_LOSS(wing, 2)
 ELEMENTWISE_LOSS(adaptive_wing, 2)
 ELEMENTWISE_LOSS(balanced_l1, 2)
-ROWWISE_LOSS(cosine_similarity)
-ROWWISE_LOSS(cosine_distance)
+WHOLE_ROW_LOSS(cosine_similarity)
+WHOLE_ROW_LOSS(cosine_distance)
 #endif
 
 #if IN_FAMILY(margin)

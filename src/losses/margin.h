@@ -329,7 +329,7 @@ DEFINE(logistic_margin) = {
     .link = LOSSFN__LINK_LOGIT,
     .ulp_value = 2,
     .ulp_grad = 2.5,
-    .ulp_hess = 3.5,
+    .ulp_hess = 4,
 };
 ELEMENTWISE(logistic_margin) {
     V y = margin_label(in[TARGET], p[ONLY_LABELS]), m = y * in[PRED];

@@ -538,13 +538,14 @@ DEFINE(multiclass_perceptron) = {
 };
 WHOLE_ROWS(multiclass_perceptron) { crammer_singer_row(r, v_zero(), 0); }
 
-/* What a gap adds, to the power of 1 or 2, with its derivatives; 0 where it is not positive. */
+/* What a gap adds, to the power of 1 or 2, with its derivatives (half of them with 2: not to overflow before they
+ * must); 0 where it is not positive. */
 typedef struct {
     V value, slope, curve;
 } gap_t;
 ALWAYS_INLINE gap_t gap_of(V gap, int squared) {
     const M active = m_not(gap <= v_zero());
-    if (squared) return (gap_t){v_where(active, gap * gap), v_where(active, 2 * gap), v_where(active, v_set(2))};
+    if (squared) return (gap_t){v_where(active, gap * gap), v_where(active, gap), v_where(active, v_one())};
     return (gap_t){v_where(active, gap), v_where(active, v_one()), v_zero()};
 }
 #define PARAM_POWER PARAM_CHOICE("power", "1", "1, 2", "of the hinges")
@@ -559,10 +560,10 @@ ALWAYS_INLINE growing_t grow(const whole_row_t *r, REAL *sum, REAL *rest) {
     return (growing_t){sum, rest};
 }
 ALWAYS_INLINE void grow_by(const growing_t *g, int64_t i, V x) {
-    V rest;
     if (!g->sum) return;
-    v_store(g->sum + i, two_sum(v_load(g->sum + i), x, &rest));
-    v_store(g->rest + i, v_load(g->rest + i) + rest);
+    V rest, sum = two_sum(v_load(g->sum + i), x, &rest);
+    v_store(g->sum + i, sum);
+    v_store(g->rest + i, v_where(v_isfinite(sum), v_load(g->rest + i) + rest));
 }
 ALWAYS_INLINE void grow_class(const growing_t *g, int64_t class, V x) {
     grow_by(g, class / LANES * LANES, v_where(row_is(class / LANES * LANES, class), x));
@@ -631,8 +632,9 @@ WHOLE_ROWS(multi_margin) {
         grow_class(&hess, k, a * row_total_v(&curve));
     }
     r->value = (REAL)row_total(&value);
-    grow_end(r, &grad, share);
-    grow_end(r, &hess, share);
+    const V unit = squared ? v_set(0.5) * share : share;
+    grow_end(r, &grad, unit);
+    grow_end(r, &hess, unit);
 }
 
 /* A hinge for every class that applies against every one that does not. */
@@ -777,6 +779,7 @@ DEFINE(one_vs_all_hinge) = {
 WHOLE_ROWS(one_vs_all_hinge) {
     const V zero = v_zero(), one = v_one(), margin = r->p[3];
     const int squared = IS(r->p[4]);
+    const V unit = squared ? v_set(2) : one; /* of a gap's derivatives */
     row_sum_t value = row_sum();
     EACH_VECTOR(r, i) {
         const V z = v_load(r->in[PRED] + i), t = v_load(r->in[TARGET] + i), w = v_load(r->w + i), no = one - t;
@@ -786,9 +789,9 @@ WHOLE_ROWS(one_vs_all_hinge) {
         const V loss = v_where(t != zero, t * yes_gap.value) + v_where(no != zero, no * no_gap.value);
         const V slope = v_where(no != zero, no * no_gap.slope) - v_where(t != zero, t * yes_gap.slope);
         row_add(&value, r, i, v_where(counts, w * loss));
-        row_put(r->grad[PRED], i, v_where(counts, w * slope));
+        row_put(r->grad[PRED], i, v_where(counts, unit * (w * slope)));
         row_put(r->grad[TARGET], i, v_where(counts, w * (yes_gap.value - no_gap.value)));
-        row_put(r->hess, i, w * (t * yes_gap.curve + no * no_gap.curve));
+        row_put(r->hess, i, unit * (w * (t * yes_gap.curve + no * no_gap.curve)));
     }
     r->value = (REAL)row_total(&value);
 }

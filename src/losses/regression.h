@@ -1230,32 +1230,106 @@ ELEMENTWISE(balanced_l1) {
     u->hess = v_nan_from(v_where(m_not(far), p[BALANCED_CURVE] / (v_one() + u_near)), r);
 }
 
-/* The angle between two vectors, -x.t / (|x| |t|). In a row's map k has the cosine and both lengths' inverses. */
-enum { COSINE, PRED_INVERSE, TARGET_INVERSE };
-ALWAYS_INLINE void cosine_sums(const class_t *c, V *s, unit_t *u) {
-    const V most = v_set(sizeof(REAL) == 4 ? 0x1p60 : 0x1p500);
-    u->outside = (v_abs(c->x) > most) | (v_abs(c->t) > most);
-    s[0] = c->x * c->t;
-    s[1] = c->x * c->x;
-    s[2] = c->t * c->t;
+/* The angle between two vectors, of which only directions count: each is first scaled by a power of two, so that no
+ * square overflows or underflows. Then t - (x.t/x.x) x, what of t is not along x, has no error along itself; it is
+ * small where the angle is, and the slope is as it is. All in double, sums in two parts. */
+typedef struct {
+    double squares[2], cosine, lengths[2]; /* of the scaled vectors: pred's and target's */
+    double shares[2], share_rests[2];      /* how much of the vector there is in the other one, in two parts */
+    int exponents[2];
+} angle_t;
+ALWAYS_INLINE int scale_of(const whole_row_t *r, const REAL *x) {
+    int64_t at;
+    int exponent = 0;
+    const double largest = fabs((double)row_top_of(r, x, -1, &at, 1));
+    if (largest > 0) frexp(largest, &exponent);
+    return exponent;
 }
-ALWAYS_INLINE V cosine_finish(const V *s, V *k) {
-    const V zero = v_zero(), one = v_one();
-    k[PRED_INVERSE] = v_select(s[1] == zero, zero, one / v_sqrt(s[1]));
-    k[TARGET_INVERSE] = v_select(s[2] == zero, zero, one / v_sqrt(s[2]));
-    k[COSINE] = at_most(at_least(s[0] * k[PRED_INVERSE] * k[TARGET_INVERSE], -1), 1);
-    return k[COSINE];
+/* Input j at i as DPARTS of double, scaled; 0 past the end. */
+ALWAYS_INLINE void scaled(const whole_row_t *r, const angle_t *a, int j, int64_t i, D *wide) {
+    v_widen(v_where(row_holds(r, i), v_load(r->in[j] + i)), wide);
+    UNROLL for (int d = 0; d < DPARTS; d++) wide[d] = d_scale(wide[d], d_set(-a->exponents[j]));
 }
-ALWAYS_INLINE void cosine_map(const class_t *c, const V *k, unit_t *u) {
-    V s[3], x = c->x * k[PRED_INVERSE], t = c->t * k[TARGET_INVERSE];
-    cosine_sums(c, s, u);
-    u->grad[PRED] = v_fma(k[COSINE], x, -t) * k[PRED_INVERSE];
-    u->grad[TARGET] = v_fma(k[COSINE], t, -x) * k[TARGET_INVERSE];
-    V bend = v_fma(v_set(-3) * x, x, v_one());
-    u->hess = v_fma(k[COSINE], bend, 2 * t * x) * k[PRED_INVERSE] * k[PRED_INVERSE];
+typedef struct {
+    row_sum_t sum, rest;
+} row_pair_t;
+ALWAYS_INLINE void row_add_product(row_pair_t *to, int64_t i, const D *x, const D *y) {
+    D *sums = &to->sum.lanes[i % ROW_LANES / DLANES], *rests = &to->rest.lanes[i % ROW_LANES / DLANES];
+    UNROLL for (int d = 0; d < DPARTS; d++) {
+        const pair product = exact_product(x[d], y[d]), sum = exact_sum(sums[d], product.hi);
+        sums[d] = sum.hi;
+        rests[d] += sum.lo + product.lo;
+    }
 }
-#define COSINE_KINKS                                                                                                   \
-    "a vector of zeros: cosine and derivatives 0; outside: numbers beyond 2^60 (2^500 in double precision)"
+/* The sum of the lanes, and what it lost. */
+ALWAYS_INLINE double row_pair_total(const row_pair_t *from, double *rest) {
+    double lanes[ROW_LANES], sum = 0, lost = row_total(&from->rest);
+    UNROLL for (int k = 0; k < ROW_LANES / DLANES; k++) d_store(lanes + k * DLANES, from->sum.lanes[k]);
+    for (int l = 0; l < ROW_LANES; l++) {
+        const double next = sum + lanes[l], part = next - sum;
+        lost += (sum - (next - part)) + (lanes[l] - part);
+        sum = next;
+    }
+    *rest = (sum - (sum + lost)) + lost;
+    return sum + lost;
+}
+ALWAYS_INLINE angle_t angle_of(whole_row_t *r) {
+    angle_t a;
+    row_pair_t dot = {row_sum(), row_sum()}, squares[2] = {dot, dot};
+    EACH_VECTOR(r, i) {
+        const V infinity = v_set(INFINITY);
+        row_outside(r, i,
+                    (v_abs(v_load(r->in[PRED] + i)) == infinity) | (v_abs(v_load(r->in[TARGET] + i)) == infinity));
+    }
+    for (int j = 0; j < 2; j++) a.exponents[j] = r->outside < 0 ? scale_of(r, r->in[j]) : 0;
+    EACH_VECTOR(r, i) {
+        D x[2][DPARTS];
+        for (int j = 0; j < 2; j++) {
+            scaled(r, &a, j, i, x[j]);
+            row_add_product(&squares[j], i, x[j], x[j]);
+        }
+        row_add_product(&dot, i, x[0], x[1]);
+    }
+    double dot_rest, rests[2], along = row_pair_total(&dot, &dot_rest);
+    for (int j = 0; j < 2; j++) {
+        const double square = a.squares[j] = row_pair_total(&squares[j], &rests[j]);
+        const double share = square > 0 ? along / square : 0;
+        a.lengths[j] = sqrt(square);
+        a.shares[j] = share;
+        a.share_rests[j] = square > 0 ? (fma(-share, square, along) + fma(-share, rests[j], dot_rest)) / square : 0;
+    }
+    const double cosine = along / (a.lengths[0] * a.lengths[1]);
+    a.cosine = a.lengths[0] == 0 || a.lengths[1] == 0 ? 0 : cosine > 1 ? 1 : cosine < -1 ? -1 : cosine;
+    return a;
+}
+/* What of vector j is not along the other one, and at those places the other one; both scaled. */
+ALWAYS_INLINE void not_along(const whole_row_t *r, const angle_t *a, int j, int64_t i, D *across, D *other) {
+    const D share = d_set(-a->shares[!j]), rest = d_set(-a->share_rests[!j]);
+    D own[DPARTS];
+    scaled(r, a, j, i, own);
+    scaled(r, a, !j, i, other);
+    UNROLL for (int d = 0; d < DPARTS; d++) across[d] = d_fma(rest, other[d], d_fma(share, other[d], own[d]));
+}
+/* The derivatives of -cosine; none where a vector is 0. */
+ALWAYS_INLINE void cosine_slopes(whole_row_t *r, const angle_t *a) {
+    const double lengths = a->lengths[0] * a->lengths[1];
+    for (int j = 0; j < 2; j++) { /* by pred it is target that counts, as far as it is not along pred */
+        EACH_VECTOR(r, i) {
+            D across[DPARTS], own[DPARTS], bend[DPARTS];
+            not_along(r, a, !j, i, across, own);
+            UNROLL for (int d = 0; d < DPARTS; d++) {
+                const D x = own[d] / d_set(a->lengths[j]), y = across[d] / d_set(a->lengths[!j]);
+                const D curve = d_fma(2 * x, y, d_set(a->cosine) * d_fma(-x, x, d_set(1)));
+                across[d] = d_scale(-across[d] / d_set(lengths), d_set(-a->exponents[j]));
+                bend[d] = d_scale(curve / d_set(a->squares[j]), d_set(-2 * a->exponents[j]));
+                if (lengths == 0) across[d] = bend[d] = d_set(0);
+            }
+            row_put(r->grad[j], i, v_narrow(across));
+            if (j == PRED) row_put(r->hess, i, v_narrow(bend));
+        }
+    }
+}
+#define COSINE_KINKS  "a vector of zeros: cosine and derivatives 0; outside: infinite numbers"
 #define COSINE_SOURCE "G. Salton, M. J. McGill, Introduction to modern information retrieval, McGraw-Hill, 1983"
 DEFINE(cosine_similarity) = {
     LOSS(cosine_similarity),
@@ -1275,22 +1349,15 @@ DEFINE(cosine_similarity) = {
     .n_inputs = 2,
     .inputs = {PRED_REAL, TARGET_REAL},
     .hess_kinds = EXACT,
-    .ulp_value = 4,
-    .ulp_grad = 16, /* of the largest term of a row's sum, which rounds by all of them: it grows with the row */
-    .ulp_hess = 16,
+    .whole_rows = 1,
+    .ulp_value = 3,
+    .ulp_grad = 4,
+    .ulp_hess = 5,
 };
-ROWWISE(cosine_similarity, 3, 3, 0, 0);
-ROW_SUMS(cosine_similarity) {
-    (void)r, (void)p;
-    cosine_sums(c, s, u);
-}
-ROW_FINISH(cosine_similarity) {
-    (void)r, (void)p;
-    u->value = -cosine_finish(s, k);
-}
-ROW_MAP(cosine_similarity) {
-    (void)r, (void)p;
-    cosine_map(c, k, u);
+WHOLE_ROWS(cosine_similarity) {
+    const angle_t a = angle_of(r);
+    r->value = (REAL)-a.cosine;
+    cosine_slopes(r, &a);
 }
 
 DEFINE(cosine_distance) = {
@@ -1311,20 +1378,21 @@ DEFINE(cosine_distance) = {
     .inputs = {PRED_REAL, TARGET_REAL},
     .traits = LOSSFN_TRAIT_NONNEGATIVE,
     .hess_kinds = EXACT,
-    .ulp_value = 4,
-    .ulp_grad = 16, /* of the largest term of a row's sum, which rounds by all of them: it grows with the row */
-    .ulp_hess = 16,
+    .whole_rows = 1,
+    .ulp_value = 3,
+    .ulp_grad = 4,
+    .ulp_hess = 5,
 };
-ROWWISE(cosine_distance, 3, 3, 0, 0);
-ROW_SUMS(cosine_distance) {
-    (void)r, (void)p;
-    cosine_sums(c, s, u);
-}
-ROW_FINISH(cosine_distance) {
-    (void)r, (void)p;
-    u->value = v_one() - cosine_finish(s, k);
-}
-ROW_MAP(cosine_distance) {
-    (void)r, (void)p;
-    cosine_map(c, k, u);
+WHOLE_ROWS(cosine_distance) {
+    const angle_t a = angle_of(r);
+    row_pair_t square = {row_sum(), row_sum()};
+    EACH_VECTOR(r, i) {
+        D across[DPARTS], other[DPARTS];
+        not_along(r, &a, TARGET, i, across, other);
+        row_add_product(&square, i, across, across);
+    }
+    double lost;
+    const double sine = row_pair_total(&square, &lost) / a.squares[TARGET]; /* squared: (1 - cosine)(1 + cosine) */
+    r->value = (REAL)(a.cosine > 0 ? sine / (1 + a.cosine) : 1 - a.cosine);
+    cosine_slopes(r, &a);
 }

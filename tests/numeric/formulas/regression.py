@@ -280,48 +280,34 @@ def adaptive_wing(pred, target, alpha=2.1, omega=14, epsilon=1, theta=0.5):
     }  # fmt: skip
 
 
-def direction(row, norm):
-    """The unit vector; exact if it is one of the axes."""
-    return [mpf(sign(v)) if abs(v) == norm else v / norm for v in row]
-
-
 @loss(unit="row", pred=EMBEDDING, target=EMBEDDING)
 def cosine_similarity(pred, target):
-    norm_x, norm_t = (mp.sqrt(mp.fsum(v * v for v in row)) for row in (pred, target))
     n = len(pred)
-    if norm_x == 0 or norm_t == 0:
+    if INF in map(abs, (*pred, *target)):
+        return OUTSIDE
+    if not any(pred) or not any(target):
         return {"value": 0, "pred": [0] * n, "target": [0] * n, "hess": [0] * n}
-    x, t = direction(pred, norm_x), direction(target, norm_t)
-    parts = [a * b for a, b in zip(x, t, strict=True)]
-    cosine = mp.fsum(parts)
-    with mp.workdps(400):
-        k = pred.index(max(pred, key=abs))
-        parallel = all(a * target[k] == pred[k] * b for a, b in zip(pred, target, strict=True))
-    if parallel:  # then what is 0 is exactly that
-        cosine = mpf(sign(pred[k]) * sign(target[k]))
-        t = [cosine * a for a in x]
-    most = max(abs(c) for c in parts)
+    with mp.workdps(400):  # what is not along the other vector may be small
+        norm_x, norm_t = (mp.sqrt(mp.fsum(v * v for v in row)) for row in (pred, target))
+        x, t = [v / norm_x for v in pred], [v / norm_t for v in target]
+        cosine = mp.fsum(a * b for a, b in zip(x, t))
 
-    def terms(largest, *small):  # as if the cosine's own terms stood there
-        return (largest, -largest, *small)
-
-    def slope(a, b, norm):
-        return terms(max(abs(b), most * abs(a)) / norm, (cosine * a - b) / norm)
-
-    def bend(a, b):
-        largest = max(abs(2 * a * b), most, 3 * a * a * most)
-        return terms(largest / norm_x**2, cosine * (1 - a * a) / norm_x**2, 2 * a * (b - cosine * a) / norm_x**2)
-
-    return {
-        "value": tuple(-c for c in parts),
-        "pred": [slope(a, b, norm_x) for a, b in zip(x, t, strict=True)],
-        "target": [slope(b, a, norm_t) for a, b in zip(x, t, strict=True)],
-        "hess": [bend(a, b) for a, b in zip(x, t, strict=True)],
-    }
+        return {
+            "value": -cosine,
+            "pred": [(cosine * a / norm_x, -b / norm_x) for a, b in zip(x, t)],
+            "target": [(cosine * b / norm_t, -a / norm_t) for a, b in zip(x, t)],
+            "hess": [
+                (cosine * (1 - a * a) / norm_x**2, 2 * a * b / norm_x**2, -2 * a * a * cosine / norm_x**2)
+                for a, b in zip(x, t)
+            ],
+        }
 
 
 @loss(unit="row", pred=EMBEDDING, target=EMBEDDING)
 def cosine_distance(pred, target):
     result = cosine_similarity(pred, target)
-    value = result["value"] if isinstance(result["value"], tuple) else ()
-    return result | {"value": (1, *value)}
+    if result is OUTSIDE:
+        return OUTSIDE
+    with mp.workdps(400):
+        least = mpf(2) ** -160  # an angle of less than 2^-80 has fewer digits
+        return result | {"value": (1 + result["value"], least, -least)}

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from rows import Difference, Inputs, Row, one, residual
+from rows import Difference, Inputs, Row, no_length, one, residual
 
 HEADING, PACKAGE = "SciPy", "scipy"
 DTYPE = "float64"
@@ -55,7 +55,7 @@ def far(threshold: float) -> Any:
 
 SQUARES = Difference("overflows", "squares the residual", far(1e153))
 DENSITY = Difference("overflows", "the density underflows before its logarithm is taken: infinite", far(740))
-NO_LENGTH = Difference("limits", "NaN for a vector of zeros", lambda i: ~i["pred"].any(-1))
+NO_LENGTH = Difference("limits", "NaN for a vector of zeros, or where the square of a number overflows", no_length)
 SOFT = {"value": one}  # a root less 1
 SOFTER = {"value": lambda i: 2.25}
 
