@@ -6,7 +6,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from results import LARGE, WANTS, Record, Results, best, ratio, share_of_limit, size, threads_words
+from results import (
+    LARGE,
+    WANTS,
+    Record,
+    Results,
+    best,
+    binds,
+    ratio,
+    share_of_limit,
+    size,
+    stream_time,
+    threads_words,
+)
 
 Figures = Iterator[tuple[str, float]]  # where, how much
 
@@ -19,7 +31,7 @@ class Bar:
     figures: Callable[[Results], Figures]
     unit: str = "x"
     at_most: bool = False
-    floor: str = ""  # where a bar is out of reach: the count of bytes and instructions that shows it
+    floor: Callable[[Results], str] = lambda results: ""  # where a bar is out of reach: the figures that show it
 
     def holds(self, figure: float) -> bool:
         return figure <= self.limit if self.at_most else figure >= self.limit
@@ -62,6 +74,42 @@ def limit(want: str, dtype: str) -> Callable[[Results], Figures]:
                 yield record["loss"], share_of_limit(record)
 
     return figures
+
+
+def bound(want: str, dtype: str) -> Callable[[Results], str]:
+    """How many of the losses below the bar are bound by arithmetic, and how near to that the others are."""
+
+    def floor(results: Results) -> str:
+        below = [
+            r
+            for r in results.native("limit", want=want, dtype=dtype, unit="element")
+            if share_of_limit(r) < 0.9 and "in_cache" in r["times"]
+        ]
+        by_arithmetic = [r for r in below if binds(r) == "arithmetic"]
+        if not below:
+            return ""
+        words = f"{len(by_arithmetic)} of {len(below)} take longer than the stream in the first cache already"
+        others = [(share_of_limit(r), r["loss"]) for r in below if binds(r) == "memory"]
+        return words + (f"; worst of the others: {min(others)[1]}, {min(others)[0]:.2f}" if others else "")
+
+    return floor
+
+
+def if_memory_alone_bound(key: str, *losses: str) -> Callable[[Results], str]:
+    """What the ratio to a peer would be if lossfn took as long in memory as the bare stream kernel."""
+
+    def floor(results: Results) -> str:
+        most = []
+        for record in results.find(kind="case", allocator="recycled", dtype="float32", want="value_grad", threads=1):
+            theirs = best(record, key)
+            if record["case"] not in losses or not theirs or record["elements"] < LARGE * 32:
+                continue
+            for stream in results.native("limit", loss=record["loss"], dtype="f32", want="value_grad"):
+                per_element = stream_time(stream) / stream["elements"]
+                most.append((theirs / (per_element * record["elements"]), record["case"]))
+        return "; ".join(f"{case} at the stream's speed, 16 Mi: {ratio_:.3g} x" for ratio_, case in most)
+
+    return floor
 
 
 def halves_over_singles(results: Results) -> Figures:
@@ -186,7 +234,13 @@ CLASSES = {10: 10, 1000: 6, 50257: 6, 128256: 5}
 
 BARS = (
     *(
-        Bar("memory", f"{WANTS[want]}, {dtype}: speed of a bare stream kernel", 0.9, limit(want, dtype))
+        Bar(
+            "memory",
+            f"{WANTS[want]}, {dtype}: speed of a bare stream kernel",
+            0.9,
+            limit(want, dtype),
+            floor=bound(want, dtype),
+        )
         for want in ("value_grad", "value_grad_hess")
         for dtype in DTYPES
     ),
@@ -259,7 +313,13 @@ BARS = (
     Bar("threads", "share of the threads that arithmetic gets", 0.85, efficiency),
     Bar("threads", "waking the pool", 3, wake_up, "µs", True),
     *(
-        Bar("peers", f"{' and '.join(cases)} over PyTorch eager", least, peer("torch", *cases))
+        Bar(
+            "peers",
+            f"{' and '.join(cases)} over PyTorch eager",
+            least,
+            peer("torch", *cases),
+            floor=if_memory_alone_bound("torch", *cases),
+        )
         for cases, least in TORCH.items()
     ),
     *(

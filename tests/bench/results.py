@@ -72,6 +72,18 @@ def share_of_limit(record: Record) -> float:
     return stream_time(record) / ours if ours else 0.0
 
 
+def arithmetic_time(record: Record) -> float | None:
+    """Per element of a record of bench_limit: the same call in the first cache, where no memory binds."""
+    near = best(record, "in_cache")
+    return near / float(record["elements_in_cache"]) if near else None
+
+
+def binds(record: Record) -> str:
+    """What a record of bench_limit is bound by: "memory" or "arithmetic"."""
+    near = arithmetic_time(record)
+    return "arithmetic" if near and near > stream_time(record) / record["elements"] else "memory"
+
+
 def size(n: int) -> str:
     for unit, scale in (("Mi", 1 << 20), ("Ki", 1 << 10)):
         if n >= scale:

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
- * Every loss of the catalogue beside bare kernels that move the same bytes, on one thread:
- *     bench_limit [elements] [turns] [part of a loss's name] [only this dtype]
+ * Every loss of the catalogue beside bare kernels that move the same bytes, on one thread, and beside itself in the
+ * first cache, where only arithmetic binds: bench_limit [elements] [turns] [part of a loss's name] [only this dtype]
  * Inputs come from what a loss says of them; nothing here names a loss. */
 #include "common.h"
 #include "stream.h"
 
-enum { MOST_INPUTS = 8, ROW = 1024, PATTERN = 1 << 14 };
+enum { MOST_INPUTS = 8, ROW = 1024, PATTERN = 1 << 14, NEAR = 4 * ROW, NEAR_CALLS = 64, SLOW = 1 << 20 };
 
 typedef struct dtype {
     const char *name;
@@ -26,8 +26,9 @@ typedef struct problem {
     lossfn_tensor_t inputs[MOST_INPUTS], grads[MOST_INPUTS], hess;
     double value;
     streams_t streams;
-    int gradients; /* of streams.out; the Hessian's comes after them */
-    void *memory[2 * MOST_INPUTS + 1];
+    lossfn_exec_t exec;
+    int has_hess, gradients; /* of streams.out; the Hessian's comes after them */
+    void *memory[2 * MOST_INPUTS + 2];
     int blocks;
     uint64_t random;
 } problem_t;
@@ -99,8 +100,8 @@ static void add_input(problem_t *p, const lossfn_input_info_t *input) {
         require(lossfn_tensor_init_const(&p->inputs[i], make_labels(p), LOSSFN_I64, 1, p->shape));
     else {
         char *data = make_input(p, input);
-        p->streams.in[p->streams.reads++] = data;
-        require(lossfn_tensor_init_const(&p->inputs[i], data, p->dtype->code, p->ndim, p->shape));
+        if (!input->per_row) p->streams.in[p->streams.reads++] = data;
+        require(lossfn_tensor_init_const(&p->inputs[i], data, p->dtype->code, input->per_row ? 1 : p->ndim, p->shape));
     }
     p->args.inputs[i] = &p->inputs[i];
     if (input->differentiable && strcmp(input->name, "target") != 0) {
@@ -108,6 +109,15 @@ static void add_input(problem_t *p, const lossfn_input_info_t *input) {
         p->streams.out[p->gradients++] = data;
         require(lossfn_tensor_init(&p->grads[i], data, p->dtype->code, p->ndim, p->shape));
     }
+}
+
+enum { VALUE, VALUE_GRAD, VALUE_GRAD_HESS, WANTS };
+
+static void ask_for(problem_t *p, int want) {
+    p->streams.writes = (want >= VALUE_GRAD ? p->gradients : 0) + (want == VALUE_GRAD_HESS);
+    for (int i = 0; i < p->args.n_inputs; i++)
+        p->args.grads[i] = want >= VALUE_GRAD && p->grads[i].data ? &p->grads[i] : NULL;
+    p->args.hess = want == VALUE_GRAD_HESS ? &p->hess : NULL;
 }
 
 static void set_up(problem_t *p, const char *name, const dtype_t *dtype, int64_t n) {
@@ -129,8 +139,14 @@ static void set_up(problem_t *p, const char *name, const dtype_t *dtype, int64_t
         require(lossfn_describe_input(name, i, &input));
         if (!input.learnable) add_input(p, &input);
     }
+    p->has_hess = info.hess_kinds != 0;
     p->streams.out[p->gradients] = block(p, p->streams.bytes);
     require(lossfn_tensor_init(&p->hess, p->streams.out[p->gradients], dtype->code, p->ndim, p->shape));
+    ask_for(p, p->has_hess ? VALUE_GRAD_HESS : VALUE_GRAD);
+    lossfn_exec_init(&p->exec);
+    p->exec.scratch_size = lossfn_scratch_size(p->loss, &p->args);
+    p->exec.scratch = block(p, (size_t)p->exec.scratch_size);
+    p->args.exec = &p->exec;
 }
 
 static void tear_down(problem_t *p) {
@@ -143,35 +159,45 @@ static void call(void *context) {
     require(lossfn_run(p->loss, &p->args));
 }
 
-enum { VALUE, VALUE_GRAD, VALUE_GRAD_HESS, WANTS };
+static void call_near(void *context) {
+    for (int i = 0; i < NEAR_CALLS; i++) call(context);
+}
 
-static void measure(problem_t *p, int want, int turns) {
+static void measure(problem_t *p, problem_t *near, int want, int turns) {
     static const char *const names[] = {"value", "value_grad", "value_grad_hess"};
-    contestant_t who[] = {
-        {"lossfn", call, p}, {"stream", stream_kernel(0), &p->streams}, {"stream_nt", stream_kernel(1), &p->streams}};
-    p->streams.writes = (want >= VALUE_GRAD ? p->gradients : 0) + (want == VALUE_GRAD_HESS);
-    for (int i = 0; i < p->args.n_inputs; i++)
-        p->args.grads[i] = want >= VALUE_GRAD && p->grads[i].data ? &p->grads[i] : NULL;
-    p->args.hess = want == VALUE_GRAD_HESS ? &p->hess : NULL;
+    contestant_t who[] = {{"lossfn", call, p},
+                          {"in_cache", call_near, near},
+                          {"stream", stream_kernel(0), &p->streams},
+                          {"stream_nt", stream_kernel(1), &p->streams}};
+    ask_for(p, want), ask_for(near, want);
     printf("{\"program\": \"limit\", \"loss\": \"%s\", \"dtype\": \"%s\", \"want\": \"%s\", \"elements\": %lld, "
-           "\"reads\": %d, \"writes\": %d, ",
-           lossfn_name(p->loss), p->dtype->name, names[want], (long long)p->n, p->streams.reads, p->streams.writes);
-    take_turns(who, who[2].call && p->streams.writes ? 3 : 2, turns, 1);
+           "\"reads\": %d, \"writes\": %d, \"elements_in_cache\": %d, ",
+           lossfn_name(p->loss), p->dtype->name, names[want], (long long)p->n, p->streams.reads, p->streams.writes,
+           NEAR * NEAR_CALLS);
+    take_turns(who, who[3].call && p->streams.writes ? 4 : 3, turns, 1);
     printf("}\n");
     fflush(stdout);
 }
 
+/* More than 10 ns per element: no memory binds it, and fewer elements do. */
+static int takes_long(problem_t *near) {
+    const double start = (call(near), now());
+    call(near);
+    return now() - start > NEAR * 10e-9;
+}
+
 int main(int argc, char **argv) {
-    static problem_t p;
+    static problem_t p, near;
     int64_t n = argument(argc, argv, 1, 1 << 24), turns = argument(argc, argv, 2, 7);
     const char *only = argc > 3 ? argv[3] : "", *dtype = argc > 4 ? argv[4] : "";
     if (turns > MOST_TURNS) turns = MOST_TURNS;
     for (int32_t i = 0; i < lossfn_count(); i++)
         for (size_t d = 0; d < sizeof DTYPES / sizeof *DTYPES; d++) {
             if (!strstr(lossfn_name_at(i), only) || (*dtype && strcmp(DTYPES[d].name, dtype) != 0)) continue;
-            set_up(&p, lossfn_name_at(i), &DTYPES[d], n / ROW * ROW);
-            for (int want = VALUE; want < WANTS; want++) measure(&p, want, (int)turns);
-            tear_down(&p);
+            set_up(&near, lossfn_name_at(i), &DTYPES[d], NEAR);
+            set_up(&p, lossfn_name_at(i), &DTYPES[d], takes_long(&near) && n > SLOW ? SLOW : n / ROW * ROW);
+            for (int want = VALUE; want < WANTS - !p.has_hess; want++) measure(&p, &near, want, (int)turns);
+            tear_down(&p), tear_down(&near);
         }
     return 0;
 }
