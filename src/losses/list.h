@@ -43,6 +43,7 @@ ELEMENTWISE_LOSS(adaptive_wing, 2)
 ELEMENTWISE_LOSS(balanced_l1, 2)
 WHOLE_ROW_LOSS(cosine_similarity)
 WHOLE_ROW_LOSS(cosine_distance)
+WHOLE_ROW_LOSS(cosine_embedding)
 #endif
 
 #if IN_FAMILY(margin)

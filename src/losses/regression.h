@@ -861,11 +861,12 @@ DEFINE(mape) = {
                    "TorchMetrics: mean_absolute_percentage_error: 0.01*mape(eps=1.17e-06)\n"
                    "pytorch-forecasting: MAPE: |pred - target| / (|target| + 1e-8)",
     .source = "S. Makridakis, Accuracy measures: theoretical and practical concerns, Int. J. Forecasting 9, 1993",
-    .kinks = "pred = target: gradient 0. A target of 0 is outside the domain, but for eps > 0",
+    .kinks = "pred = target: gradient 0. Target 0 and eps 0: infinite, with gradient of target 0; outside if pred is 0 "
+             "as well",
     .unit = LOSSFN_UNIT_ELEMENT,
     .n_inputs = 2,
     .n_params = 1,
-    .inputs = {PRED_REAL, INPUT("target", REAL, 1, "target, not 0")},
+    .inputs = {PRED_REAL, INPUT("target", REAL, 1, "target; 0 counts infinitely much, but for eps")},
     .params = {PARAM_DOUBLE("eps", "0", 0, 0, INFINITY, 1, "a smaller |target| counts as this")},
     .traits = LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_NONNEGATIVE,
     .hess_kinds = EXACT,
@@ -880,12 +881,12 @@ ELEMENTWISE(mape) {
     V r = pred - target, a = v_abs(r), base = v_select(held, p[0], size);
     M large = a == infinity; /* of finite numbers as well */
     V share = v_select(large, v_abs(half * pred - half * target), a) / v_select(large, half * base, base);
-    u->outside = base == zero;
+    u->outside = (base == zero) & (r == zero);
     u->value = hundred * v_select((base == infinity) & v_isfinite(pred), v_one(), share);
     u->grad[PRED] = v_sign(r) * (hundred / base);
     V lower, slope = hundred * over_square(pred, base, &lower) * lower; /* the quotient depends on pred/target alone */
     slope = v_select(target < zero, v_sign(r), -v_sign(r)) * slope;
-    u->grad[TARGET] = v_nan_from(v_select(held, -u->grad[PRED], slope), r);
+    u->grad[TARGET] = v_nan_from(v_select(held, -u->grad[PRED], v_where(base != zero, slope)), r);
     u->hess = v_nan_from(zero, r);
 }
 
@@ -1310,8 +1311,8 @@ ALWAYS_INLINE void not_along(const whole_row_t *r, const angle_t *a, int j, int6
     scaled(r, a, !j, i, other);
     UNROLL for (int d = 0; d < DPARTS; d++) across[d] = d_fma(rest, other[d], d_fma(share, other[d], own[d]));
 }
-/* The derivatives of -cosine; none where a vector is 0. */
-ALWAYS_INLINE void cosine_slopes(whole_row_t *r, const angle_t *a) {
+/* The derivatives of -cosine, times 1, 0 or -1; none where a vector is 0. */
+ALWAYS_INLINE void cosine_slopes(whole_row_t *r, const angle_t *a, double factor) {
     const double lengths = a->lengths[0] * a->lengths[1];
     for (int j = 0; j < 2; j++) { /* by pred it is target that counts, as far as it is not along pred */
         EACH_VECTOR(r, i) {
@@ -1322,7 +1323,9 @@ ALWAYS_INLINE void cosine_slopes(whole_row_t *r, const angle_t *a) {
                 const D curve = d_fma(2 * x, y, d_set(a->cosine) * d_fma(-x, x, d_set(1)));
                 across[d] = d_scale(-across[d] / d_set(lengths), d_set(-a->exponents[j]));
                 bend[d] = d_scale(curve / d_set(a->squares[j]), d_set(-2 * a->exponents[j]));
-                if (lengths == 0) across[d] = bend[d] = d_set(0);
+                const L none = d_set(factor * lengths) == d_set(0);
+                across[d] = d_select(none, d_set(0), d_set(factor) * across[d]);
+                bend[d] = d_select(none, d_set(0), d_set(factor) * bend[d]);
             }
             row_put(r->grad[j], i, v_narrow(across));
             if (j == PRED) row_put(r->hess, i, v_narrow(bend));
@@ -1357,7 +1360,7 @@ DEFINE(cosine_similarity) = {
 WHOLE_ROWS(cosine_similarity) {
     const angle_t a = angle_of(r);
     r->value = (REAL)-a.cosine;
-    cosine_slopes(r, &a);
+    cosine_slopes(r, &a, 1);
 }
 
 DEFINE(cosine_distance) = {
@@ -1383,16 +1386,57 @@ DEFINE(cosine_distance) = {
     .ulp_grad = 4,
     .ulp_hess = 5,
 };
-WHOLE_ROWS(cosine_distance) {
-    const angle_t a = angle_of(r);
+ALWAYS_INLINE double cosine_distance_of(const whole_row_t *r, const angle_t *a) {
     row_pair_t square = {row_sum(), row_sum()};
     EACH_VECTOR(r, i) {
         D across[DPARTS], other[DPARTS];
-        not_along(r, &a, TARGET, i, across, other);
+        not_along(r, a, TARGET, i, across, other);
         row_add_product(&square, i, across, across);
     }
     double lost;
-    const double sine = row_pair_total(&square, &lost) / a.squares[TARGET]; /* squared: (1 - cosine)(1 + cosine) */
-    r->value = (REAL)(a.cosine > 0 ? sine / (1 + a.cosine) : 1 - a.cosine);
-    cosine_slopes(r, &a);
+    const double sine = row_pair_total(&square, &lost) / a->squares[TARGET]; /* squared: (1 - cosine)(1 + cosine) */
+    return a->cosine > 0 ? sine / (1 + a->cosine) : 1 - a->cosine;
+}
+WHOLE_ROWS(cosine_distance) {
+    const angle_t a = angle_of(r);
+    r->value = (REAL)cosine_distance_of(r, &a);
+    cosine_slopes(r, &a, 1);
+}
+
+enum { COSINE_MARGIN };
+/* The distance of like vectors, the similarity of others where it is more than the margin. */
+DEFINE(cosine_embedding) = {
+    LOSS(cosine_embedding),
+    .aliases = "cosine_embedding_loss",
+    .family = "regression",
+    .summary = "Draws vectors together that are alike, and pushes others apart until their cosine is the margin.",
+    .formula = "1 - cos if label = 1, else max(cos - margin, 0);  cos = sum of pred target / (|pred| |target|)",
+    .latex = "\\begin{cases} 1 - \\cos & l = 1 \\\\ \\max(\\cos - m,\\ 0) & l = -1 \\end{cases}",
+    .tasks = "",
+    .see_also = "cosine_distance, cosine_similarity",
+    .look_alikes =
+        "PyTorch: CosineEmbeddingLoss: pred and target are its two inputs, label its target; adds 1e-12 to the "
+        "squared lengths",
+    .source = "R. Hadsell, S. Chopra, Y. LeCun, Dimensionality reduction by learning an invariant mapping, CVPR 2006",
+    .kinks = "cos = margin: gradient 0; a vector of zeros: cosine and derivatives 0; outside: infinite numbers, labels "
+             "other than -1 and 1",
+    .unit = LOSSFN_UNIT_ROW,
+    .n_inputs = 3,
+    .n_params = 1,
+    .inputs = {PRED_REAL, TARGET_REAL, INPUT_PER_ROW("label", REAL, 0, "1: alike, -1: not")},
+    .params = {PARAM_DOUBLE("margin", "0", -1, 0, 1, 0, "a cosine of less costs nothing where the label is -1")},
+    .traits = LOSSFN_TRAIT_NONNEGATIVE,
+    .hess_kinds = EXACT,
+    .whole_rows = 1,
+    .ulp_value = 3,
+    .ulp_grad = 4,
+    .ulp_hess = 5,
+};
+WHOLE_ROWS(cosine_embedding) {
+    const angle_t a = angle_of(r);
+    const double label = (double)r->in[2][0], margin = (double)r->p[COSINE_MARGIN][0], over = a.cosine - margin;
+    if (label != 1 && label != -1) r->outside = 0;
+    r->value = (REAL)(label > 0 ? cosine_distance_of(r, &a) : over > 0 ? over : 0);
+    cosine_slopes(r, &a, label > 0 ? 1 : over > 0 ? -1 : 0);
+    if (r->grad[2]) r->grad[2][0] = 0;
 }

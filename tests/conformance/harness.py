@@ -86,7 +86,7 @@ def tame(
     for _input_name, kind in entry.inputs.items():
         size = shape
         x: Any
-        if kind in (reference.ROW_REAL, reference.BINS, reference.LEVELS):
+        if kind in (*reference.PER_ROW, reference.LEVELS):
             rows, classes = tuple(s for i, s in enumerate(shape) if i != axis % len(shape)), shape[axis]
             if kind == reference.LEVELS and not soft:
                 made.append(rng.integers(0, classes + 1, rows))
@@ -94,7 +94,11 @@ def tame(
             if kind == reference.LEVELS:
                 x = np.flip(np.sort(rng.uniform(0, 1, size), axis), axis)
             else:
-                x = rng.normal(0, 2, rows) if kind == reference.ROW_REAL else rng.uniform(0, max(classes - 1, 0), rows)
+                x = rng.normal(0, 2, rows)
+                if kind == reference.BINS:
+                    x = rng.uniform(0, max(classes - 1, 0), rows)
+                elif kind == reference.ROW_LABEL:
+                    x = rng.choice([-1.0, 1.0], rows)
         elif kind in (reference.REAL, reference.LOGITS, reference.EMBEDDING):
             x = rng.normal(0, 2, size)
         elif kind == reference.PROBABILITY:

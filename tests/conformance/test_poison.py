@@ -118,6 +118,7 @@ OUTSIDE = {
     reference.COUNT: (-1.0, -0.5), reference.VARIANCE: (-1.0, 0.0), reference.POSITIVE: (-1.0,),
     reference.ABOVE_MINUS_ONE: (-1.5, -np.inf),
     reference.LEVELS: (1.5, -0.25), reference.BINS: (-0.5, 1000.0, np.inf),
+    reference.ROW_LABEL: (0.0, 2.0),
 }  # fmt: skip
 
 

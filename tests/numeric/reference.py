@@ -33,6 +33,8 @@ AMOUNT, ABOVE_MINUS_ONE = "amount", "above_minus_one"  # an amount: any number, 
 EMBEDDING = "embedding"  # a vector of which the direction counts
 # Of rows: one number each; one in [0, classes - 1]; a label from 0 to the number of classes, or levels in [0, 1].
 ROW_REAL, BINS, LEVELS = "row_real", "bins", "levels"
+ROW_LABEL = "row_label"  # -1 or 1
+PER_ROW = (ROW_REAL, BINS, ROW_LABEL)
 
 
 @dataclass(frozen=True)
@@ -174,7 +176,7 @@ def nothing(entry: Loss, inputs: dict[str, Any]) -> Evaluated:
     """All NaN."""
     nan, pred = Number(NAN, NAN), inputs["pred"]
     shape = [nan] * len(pred) if isinstance(pred, list) else nan
-    own = {name: nan for name, kind in entry.inputs.items() if kind in (ROW_REAL, BINS)}
+    own = {name: nan for name, kind in entry.inputs.items() if kind in PER_ROW}
     return {"value": nan, **dict.fromkeys((*entry.inputs, "hess"), shape), **own}
 
 

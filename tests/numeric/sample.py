@@ -179,7 +179,7 @@ def rows(entry: Loss, dtype: Any, params: dict[str, Any], n: int, rng: np.random
     for i in range(n):
         classes = int(CLASS_COUNTS[i % len(CLASS_COUNTS)])
         if entry.inputs["pred"] == reference.EMBEDDING:
-            made.append(embeddings(rng, classes, dtype))
+            made.append(embeddings(rng, classes, dtype) + per_row(entry, rng))
             continue
         pred = logits(rng, classes, dtype) if entry.inputs["pred"] == reference.LOGITS else None
         if entry.inputs["pred"] == reference.REAL:
@@ -219,6 +219,11 @@ def rows(entry: Loss, dtype: Any, params: dict[str, Any], n: int, rng: np.random
                 row.append([float(x) for x in column(other, rng, classes, dtype, params, name)])
         made.append(row)
     return made
+
+
+def per_row(entry: Loss, rng: np.random.Generator) -> list[float]:
+    """What a pair of vectors has beside itself."""
+    return [float(x) for kind in entry.inputs.values() if kind == reference.ROW_LABEL for x in signs(rng, 1)]
 
 
 def embeddings(rng: np.random.Generator, n: int, dtype: Any) -> list[list[float]]:

@@ -21,9 +21,8 @@ POINTS = {
     reference.CLASSES: ("0.2", "0.5", "0.1", "0.3"), reference.AMOUNT: ("0.58", "-1.6", "-2.8", "-15.5"),
     reference.ABOVE_MINUS_ONE: ("0.7", "-0.3", "4.5", "0.2"), reference.EMBEDDING: ("0.37", "-1.9", "2.6", "-0.5"),
     reference.LOG_PROBABILITY: ("-0.3", "-2.1", "-0.7", "-6.5"), reference.LEVELS: ("0.9", "0.6", "0.5", "0.1"),
-    reference.ROW_REAL: ("0.41",), reference.BINS: ("1.3",),
+    reference.ROW_REAL: ("0.41",), reference.BINS: ("1.3",), reference.ROW_LABEL: ("-1",),
 }  # fmt: skip
-PER_ROW = (reference.ROW_REAL, reference.BINS)
 SHIFT = mpf("0.21")
 
 
@@ -40,7 +39,7 @@ def samples(entry: Loss, params: dict) -> list[list]:
     if entry.unit == "row":
         kinds = [entry.inputs[n] for n in names]
         hard = [[columns[0], 2]] if entry.inputs.get("target") in (reference.CLASSES, reference.LEVELS) else []
-        return [[c[0] if k in PER_ROW else c for c, k in zip(columns, kinds, strict=True)], *hard]
+        return [[c[0] if k in reference.PER_ROW else c for c, k in zip(columns, kinds, strict=True)], *hard]
     return [list(x) for x in zip(*columns, strict=True)]
 
 

@@ -13,6 +13,7 @@ from reference import (
     POSITIVE,
     PROBABILITY,
     REAL,
+    ROW_LABEL,
     distance,
     loss,
     sign,
@@ -177,7 +178,7 @@ def periodic(pred, target, c=1):
 def mape(pred, target, eps=0):
     r, held, base = pred - target, abs(target) < eps, max(abs(target), mpf(eps))
     if base == 0:
-        return OUTSIDE
+        return OUTSIDE if r == 0 else {"value": INF, "pred": sign(r) * INF, "target": 0, "hess": 0}
     by_target = -100 * sign(r) / base if held else -100 * sign(r) * pred / target / base
     return {"value": 100 * abs(r) / base, "pred": 100 * sign(r) / base, "target": by_target, "hess": 0}
 
@@ -311,3 +312,23 @@ def cosine_distance(pred, target):
     with mp.workdps(400):
         least = mpf(2) ** -160  # an angle of less than 2^-80 has fewer digits
         return result | {"value": (1 + result["value"], least, -least)}
+
+
+@loss({"margin": 0.5}, {"margin": -0.25}, unit="row", pred=EMBEDDING, target=EMBEDDING, label=ROW_LABEL)
+def cosine_embedding(pred, target, label, margin=0):
+    if label > 0:
+        result = cosine_distance(pred, target)
+        return OUTSIDE if result is OUTSIDE else result | {"label": 0}
+    result = cosine_similarity(pred, target)
+    if result is OUTSIDE:
+        return OUTSIDE
+    n = len(pred)
+    cosine = -result["value"]
+    if cosine <= margin:
+        return {"value": 0, "pred": [0] * n, "target": [0] * n, "label": 0, "hess": [0] * n}
+
+    def turned(terms):
+        return tuple(-t for t in terms) if isinstance(terms, tuple) else -terms
+
+    slopes = {k: [turned(t) for t in result[k]] for k in ("pred", "target", "hess")}
+    return {"value": (cosine, -mpf(margin)), "label": 0, **slopes}
