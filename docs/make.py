@@ -89,7 +89,7 @@ ROW_TARGETS = {
     "label or distribution": "[0, 2]",
     "probability": "[[0.5, 0.25, 0.25], [0.0, 0.5, 0.5]]",
 }
-PER_ROW = {"real": "[0.75, 1.5]"}
+PER_ROW = {"real": "[0.75, 1.5]", "label -1 or +1": "[1, -1]"}
 
 
 def example_inputs(about: lossfn.Description) -> dict[str, str]:

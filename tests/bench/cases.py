@@ -89,18 +89,17 @@ class Case:
 
     def _make(self, about: Any, rng: np.random.Generator) -> Array:
         scale, target, rows = about.scale, about.name == "target", self.about.unit == "row"
+        per_row = tuple(extent for i, extent in enumerate(self.shape) if i != self.axis % len(self.shape))
         if scale.startswith("label or") and not self.soft:
-            labels = tuple(extent for i, extent in enumerate(self.shape) if i != self.axis % len(self.shape))
-            return rng.integers(0, self.shape[self.axis], labels)
+            return rng.integers(0, self.shape[self.axis], per_row)
         if scale == "label -1 or +1":
-            return (2 * rng.integers(0, 2, self.shape) - 1).astype(self.dtype)
+            return (2 * rng.integers(0, 2, per_row if about.per_row else self.shape) - 1).astype(self.dtype)
         if scale == "count":
             return rng.integers(0, 6, self.shape).astype(self.dtype)
         if scale == "probability" and target and not rows:
             return rng.integers(0, 2, self.shape).astype(self.dtype)
         if about.per_row:
-            extents = tuple(extent for i, extent in enumerate(self.shape) if i != self.axis % len(self.shape))
-            return rng.random(extents, np.dtype(self.dtype).type)
+            return rng.random(per_row, np.dtype(self.dtype).type)
         values: Array = rng.random(self.shape, np.dtype(self.dtype).type)
         if scale == "positive":
             values += 0.5

@@ -16,7 +16,6 @@ _run = _core.run
 
 _VALUE, _GRAD, _HESS, _COMPONENTS, _HVP, _UNREDUCED = 1, 2, 4, 8, 16, 32  # WANT_ in call.h
 _GRADS_SHIFT, _INTS_SHIFT = 8, 16
-_LABELS = (_core.SCALE_LABEL, _core.SCALE_MARGIN_LABEL)
 
 # Keywords of a call that are neither inputs nor parameters of a loss; the same as in call.h.
 _CALL = frozenset(
@@ -147,7 +146,7 @@ class Loss:
         learnable, grads, ints = set(), 0, 0
         for i, name in enumerate(names):
             info = known.get(name)
-            if name == "target" or (info and info["scale"] in _LABELS):
+            if name == "target" or (info and info["scale"] == _core.SCALE_LABEL):
                 ints |= 1 << i
             if name != "target" and (info is None or info["differentiable"]):
                 grads |= 1 << i

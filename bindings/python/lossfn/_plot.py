@@ -125,7 +125,8 @@ def _row_inputs(x: list[float], names: list[str], scales: dict[str, int], per_ro
         inputs = [_table(x, [1 - p if pred == _core.SCALE_PROBABILITY else other for p in x])]
     for name in names[1:]:
         if name in per_row:
-            inputs.append(array("d", [0.0]) * _POINTS)
+            aim = 1.0 if scales.get(name) == _core.SCALE_MARGIN_LABEL else 0.0
+            inputs.append(array("d", [aim]) * _POINTS)
         elif scales.get(name) == _core.SCALE_LABEL:
             inputs.append(array("q", [0]) * _POINTS)
         else:
