@@ -113,6 +113,12 @@ ALWAYS_INLINE V v_nan_from(V x, V y) { return v_select(v_isnan(y), y, x); }
 /* A parameter that is the same for all units, as a condition. */
 #define IS(parameter) ((parameter)[0] != 0)
 
+/* A parameter that stands in an exponent is two constants: the number, and what float takes from it. */
+static inline void set_finely(double x, double *constants) { constants[0] = x, constants[1] = x - (double)(float)x; }
+ALWAYS_INLINE double finely(const V *p) {
+    return sizeof(REAL) == 4 ? (double)p[0][0] + (double)p[1][0] : (double)p[0][0];
+}
+
 /* Which Hessian is asked for, where a loss has several: p[HESS_KIND]. */
 #define WANTS(kind, p) ((p) != NULL && (p)[HESS_KIND][0] == LOSSFN_HESS_##kind)
 /* The Hessian of a loss of the residual r, where slope/r falls as |r| grows: that is the upper bound, the curvature of

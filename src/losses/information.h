@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * Information and divergences of distributions, c->x the predicted one and c->t the target. */
 
+#include "losses/angle.h"
+#include "losses/divergence.h"
+
 ALWAYS_INLINE M no_probability(V x) { return (x < v_zero()) | (x > v_one()); }
 
 static void information_setup(const double *params, double *constants) { set_base(params[0], constants); }
@@ -558,4 +561,337 @@ ELEMENTWISE(itakura_saito) {
     u->grad[PRED] = -over / x;
     u->grad[TARGET] = v_select(y > x, gap / y / x, over / y);
     u->hess = v_fma(v_set(2), y / x, v_set(-1)) / x / x;
+}
+
+/* Basu, Harris, Hjort and Jones (1998), Eguchi and Kano (2001): between Itakura-Saito (0), the generalized
+ * Kullback-Leibler divergence (1) and half the squared error (2). */
+enum { ORDER };
+static void order_setup(const double *params, double *constants) { set_finely(params[0], constants + ORDER); }
+DEFINE(beta_divergence) = {
+    LOSS(beta_divergence),
+    .aliases = "beta_div",
+    .family = "information",
+    .summary = "Divergence of positive numbers between Itakura-Saito (beta 0), Kullback-Leibler (1) and squares (2).",
+    .formula = "target^b/(b (b - 1)) + pred^b/b - target pred^(b-1)/(b - 1), or its limit;  b = beta",
+    .latex = "\\frac{y^\\beta}{\\beta(\\beta-1)} + \\frac{p^\\beta}{\\beta} - \\frac{y\\,p^{\\beta-1}}{\\beta-1}",
+    .tasks = "positive",
+    .see_also = "itakura_saito, generalized_kl, alpha_divergence, tweedie_nll",
+    .look_alikes = "scikit-learn: NMF(beta_loss=b): reduction=sum\ntweedie_nll: log_input=false, power=2-beta",
+    .source = "A. Cichocki, S. Amari, Families of alpha- beta- and gamma-divergences, Entropy 12, 2010",
+    .kinks = "",
+    .unit = LOSSFN_UNIT_ELEMENT,
+    .n_inputs = 2,
+    .n_params = 1,
+    .inputs = {INPUT("pred", POSITIVE, 1, "number, at least 0"),
+               INPUT("target", POSITIVE, 1, "number, at least 0; greater than 0 if beta is 0 or less")},
+    .params = {PARAM_DOUBLE("beta", "0.5", -INFINITY, 1, INFINITY, 1, "0, 1 and 2 are the ones above")},
+    .traits = LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
+    .hess_kinds = EXACT | FISHER,
+    .ulp_value = 3,
+    .ulp_grad = 2,
+    .ulp_hess = 3,
+    .setup = order_setup,
+};
+ELEMENTWISE(beta_divergence) {
+    const V x = in[PRED], y = in[TARGET], zero = v_zero();
+    const double order = finely(p + ORDER);
+    u->outside = (y < zero) | (x < zero) | (y == v_set(INFINITY));
+    if (order <= 0) u->outside |= y == zero;
+    power_deviance(&x, &y, pair_of(d_set(order), d_set(0)), DEVIANCE_BY_MEAN, u);
+    power_deviance_by_target(&x, &y, pair_of(d_set(order), d_set(0)), u);
+    if (WANTS(FISHER, p)) u->hess = u->kept;
+}
+
+/* Amari (1985), of numbers that need not sum to 1: Zhu and Rohwer (1995). */
+DEFINE(alpha_divergence) = {
+    LOSS(alpha_divergence),
+    .aliases = "alpha_div",
+    .family = "information",
+    .summary =
+        "Divergence between reverse Kullback-Leibler (alpha 0), four times Hellinger (1/2) and Kullback-Leibler (1).",
+    .formula =
+        "sum over classes of (target^a pred^(1-a) - a target + (a - 1) pred) / (a (a - 1)), or its limit;  a = alpha",
+    .latex = "\\sum_c \\frac{t_c^\\alpha p_c^{1-\\alpha} - \\alpha t_c + (\\alpha - 1) p_c}{\\alpha(\\alpha - 1)}",
+    .tasks = "multiclass",
+    .see_also = "kl_div, hellinger, renyi_divergence, beta_divergence",
+    .look_alikes = "Cressie-Read: this with alpha = lambda + 1, summed",
+    .source = "A. Cichocki, S. Amari, Families of alpha- beta- and gamma-divergences, Entropy 12, 2010",
+    .kinks = "",
+    .unit = LOSSFN_UNIT_ROW,
+    .n_inputs = 2,
+    .n_params = 1,
+    .inputs = {INPUT("pred", POSITIVE, 1, "number, at least 0; they need not sum to 1"),
+               INPUT("target", POSITIVE, 1, "number, at least 0; they need not sum to 1")},
+    .params = {PARAM_DOUBLE("alpha", "0.5", -INFINITY, 1, INFINITY, 1, "0.5 is symmetric")},
+    .traits = LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_DIFFERENTIABLE |
+              LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
+    .hess_kinds = EXACT,
+    .whole_rows = 1,
+    .ulp_value = 2,
+    .ulp_grad = 2,
+    .ulp_hess = 2,
+    .setup = order_setup,
+};
+WHOLE_ROWS(alpha_divergence) {
+    const double order = finely(r->p + ORDER);
+    row_sum_t value = row_sum();
+    EACH_VECTOR(r, i) {
+        const V x = v_load(r->in[PRED] + i), t = v_load(r->in[TARGET] + i), zero = v_zero(), infinity = v_set(INFINITY);
+        ratio_t ratio[DPARTS];
+        D by_x[DPARTS], by_t[DPARTS], bend[DPARTS], term[DPARTS];
+        row_outside(r, i, (x < zero) | (t < zero) | (x == infinity) | (t == infinity));
+        row_ratio(r, i, order, ratio);
+        for (int d = 0; d < DPARTS; d++)
+            by_x[d] = ratio[d].less, by_t[d] = ratio[d].more, bend[d] = ratio[d].bend, term[d] = ratio[d].value;
+        row_put(r->grad[PRED], i, v_narrow(by_x));
+        row_put(r->grad[TARGET], i, v_narrow(by_t));
+        row_put(r->hess, i, v_narrow(bend));
+        row_add_wide(&value, i, row_held(r, i, term));
+    }
+    r->value = (REAL)row_total(&value);
+}
+
+/* Tsallis (1998), Borland, Plastino and Tsallis (1998). */
+#define ORDER_INPUTS .inputs = {TWO_DISTRIBUTIONS}
+DEFINE(tsallis_divergence) = {
+    LOSS(tsallis_divergence),
+    .aliases = "tsallis, tsallis_relative_entropy",
+    .family = "information",
+    .summary = "Tsallis' relative entropy: Kullback-Leibler for a power in place of the logarithm.",
+    .formula = "sum over classes of target ((target/pred)^(a-1) - 1) / (a - 1), kl_div at 1;  a = alpha",
+    .latex = "\\sum_c t_c\\,\\frac{(t_c/p_c)^{\\alpha-1} - 1}{\\alpha - 1}",
+    .tasks = "multiclass",
+    .see_also = "kl_div, renyi_divergence, alpha_divergence",
+    .look_alikes = "",
+    .source =
+        "L. Borland, A. Plastino, C. Tsallis, Information gain within nonextensive thermostatistics, J. Math. Phys. "
+        "39, 1998",
+    .kinks = "",
+    .unit = LOSSFN_UNIT_ROW,
+    .n_inputs = 2,
+    .n_params = 1,
+    ORDER_INPUTS,
+    .params = {PARAM_DOUBLE("alpha", "0.5", 0, 1, INFINITY, 1, "the larger, the more rare events count")},
+    .traits = LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
+    .hess_kinds = EXACT,
+    .whole_rows = 1,
+    .ulp_value = 2,
+    .ulp_grad = 2,
+    .ulp_hess = 3,
+    .setup = order_setup,
+};
+ALWAYS_INLINE void rows_of_probabilities(whole_row_t *r, int64_t i) {
+    row_outside(r, i, no_probability(v_load(r->in[PRED] + i)) | no_probability(v_load(r->in[TARGET] + i)));
+}
+WHOLE_ROWS(tsallis_divergence) {
+    const double order = finely(r->p + ORDER);
+    const D a = d_set(order), one = d_set(1);
+    row_sum_t value = row_sum();
+    EACH_VECTOR(r, i) {
+        ratio_t ratio[DPARTS];
+        D by_x[DPARTS], by_t[DPARTS], bend[DPARTS], term[DPARTS];
+        rows_of_probabilities(r, i);
+        row_ratio(r, i, order, ratio);
+        for (int d = 0; d < DPARTS; d++) {
+            by_x[d] = -ratio[d].power, by_t[d] = d_fma(a, ratio[d].more, one);
+            bend[d] = a * ratio[d].bend, term[d] = ratio[d].t_more;
+        }
+        row_put(r->grad[PRED], i, v_narrow(by_x));
+        row_put(r->grad[TARGET], i, v_narrow(by_t));
+        row_put(r->hess, i, v_narrow(bend));
+        row_add_wide(&value, i, row_held(r, i, term));
+    }
+    r->value = (REAL)row_total(&value);
+}
+
+/* Renyi (1961), of distributions that need not sum to 1: ln(sum of t u^(a-1) / sum of t)/(a - 1), u = t/p. With E = sum
+ * of t (u^(a-1) - 1)/(a - 1), over T = sum of t, that is ln(1 + (a - 1) E)/(a - 1). */
+enum { RENYI_ORDER = BASE_CONSTANTS };
+static void renyi_setup(const double *params, double *constants) {
+    set_base(params[0], constants);
+    set_finely(params[1], constants + RENYI_ORDER);
+}
+DEFINE(renyi_divergence) = {
+    LOSS(renyi_divergence),
+    .aliases = "renyi",
+    .family = "information",
+    .summary = "Renyi's divergence of the prediction from the target distribution.",
+    .formula = "log(sum over classes of target^a pred^(1-a) / sum of target) / (a - 1), kl_div at 1;  a = alpha",
+    .latex = "\\frac{1}{\\alpha - 1} \\log \\sum_c t_c^\\alpha p_c^{1-\\alpha}",
+    .tasks = "multiclass",
+    .see_also = "kl_div, tsallis_divergence, hellinger",
+    .look_alikes = "",
+    .source = "A. Renyi, On measures of entropy and information, Berkeley Symp. Math. Stat. Probab. 4, 1961",
+    .kinks = "where it is infinite: no derivatives (NaN)",
+    .unit = LOSSFN_UNIT_ROW,
+    .n_inputs = 2,
+    .n_params = 2,
+    ORDER_INPUTS,
+    .params = {PARAM_BASE, PARAM_DOUBLE("alpha", "0.5", 0, 1, INFINITY, 1, "the larger, the more rare events count")},
+    .traits = LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
+    .hess_kinds = EXACT,
+    .whole_rows = 1,
+    .ulp_value = 4,
+    .ulp_grad = 4,
+    .ulp_hess = 4,
+    .setup = renyi_setup,
+};
+/* x nats, as double, in units of the base */
+ALWAYS_INLINE double in_base_wide(double x, const V *p) { return is_natural(p) ? x : x / (double)p[BASE_LN][0]; }
+/* The sum of t^a p^(1-a) as its logarithm, also where it overflows. */
+ALWAYS_INLINE pair renyi_log_sum(const whole_row_t *r, double order) {
+    row_sum_t sum = row_sum();
+    D top = d_set(-INFINITY);
+    ratio_t ratio[DPARTS];
+    EACH_VECTOR(r, i) {
+        row_ratio(r, i, order, ratio);
+        for (int d = 0; d < DPARTS; d++) {
+            const D here = ratio[d].log_mix.hi;
+            top = d_select((here > top) & (ratio[d].mix > d_set(0)), here, top);
+        }
+    }
+    double most = -INFINITY;
+    for (int l = 0; l < DLANES; l++) most = top[l] > most ? top[l] : most;
+    EACH_VECTOR(r, i) {
+        D mix[DPARTS];
+        row_ratio(r, i, order, ratio);
+        for (int d = 0; d < DPARTS; d++) {
+            const pair down = pair_sum(ratio[d].log_mix, pair_of(d_set(-most), d_set(0)));
+            mix[d] = d_select(ratio[d].mix > d_set(0), d_exp(down, d_set(0)), d_set(0));
+        }
+        row_add_wide(&sum, i, row_held(r, i, mix));
+    }
+    return pair_sum(pair_of(d_set(most), d_set(0)), pair_log_of(d_set(row_total(&sum))));
+}
+WHOLE_ROWS(renyi_divergence) {
+    const double order = finely(r->p + RENYI_ORDER), less = order - 1;
+    row_sum_t total = row_sum(), excess = row_sum(), mixed = row_sum();
+    int unforeseen = 0; /* some class has a target and no chance at all */
+    EACH_VECTOR(r, i) {
+        ratio_t ratio[DPARTS];
+        D term[DPARTS], mix[DPARTS], wide[DPARTS];
+        const V x = v_load(r->in[PRED] + i), t = v_load(r->in[TARGET] + i);
+        rows_of_probabilities(r, i);
+        row_ratio(r, i, order, ratio);
+        v_widen(t, wide);
+        for (int d = 0; d < DPARTS; d++) term[d] = ratio[d].t_more, mix[d] = ratio[d].mix;
+        row_add_wide(&excess, i, row_held(r, i, term));
+        row_add_wide(&mixed, i, row_held(r, i, mix));
+        row_add_wide(&total, i, row_held(r, i, wide));
+        unforeseen |= m_any(m_and(row_holds(r, i), m_and(x == v_zero(), t > v_zero())));
+    }
+    const double all = row_total(&total), sum = row_total(&mixed), mean = row_total(&excess) / all, more = less * mean;
+    const D scale = d_set(in_base_wide(1, r->p)), a = d_set(order), one = d_set(1), zero = d_set(0);
+    const int infinite = sum == 0 || (unforeseen && order >= 1), huge = !infinite && !isfinite(sum);
+    const pair log_all = pair_log_of(d_set(all > 0 ? all : 1));
+    const pair log_sum = huge ? renyi_log_sum(r, order) : pair_log_of(d_set(infinite ? 1 : sum));
+    const pair log = fabs(more) < 0.5 ? pair_log1p(pair_of(d_set(more), zero))
+                                      : pair_sum(log_sum, pair_of(-log_all.hi, -log_all.lo));
+    r->value = (REAL)in_base_wide(all == 0 ? NAN : infinite ? INFINITY : more == 0 ? mean : log.hi[0] / less, r->p);
+    EACH_VECTOR(r, i) {
+        ratio_t ratio[DPARTS];
+        D by_x[DPARTS], by_t[DPARTS], bend[DPARTS], x[DPARTS];
+        row_ratio(r, i, order, ratio);
+        v_widen(v_load(r->in[PRED] + i), x);
+        for (int d = 0; d < DPARTS; d++) { /* u^a over the sum, and by what else it is multiplied */
+            const ratio_t *u = &ratio[d];
+            const L plain = (u->power > zero) & (x[d] > zero);
+            const pair log_pull = pair_sum(u->log_power, pair_of(-log_sum.hi, -log_sum.lo));
+            const pair log_x = pair_sum(u->log_mix, pair_of(-u->log_power.hi, -u->log_power.lo));
+            const D part = d_exp(pair_sum(log_pull, log_x), zero); /* of the sum of t^a p^(1-a) */
+            const D over = d_exp(pair_sum(log_pull, pair_of(-log_x.hi, -log_x.lo)), zero);
+            const D bare = d_exp(pair_sum(log_pull, pair_of(-u->l.hi, -u->l.lo)), zero);
+            const D share = d_select(plain, bare, d_fma(d_set(less), u->more, one) / d_set(sum));
+            const D far = (a * share - one / d_set(all)) / d_set(less);
+            const D near = ((one - d_set(mean)) + a * u->more) / d_set(sum);
+            by_x[d] = -scale * d_select(plain, d_exp(log_pull, zero), u->power / d_set(sum));
+            by_t[d] = scale * (fabs(more) < 0.5 ? near : far);
+            bend[d] = scale * d_select(plain, over * d_fma(-d_set(less), part, a), -by_x[d]);
+            if (infinite || all == 0) by_x[d] = by_t[d] = bend[d] = d_set(NAN);
+        }
+        row_put(r->grad[PRED], i, v_narrow(by_x));
+        row_put(r->grad[TARGET], i, v_narrow(by_t));
+        row_put(r->hess, i, v_narrow(bend));
+    }
+}
+
+/* Proper, and 0 for a perfect forecast: |t| (1 - cosine of the angle between p and t). */
+DEFINE(spherical) = {
+    LOSS(spherical),
+    .aliases = "spherical_score",
+    .family = "information",
+    .summary = "The spherical score of a probability forecast, as a loss.",
+    .formula = "|target| - sum over classes of target pred / |pred|",
+    .latex = "\\|t\\| - \\frac{\\sum_c t_c p_c}{\\|p\\|}",
+    .tasks = "multiclass",
+    .see_also = "brier, categorical_cross_entropy, cosine_distance",
+    .look_alikes = "1 - spherical score: the same for labels",
+    .source = "T. Gneiting, A. Raftery, Strictly proper scoring rules, prediction and estimation, JASA 102, 2007",
+    .kinks = "a row of zeros: cosine and derivatives by pred 0",
+    .unit = LOSSFN_UNIT_ROW,
+    .n_inputs = 2,
+    .n_params = 0,
+    .inputs = {TWO_DISTRIBUTIONS},
+    .traits = LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_PROPER,
+    .hess_kinds = EXACT,
+    .whole_rows = 1,
+    .ulp_value = 3,
+    .ulp_grad = 4,
+    .ulp_hess = 5,
+};
+WHOLE_ROWS(spherical) {
+    EACH_VECTOR(r, i) rows_of_probabilities(r, i);
+    REAL *const by_target = r->grad[TARGET];
+    r->grad[TARGET] = NULL; /* of the length of target as well: not the slope of the cosine */
+    const angle_t a = angle_of(r);
+    const double length = ldexp(a.lengths[TARGET], a.exponents[TARGET]), distance = cosine_distance_of(r, &a);
+    r->value = (REAL)(length * distance);
+    cosine_slopes(r, &a, length);
+    r->grad[TARGET] = by_target;
+    const L none = d_set(a.lengths[PRED] * a.lengths[TARGET]) == d_set(0);
+    EACH_VECTOR(r, i) { /* both of length 1, target - pred: along target 1 - cosine, the rest is pred's */
+        D across[DPARTS], other[DPARTS];
+        not_along(r, &a, PRED, i, across, other);
+        UNROLL for (int d = 0; d < DPARTS; d++) {
+            const D along = d_set(distance) * (other[d] / d_set(a.lengths[TARGET]));
+            across[d] = along - d_select(none, d_set(0), across[d] / d_set(a.lengths[PRED]));
+            across[d] = d_select(d_set(a.lengths[TARGET]) == d_set(0), d_set(0), across[d]);
+        }
+        row_put(by_target, i, v_narrow(across));
+    }
+}
+
+/* Kullback-Leibler divergence of N(pred, e^log_var) from N(0, 1), the regulariser of variational autoencoders. */
+DEFINE(gaussian_kl) = {
+    LOSS(gaussian_kl),
+    .aliases = "vae_kl",
+    .family = "information",
+    .summary = "Divergence of a normal distribution from the standard one: what a variational autoencoder adds.",
+    .formula = "(pred^2 + exp(log_var) - log_var - 1) / 2",
+    .latex = "\\tfrac12\\left(\\mu^2 + e^{v} - v - 1\\right)",
+    .tasks = "",
+    .see_also = "kl_div, gaussian_nll",
+    .look_alikes =
+        "Chainer: gaussian_kl_divergence: reduction=sum\nPyTorch: kl_divergence(Normal(mu, sigma), Normal(0, 1)): "
+        "log_var = 2 log(sigma), reduction=none",
+    .source = "D. Kingma, M. Welling, Auto-encoding variational Bayes, ICLR 2014",
+    .kinks = "",
+    .unit = LOSSFN_UNIT_ELEMENT,
+    .n_inputs = 2,
+    .n_params = 0,
+    .inputs = {INPUT("pred", REAL, 1, "mean"), INPUT("log_var", REAL, 1, "logarithm of the variance")},
+    .traits = LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_STRICTLY_CONVEX |
+              LOSSFN_TRAIT_STRONGLY_CONVEX | LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
+    .hess_kinds = EXACT,
+    .ulp_value = 2,
+    .ulp_grad = 1,
+    .ulp_hess = 0.5,
+};
+ELEMENTWISE(gaussian_kl) {
+    (void)p;
+    const V m = in[PRED], v = in[1], half = v_set(0.5);
+    u->value = v_select(v_abs(v) == v_set(INFINITY), v_abs(v), v_fma(half * m, m, half * v_expm1_less(v)));
+    u->grad[PRED] = m;
+    u->grad[1] = half * v_expm1(v);
+    u->hess = v_nan_from(v_one(), m + v);
 }

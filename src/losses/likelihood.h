@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Negative log-likelihoods of distributions. Constants of the target are left out unless full=true. */
 
-#include "simd/deviance.h"
+#include "losses/divergence.h"
 #include "simd/zeros.h"
 
 enum { POISSON_LOG_INPUT, POISSON_FULL, POISSON_EPS };
@@ -527,6 +527,10 @@ ELEMENTWISE(weibull_nll) {
 }
 
 enum { TWEEDIE_POWER = 1 };
+static void tweedie_setup(const double *params, double *constants) {
+    constants[MEAN_LOG_INPUT] = params[MEAN_LOG_INPUT];
+    set_finely(params[TWEEDIE_POWER], constants + TWEEDIE_POWER);
+}
 /* Tweedie's distributions, half their deviance: the integral from y to m of (t - y) t^-w, m the mean, w the power. */
 DEFINE(tweedie_nll) = {
     LOSS(tweedie_nll),
@@ -560,25 +564,14 @@ DEFINE(tweedie_nll) = {
     .ulp_value = 2,
     .ulp_grad = 2,
     .ulp_hess = 3,
+    .setup = tweedie_setup,
 };
-OUT_OF_LINE void power_deviance(const V *at, const V *y, V power, int by, unit_t *u) {
-    D wide_at[DPARTS], wide_y[DPARTS], wide_power[DPARTS], out[4][DPARTS];
-    v_widen(*at, wide_at), v_widen(*y, wide_y), v_widen(power, wide_power);
-    for (int i = 0; i < DPARTS; i++) {
-        const deviance_t d = d_power_deviance(wide_at[i], wide_y[i], wide_power[i], by);
-        out[0][i] = d.value, out[1][i] = d.slope, out[2][i] = d.curve, out[3][i] = d.expected;
-    }
-    u->value = v_narrow(out[0]);
-    u->grad[PRED] = v_narrow(out[1]);
-    u->hess = v_narrow(out[2]);
-    u->kept = v_narrow(out[3]);
-}
 ELEMENTWISE(tweedie_nll) {
     const V y = in[TARGET], zero = v_zero();
     const int by = IS(p[MEAN_LOG_INPUT]) ? DEVIANCE_BY_LOG : DEVIANCE_BY_MEAN;
     u->outside = (y < zero) | (y == v_set(INFINITY)) | ((y == zero) & (p[TWEEDIE_POWER] >= v_set(2)));
     if (by == DEVIANCE_BY_MEAN) u->outside |= in[PRED] < zero;
-    power_deviance(&in[PRED], &y, p[TWEEDIE_POWER], by, u);
+    power_deviance(&in[PRED], &y, exact_sum(d_set(2), d_set(-finely(p + TWEEDIE_POWER))), by, u);
     if (WANTS(FISHER, p)) u->hess = u->kept;
     u->grad[TARGET] = zero;
 }

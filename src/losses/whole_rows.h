@@ -66,6 +66,13 @@ ALWAYS_INLINE void row_add_wide(row_sum_t *sum, int64_t i, const D *wide) {
     D *lanes = &sum->lanes[i % ROW_LANES / DLANES];
     UNROLL for (int d = 0; d < DPARTS; d++) lanes[d] += wide[d];
 }
+/* Sets what lies past the end to 0. */
+ALWAYS_INLINE const D *row_held(const whole_row_t *r, int64_t i, D *wide) {
+    D held[DPARTS];
+    v_widen(v_where(row_holds(r, i), v_one()), held);
+    UNROLL for (int d = 0; d < DPARTS; d++) wide[d] = d_select(held[d] != d_set(0), wide[d], d_set(0));
+    return wide;
+}
 ALWAYS_INLINE void row_add(row_sum_t *sum, const whole_row_t *r, int64_t i, V x) {
     D wide[DPARTS];
     v_widen(v_where(row_holds(r, i), x), wide);

@@ -1,4 +1,5 @@
-/* The power deviance, which Tweedie's distributions and the beta divergence have in common:
+/* The power deviance, which Tweedie's distributions and the beta divergence have in common, and what the divergences of
+ * an order are made of.
  *
  *     D(m, y) = integral over t from y to m of (t - y) t^-w
  *             = y^a ((exp(a x) - 1)/a - (exp(b x) - 1)/b),   x = ln(m/y),  a = 2 - w,  b = 1 - w
@@ -65,10 +66,10 @@ typedef struct {
     D at;
     L none, empty, unbounded; /* y = 0, m = 0, m infinite */
 } deviance_place;
-INLINE deviance_place deviance_place_of(D at, D y, D w, int by) {
+INLINE deviance_place deviance_place_of(D at, D y, pair a, int by) {
     const D one = d_set(1), zero = d_set(0), infinity = d_set(INFINITY), most = d_set(0x1p900);
     const D safe_y = d_select((y > zero) & (y < infinity), y, one);
-    deviance_place d = {.a = exact_sum(d_set(2), -w), .b = exact_sum(one, -w), .log_y = pair_log_of(safe_y), .at = at};
+    deviance_place d = {.a = a, .b = pair_sum(a, pair_of(-one, zero)), .log_y = pair_log_of(safe_y), .at = at};
     d.none = y == zero;
     d.empty = at == (by == DEVIANCE_BY_MEAN ? zero : -infinity);
     d.unbounded = at == infinity;
@@ -149,9 +150,9 @@ INLINE void deviance_slopes(const deviance_place *d, int by, deviance_t *u) {
     u->expected = m;
 }
 
-/* `at` is ln m or m >= 0; y >= 0, w finite. NaN comes through; outside the domain anything may come. */
-INLINE deviance_t d_power_deviance(D at, D y, D w, int by) {
-    const deviance_place d = deviance_place_of(at, y, w, by);
+/* `at` is ln m or m >= 0; y >= 0; a = 2 - w. NaN comes through; outside the domain anything may come. */
+INLINE deviance_t d_power_deviance(D at, D y, pair a, int by) {
+    const deviance_place d = deviance_place_of(at, y, a, by);
     deviance_t u = {.value = deviance_value(&d, by)};
     deviance_slopes(&d, by, &u);
     const L missing = (at != at) | (y != y);
@@ -161,6 +162,91 @@ INLINE deviance_t d_power_deviance(D at, D y, D w, int by) {
     u.curve = d_select(missing, nan, u.curve);
     u.expected = d_select(at != at, at, u.expected);
     return u;
+}
+
+/* dD/dy = -(m^b - y^b)/b, b = 1 - w; -ln(m/y) where b = 0. m and y not negative. */
+INLINE D d_power_deviance_by_target(D m, D y, pair order) {
+    const D one = d_set(1), zero = d_set(0), infinity = d_set(INFINITY);
+    const deviance_place d = deviance_place_of(m, y, order, DEVIANCE_BY_MEAN);
+    const D sign = d_select(d.x.hi < zero, -one, one), size = d_abs(d.b.hi), most = sign * d.x.hi, bx = size * most;
+    const D turn = d_select(d.b.hi < zero, one, -one);
+    const pair a = pair_of(-size, d.b.lo * turn), x = pair_of(most, sign * d.x.lo);
+    const D part = d_select(bx > d_set(700), one / size, deviance_part(a, x, bx).hi);
+    const pair of_m = pair_product(d.b, d.log_m), of_y = pair_product(d.b, d.log_y);
+    const L by_m = of_m.hi > of_y.hi;
+    const pair larger = pair_of(d_select(by_m, of_m.hi, of_y.hi), d_select(by_m, of_m.lo, of_y.lo));
+    const D shift = d_select(larger.hi > zero, d_set(-64), d_set(64));
+    const D apart = d_scale(d_exp(larger, shift) * part, -shift) * -sign;
+    D value = d_select(d.x.hi == zero, zero, d_select(size == zero, -d.x.hi, apart));
+    const L some = d.b.hi > zero;
+    const D m_power = d_exp(of_m, zero) / d.b.hi, y_power = d_exp(of_y, zero) / d.b.hi;
+    value = d_select(d.empty, d_select(some, y_power, infinity), value);
+    value = d_select(d.none, d_select(some, -m_power, -infinity), value);
+    value = d_select(d.none & d.empty, d_select(some, zero, d_set(NAN)), value);
+    value = d_select(d.unbounded, d_select(d.b.hi < zero, y_power, -infinity), value);
+    return d_select((m != m) | (y != y), m + y, value);
+}
+
+/* What the divergences of order a are made of, u = t/p, p and t not negative and finite:
+ *     more  (u^(a-1) - 1)/(a - 1), ln u at 1       less  (1 - u^a)/a, -ln u at 0
+ * t_more and p_less are the products, also where u^a itself would overflow. */
+typedef struct {
+    D more, less, t_more, p_less, value; /* value: their sum, in which they cancel where u is near 1 */
+    pair l, log_power, log_mix;          /* ln u and the logarithms of u^a and mix; of no use where t or p is 0 */
+    D power, bend, mix;                  /* u^a, u^a/p and t^a p^(1-a) */
+} ratio_t;
+INLINE D ratio_far(pair exponent, D value, L far, D of) {
+    const D end = (d_exp(exponent, d_set(0)) - 1) / of;
+    return d_select(far, end, value);
+}
+INLINE ratio_t d_ratio(D p, D t, D order) {
+    const D zero = d_set(0), one = d_set(1), infinity = d_set(INFINITY), limit = d_set(600), most = d_set(0x1p900);
+    const L no_p = p == zero, no_t = t == zero;
+    const D safe_p = d_select((p > zero) & (p < infinity), p, one),
+            safe_t = d_select((t > zero) & (t < infinity), t, one);
+    const pair a = pair_of(order, zero), b = exact_sum(order, -one), l = deviance_log_ratio(safe_t, safe_p);
+    const pair log_t = pair_log_of(safe_t), log_p = pair_log_of(safe_p), al = pair_product(a, l),
+               bl = pair_product(b, l);
+    const D a_size = d_abs(al.hi), b_size = d_abs(bl.hi);
+    const L a_far = a_size > limit, b_far = b_size > limit;
+    const pair of_a = deviance_part(a, l, a_size), of_b = deviance_part(b, l, b_size);
+    const pair mixed = pair_sum(al, log_p), over = pair_sum(al, pair_of(-log_p.hi, -log_p.lo));
+    const D mix = d_exp(mixed, zero); /* t^a p^(1-a) */
+    ratio_t r = {
+        .log_power = al, .l = l, .log_mix = mixed, .power = d_exp(al, zero), .bend = d_exp(over, zero), .mix = mix};
+    r.less = -ratio_far(al, of_a.hi, a_far, order);
+    r.more = ratio_far(bl, of_b.hi, b_far, b.hi);
+    const pair p_less = pair_product(pair_of(-p, zero), of_a), t_more = pair_product(pair_of(t, zero), of_b);
+    r.p_less = d_select(a_far, (p - mix) / order, p_less.hi);
+    r.t_more = d_select(b_far, (mix - t) / b.hi, t_more.hi);
+    const L near = (d_abs(l.hi) < d_set(0.5)) & (a_size < d_set(0.5));
+    const D series = p * deviance_series(order, one, l), whole = (p / order - t / b.hi) + mix / (order * b.hi);
+    const D apart =
+        d_select(a_far & b_far, whole, d_select(a_far | b_far, r.p_less + r.t_more, pair_sum(p_less, t_more).hi));
+    r.value = d_at_least(d_select(near, series, apart), 0);
+
+    /* where one is 0, u is 0 or infinite */
+    const L some_a = order > zero, some_b = b.hi > zero, less_b = b.hi < zero;
+    const D a_end = one / order, b_end = one / b.hi;
+    r.less = d_select(no_t, d_select(some_a, a_end, infinity),
+                      d_select(no_p, d_select(order < zero, a_end, -infinity), r.less));
+    r.more =
+        d_select(no_t, d_select(some_b, -b_end, -infinity), d_select(no_p, d_select(less_b, -b_end, infinity), r.more));
+    r.t_more = d_select(no_t, zero, d_select(no_p, d_select(less_b, -t * b_end, infinity), r.t_more));
+    r.p_less = d_select(no_p, zero, d_select(no_t, d_select(some_a, p * a_end, infinity), r.p_less));
+    r.value = d_select(no_t | no_p, r.t_more + r.p_less, r.value);
+    const pair turned = pair_product(a, pair_of(d_select(no_t, -most, most), zero));
+    const pair raised = pair_sum(pair_product(a, log_t), pair_product(pair_of(order + 1, zero), pair_of(most, zero)));
+    r.power = d_select(no_t | no_p, d_exp(turned, zero), r.power);
+    r.mix = d_select(no_t | no_p, t + d_select(t == zero, zero, b.hi * r.t_more), r.mix);
+    r.bend = d_select(no_t, d_select(some_a, zero, d_select(order == zero, one / p, infinity)),
+                      d_select(no_p, d_exp(raised, zero), r.bend));
+    const L none = no_t & no_p;
+    r.less = d_select(none, d_set(NAN), r.less);
+    r.more = d_select(none, d_set(NAN), r.more);
+    r.power = d_select(none, zero, r.power);
+    r.bend = d_select(none, zero, r.bend);
+    return r;
 }
 
 #endif

@@ -240,6 +240,21 @@ INLINE V v_expm1(V x) {
     return v_select(v_abs(x) < v_set(NEGLIGIBLE), x, half + half);
 }
 
+/* e^x - 1 - x, by its series where that cancels */
+INLINE V v_expm1_less(V x) {
+    static const double c[] = {
+#ifndef LOSSFN_REAL_F32
+        8.896791392450574e-22,  1.9572941063391263e-20, 4.110317623312165e-19, 8.22063524662433e-18,
+        1.5619206968586225e-16, 2.8114572543455206e-15, 4.779477332387385e-14, 7.647163731819816e-13,
+#endif
+        1.1470745597729725e-11, 1.6059043836821613e-10, 2.08767569878681e-09,  2.505210838544172e-08,
+        2.755731922398589e-07,  2.7557319223985893e-06, 2.48015873015873e-05,  0.0001984126984126984,
+        0.001388888888888889,   0.008333333333333333,   0.041666666666666664,  0.16666666666666666};
+    V sum = v_set(c[0]);
+    for (size_t k = 1; k < sizeof c / sizeof *c; k++) sum = v_fma(sum, x, v_set(c[k]));
+    return v_select(v_abs(x) < v_set(2), v_fma(sum, x, v_set(0.5)) * x * x, v_expm1(x) - x);
+}
+
 /* ---- logarithm ---- */
 
 /* log(1 + f) - f, -1/4 <= f <= 1/2 */
