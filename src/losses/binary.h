@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * Losses of a binary event: target y is 0, 1 or a probability between. */
 
+#include "simd/logistic.h"
+
 /* A target, or one minus it, with label smoothing, whose constant is the given one. */
 ALWAYS_INLINE V smoothed(V y, const V *p, int epsilon) {
     return p ? y * (v_one() - p[epsilon]) + v_set(0.5) * p[epsilon] : y;
@@ -248,4 +250,231 @@ ELEMENTWISE(sigmoid_focal) {
     u->outside = v_lesser(y, no) < v_zero();
     const V factor = v_select(alpha < v_zero(), one, v_fma(alpha, y, (one - alpha) * no));
     focal_unit(&f, p[FOCAL_GAMMA], factor, in[PRED], u);
+}
+
+enum { VARIFOCAL_ALPHA, VARIFOCAL_GAMMA, VARIFOCAL_WEIGHTED };
+/* Zhang, Wang, Dayoub and Sunderhauf (2021): a positive's weight is its quality, only negatives are turned down. */
+DEFINE(varifocal) = {
+    LOSS(varifocal),
+    .aliases = "varifocal_loss",
+    .family = "probability",
+    .summary = "Focal for scores that predict a quality: only what has none is turned down.",
+    .formula = "target bce where target > 0, else alpha s^gamma bce;  s = sigmoid(pred), bce = bce_with_logits",
+    .latex = "\\begin{cases} y\\,\\mathrm{bce}(z, y) & y > 0 \\\\ \\alpha\\,\\sigma(z)^\\gamma\\,\\mathrm{bce}(z, 0) & "
+             "y = 0 "
+             "\\end{cases}",
+    .tasks = "detection",
+    .see_also = "sigmoid_focal, quality_focal, gaussian_focal",
+    .look_alikes = "mmdetection: VarifocalLoss: reduction=none",
+    .source =
+        "H. Zhang, Y. Wang, F. Dayoub, N. Sunderhauf, VarifocalNet, an IoU-aware dense object detector, CVPR, 2021",
+    .kinks = "",
+    .unit = LOSSFN_UNIT_ELEMENT,
+    .n_inputs = 2,
+    .n_params = 3,
+    .inputs = {INPUT("pred", LOGITS, 1, "log-odds of the class"),
+               INPUT("target", PROBABILITY, 0, "quality in (0, 1], as the overlap with the object; 0 without one")},
+    .params = {PARAM_DOUBLE("alpha", "0.75", 0, 0, INFINITY, 1, "weight of what has no object"),
+               PARAM_DOUBLE("gamma", "2", 0, 0, INFINITY, 1, "how much of it that is easy is turned down"),
+               PARAM_BOOL("weighted", "true", "an object counts as much as its quality")},
+    .traits = FOCAL_TRAITS,
+    .lipschitz = 1,
+    .hess_kinds = EXACT,
+    .ulp_value = 7.5,
+    .ulp_grad = 8.5,
+    .ulp_hess = 12,
+};
+ELEMENTWISE(varifocal) {
+    const V y = in[TARGET], zero = v_zero();
+    const focal_t f = focal_of(in[PRED], y);
+    const M object = y > zero;
+    u->outside = v_lesser(y, v_one() - y) < zero;
+    const V weight = v_select(object, IS(p[VARIFOCAL_WEIGHTED]) ? y : v_one(), p[VARIFOCAL_ALPHA]);
+    focal_unit(&f, v_where(m_not(object), p[VARIFOCAL_GAMMA]), weight, in[PRED], u);
+}
+
+enum { GAUSSIAN_ALPHA, GAUSSIAN_GAMMA };
+/* Law and Deng (2018). */
+DEFINE(gaussian_focal) = {
+    LOSS(gaussian_focal),
+    .aliases = "heatmap_focal, penalty_reduced_focal",
+    .family = "probability",
+    .summary = "Focal for heatmaps of key points: near a peak less is asked for.",
+    .formula =
+        "-(1 - s)^alpha log(s) where target = 1, else -(1 - target)^gamma s^alpha log(1 - s);  s = sigmoid(pred)",
+    .latex = "\\begin{cases} -(1 - s)^\\alpha \\ln s & y = 1 \\\\ -(1 - y)^\\gamma s^\\alpha \\ln(1 - s) & y < 1 "
+             "\\end{cases}",
+    .tasks = "detection",
+    .see_also = "sigmoid_focal, quality_focal",
+    .look_alikes = "mmdetection: GaussianFocalLoss: takes probabilities, adds 1e-12 inside logarithms, reduction=none",
+    .source = "H. Law, J. Deng, CornerNet, detecting objects as paired keypoints, ECCV, 2018",
+    .kinks = "",
+    .unit = LOSSFN_UNIT_ELEMENT,
+    .n_inputs = 2,
+    .n_params = 2,
+    .inputs = {INPUT("pred", LOGITS, 1, "log-odds of a key point"),
+               INPUT("target", PROBABILITY, 0, "1 at a key point, falling off around it")},
+    .params = {PARAM_DOUBLE("alpha", "2", 0, 0, INFINITY, 1, "how much easy places are turned down"),
+               PARAM_DOUBLE("gamma", "4", 0, 0, INFINITY, 1, "how much places near a peak are")},
+    .traits = FOCAL_TRAITS,
+    .lipschitz = 1.13,
+    .hess_kinds = EXACT,
+    .ulp_value = 8.5,
+    .ulp_grad = 9.5,
+    .ulp_hess = 13,
+};
+ELEMENTWISE(gaussian_focal) {
+    const V y = in[TARGET], one = v_one(), zero = v_zero();
+    const M peak = y == one;
+    const focal_t f = focal_of(in[PRED], v_select(peak, one, v_nan_from(zero, y)));
+    u->outside = v_lesser(y, one - y) < zero;
+    const V weight = v_select(peak, one, v_pow(one - y, p[GAUSSIAN_GAMMA]));
+    focal_unit(&f, p[GAUSSIAN_ALPHA], weight, in[PRED], u);
+}
+
+/* Li, Wang, Wu, Chen, Hu, Li, Tang and Yang (2020). */
+static void quality_setup(const double *params, double *constants) { set_finely(params[0], constants); }
+DEFINE(quality_focal) = {
+    LOSS(quality_focal),
+    .aliases = "quality_focal_loss",
+    .family = "probability",
+    .summary = "Focal for soft targets: what is near its target is turned down.",
+    .formula = "|target - s|^beta bce;  s = sigmoid(pred), bce = bce_with_logits",
+    .latex = "|y - \\sigma(z)|^\\beta\\,\\mathrm{bce}(z, y)",
+    .tasks = "detection",
+    .see_also = "sigmoid_focal, varifocal, distribution_focal",
+    .look_alikes = "mmdetection: QualityFocalLoss: summed over the classes",
+    .source = "X. Li et al., Generalized focal loss, learning qualified and distributed bounding boxes, NeurIPS, 2020",
+    .kinks = "sigmoid(pred) = target: gradient 0; the Hessian jumps or is infinite there if beta is below 2",
+    .unit = LOSSFN_UNIT_ELEMENT,
+    .n_inputs = 2,
+    .n_params = 1,
+    .inputs = {INPUT("pred", LOGITS, 1, "log-odds of the class"),
+               INPUT("target", PROBABILITY, 0, "quality, as the overlap with the object; 0 without one")},
+    .params = {PARAM_DOUBLE("beta", "2", 1, 0, INFINITY, 1, "how much easy examples are turned down")},
+    .traits = FOCAL_TRAITS,
+    .lipschitz = 1.13,
+    .hess_kinds = EXACT,
+    .ulp_value = 3.5,
+    .ulp_grad = 4,
+    .ulp_hess = 6,
+    .setup = quality_setup,
+};
+/* With d = s - y, H the cross entropy: |d|^b H, its derivatives by z. */
+INLINE void d_quality(D z, D y, D b, D *value, D *slope, D *curve) {
+    const D zero = d_set(0), one = d_set(1);
+    const logistic_pair l = logistic_pair_of(z);
+    pair d = logistic_gap(&l, y);
+    const D entropy = logistic_entropy(&l, y), st = logistic_slope(&l), tilt = logistic_tilt(&l);
+    const L below = d.hi < zero;
+    d = pair_of(d_abs(d.hi), d_select(below, -d.lo, d.lo));
+    const D lower = d_pow_pair(d, b - one), w = d_select(d.hi == zero, zero, lower * d.hi),
+            lowest = d_pow_pair(d, b - 2);
+    const D pull = d_select(st == zero, zero, b * st * entropy), side = d_select(below, -lower, lower);
+    const D bend = d_select(b == one, zero, (b - one) * st * lowest);
+    *value = d_select(d.hi == zero, zero, lower * (d.hi * entropy));
+    *slope = side * d_fma(d.hi, d.hi, pull);
+    *curve = d_select(st == zero, zero, d_fma(st * w, 2 * b + one, pull * d_fma(side, tilt, bend)));
+    const D nan = z + y;
+    const L missing = nan != nan;
+    *value = d_select(missing, nan, *value), *slope = d_select(missing, nan, *slope);
+    *curve = d_select(missing, nan, *curve);
+}
+OUT_OF_LINE void quality_lanes(const V *z, const V *y, double beta, unit_t *u) {
+    D wide[DPARTS], target[DPARTS], slope[DPARTS], curve[DPARTS];
+    v_widen(*z, wide), v_widen(*y, target);
+    for (int i = 0; i < DPARTS; i++) d_quality(wide[i], target[i], d_set(beta), &wide[i], &slope[i], &curve[i]);
+    u->value = v_narrow(wide), u->grad[PRED] = v_narrow(slope), u->hess = v_narrow(curve);
+}
+ELEMENTWISE(quality_focal) {
+    const V y = in[TARGET];
+    u->outside = v_lesser(y, v_one() - y) < v_zero();
+    quality_lanes(&in[PRED], &y, finely(p), u);
+    u->grad[TARGET] = v_zero();
+}
+
+enum { ASYMMETRIC_POS, ASYMMETRIC_NEG, ASYMMETRIC_CLIP };
+/* Ridnik, Ben-Baruch, Zamir, Noy, Friedman, Protter and Zelnik-Manor (2021). */
+static void asymmetric_setup(const double *params, double *constants) {
+    constants[ASYMMETRIC_POS] = params[ASYMMETRIC_POS];
+    constants[ASYMMETRIC_NEG] = params[ASYMMETRIC_NEG];
+    set_finely(params[ASYMMETRIC_CLIP], constants + ASYMMETRIC_CLIP);
+}
+DEFINE(asymmetric_multilabel) = {
+    LOSS(asymmetric_multilabel),
+    .aliases = "asymmetric_loss, asl",
+    .family = "probability",
+    .summary =
+        "Focal that turns down negatives more than positives, and leaves out those that are certain: for many labels.",
+    .formula =
+        "-target (1 - s)^gamma_pos log(s) - (1 - target) m^gamma_neg log(1 - m);  s = sigmoid(pred), m = max(s - "
+        "clip, 0)",
+    .latex = "-y (1 - s)^{\\gamma_+} \\ln s - (1 - y)\\, m^{\\gamma_-} \\ln(1 - m),\\quad m = \\max(s - c, 0)",
+    .tasks = "multilabel",
+    .see_also = "sigmoid_focal, bce_with_logits",
+    .look_alikes = "timm: AsymmetricLossMultiLabel: reduction=sum, labels 0 and 1; its eps is not needed",
+    .source = "T. Ridnik et al., Asymmetric loss for multi-label classification, ICCV, 2021",
+    .kinks = "s = clip: gradient 0",
+    .unit = LOSSFN_UNIT_ELEMENT,
+    .n_inputs = 2,
+    .n_params = 3,
+    .inputs = {INPUT("pred", LOGITS, 1, "log-odds of the label"),
+               INPUT("target", PROBABILITY, 0, "0, 1 or a probability")},
+    .params = {PARAM_DOUBLE("gamma_pos", "1", 0, 0, INFINITY, 1, "how much easy positives are turned down"),
+               PARAM_DOUBLE("gamma_neg", "4", 0, 0, INFINITY, 1, "how much easy negatives are"),
+               PARAM_DOUBLE("clip", "0.05", 0, 0, 1, 1, "a negative of less probability costs nothing")},
+    .traits = LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
+    .hess_kinds = EXACT,
+    .ulp_value = 7.5,
+    .ulp_grad = 8.5,
+    .ulp_hess = 12,
+    .setup = asymmetric_setup,
+};
+/* m^g l with l = -ln(1 - m), and its derivatives by z; q = 1/(1 - m) */
+INLINE void d_asymmetric(D z, D g, D c, D *value, D *slope, D *curve) {
+    const D zero = d_set(0), one = d_set(1);
+    const logistic_pair l = logistic_pair_of(z);
+    pair m = logistic_gap(&l, c);
+    const D st = logistic_slope(&l), rest = logistic_rest(&l) + c;
+    const L some = m.hi > zero, small = m.hi < d_set(0.5);
+    m = pair_of(d_select(some, m.hi, zero), d_select(some, m.lo, zero));
+    const pair near = pair_log1p(pair_of(-d_select(small, m.hi, zero), -d_select(small, m.lo, zero)));
+    const pair far = pair_log_of(d_select(rest > zero, rest, one));
+    const D log = -d_select(small, near.hi, far.hi), ratio = d_select(some, log / d_select(some, m.hi, one), one);
+    const D power = d_pow_pair(m, g), lower = d_pow_pair(m, g - one), q = one / rest;
+    const D major = d_select(g == zero, zero, lower * d_fma(g * (g - one), ratio, 2 * g * q));
+    const D first = power * d_fma(g, ratio, q), second = d_fma(power * q, q, major);
+    *value = power * log;
+    *slope = st * first;
+    *curve = st * d_fma(st, second, first * logistic_tilt(&l));
+    const L none = ~some & (z == z);
+    *value = d_select(none, zero, d_select(z != z, z, *value));
+    *slope = d_select(none, zero, d_select(z != z, z, *slope));
+    *curve = d_select(none, zero, d_select(z != z, z, *curve));
+}
+OUT_OF_LINE void asymmetric_lanes(const V *z, double gamma, double clip, unit_t *u) {
+    D wide[DPARTS], slope[DPARTS], curve[DPARTS];
+    v_widen(*z, wide);
+    for (int i = 0; i < DPARTS; i++) d_asymmetric(wide[i], d_set(gamma), d_set(clip), &wide[i], &slope[i], &curve[i]);
+    u->value = v_narrow(wide), u->grad[PRED] = v_narrow(slope), u->hess = v_narrow(curve);
+}
+ELEMENTWISE(asymmetric_multilabel) {
+    const V z = in[PRED], y = in[TARGET], zero = v_zero(), one = v_one(), no = one - y;
+    const double clip = finely(p + ASYMMETRIC_CLIP);
+    const focal_t yes = focal_of(z, v_nan_from(one, y));
+    unit_t pos, neg;
+    focal_unit(&yes, p[ASYMMETRIC_POS], y, z, &pos);
+    if (clip > 0) {
+        asymmetric_lanes(&z, (double)p[ASYMMETRIC_NEG][0], clip, &neg);
+        neg.value = v_where(no != zero, no * neg.value);
+        neg.grad[PRED] *= no, neg.hess *= no;
+    } else {
+        const focal_t against = focal_of(z, v_nan_from(zero, y));
+        focal_unit(&against, p[ASYMMETRIC_NEG], no, z, &neg);
+    }
+    u->outside = v_lesser(y, no) < zero;
+    u->value = pos.value + neg.value;
+    u->grad[PRED] = pos.grad[PRED] + neg.grad[PRED];
+    u->hess = pos.hess + neg.hess;
+    u->grad[TARGET] = zero;
 }

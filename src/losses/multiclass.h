@@ -483,7 +483,7 @@ ALWAYS_INLINE void crammer_singer_row(whole_row_t *r, V margin, int zero_rival) 
 
 DEFINE(crammer_singer) = {
     LOSS(crammer_singer),
-    .aliases = "multiclass_hinge",
+    .aliases = "categorical_hinge, multiclass_hinge",
     .family = "multiclass",
     .summary = "Hinge of the margin between the class and its strongest rival.",
     .formula = "sum over k of class_weight target max(margin + max over c != k of pred - pred_k, 0)",
@@ -712,8 +712,8 @@ DEFINE(one_vs_all_logistic) = {
     .latex = "\\sum_c w_c \\left(t_c \\log(1 + e^{-z_c}) + (1 - t_c) \\log(1 + e^{z_c})\\right)",
     .tasks = "multiclass, multilabel",
     .see_also = "bce_with_logits, one_vs_all_hinge, cross_entropy",
-    .look_alikes = "CatBoost: MultiClassOneVsAll: the mean over the classes\nLightGBM: multiclassova: the same\n"
-                   "timm: BinaryCrossEntropy: the mean over the classes",
+    .look_alikes = "CatBoost: MultiClassOneVsAll: multilabel_soft_margin\nLightGBM: multiclassova: the same\n"
+                   "timm: BinaryCrossEntropy: multilabel_soft_margin",
     .source = "R. Rifkin, A. Klautau, In defense of one-vs-all classification, JMLR 5, 2004",
     .kinks = "",
     .unit = LOSSFN_UNIT_ROW,
@@ -732,8 +732,9 @@ DEFINE(one_vs_all_logistic) = {
     .ulp_grad = 4,
     .ulp_hess = 6,
 };
-WHOLE_ROWS(one_vs_all_logistic) {
-    const V zero = v_zero(), one = v_one();
+/* Divided by `parts`. */
+ALWAYS_INLINE void one_vs_all_row(whole_row_t *r, double parts) {
+    const V zero = v_zero(), one = v_one(), all = v_set(parts);
     row_sum_t value = row_sum();
     EACH_VECTOR(r, i) {
         const V z = v_load(r->in[PRED] + i), t = v_load(r->in[TARGET] + i), w = v_load(r->w + i);
@@ -741,13 +742,48 @@ WHOLE_ROWS(one_vs_all_logistic) {
         const M counts = w != zero;
         row_outside(r, i, (t < zero) | (t > one));
         row_add(&value, r, i, v_where(counts, w * l.value));
-        row_put(r->grad[PRED], i, w * l.slope);
-        row_put(r->grad[TARGET], i, v_where(counts, -w * z));
-        row_put(r->hess, i, w * l.curve);
-        if (r->product) v_store(r->product + i, w * l.curve * v_load(r->vector + i));
+        row_put(r->grad[PRED], i, w * l.slope / all);
+        row_put(r->grad[TARGET], i, v_where(counts, -w * z / all));
+        row_put(r->hess, i, w * l.curve / all);
+        if (r->product) v_store(r->product + i, w * l.curve * v_load(r->vector + i) / all);
     }
-    r->value = (REAL)row_total(&value);
+    r->value = (REAL)(row_total(&value) / parts);
 }
+WHOLE_ROWS(one_vs_all_logistic) { one_vs_all_row(r, 1); }
+
+/* The mean over the classes of their binary cross entropies. */
+DEFINE(multilabel_soft_margin) = {
+    LOSS(multilabel_soft_margin),
+    .aliases = "",
+    .family = "multiclass",
+    .summary = "A binary cross entropy for each label of a sample, and their mean.",
+    .formula =
+        "sum over classes of class_weight (target log(1 + exp(-pred)) + (1 - target) log(1 + exp(pred))) / classes",
+    .latex = "\\tfrac1C \\sum_c w_c \\left(t_c \\log(1 + e^{-z_c}) + (1 - t_c) \\log(1 + e^{z_c})\\right)",
+    .tasks = "multilabel",
+    .see_also = "one_vs_all_logistic, bce_with_logits, asymmetric_multilabel",
+    .look_alikes = "PyTorch: MultiLabelSoftMarginLoss: the same",
+    .source =
+        "R. Collobert, K. Kavukcuoglu, C. Farabet, Torch7: a Matlab-like environment for machine learning, BigLearn, "
+        "2011",
+    .kinks = "",
+    .unit = LOSSFN_UNIT_ROW,
+    .n_inputs = 2,
+    .n_params = 3,
+    .inputs = {INPUT("pred", LOGITS, 1, "log-odds of each label"),
+               INPUT("target", LABEL, 1, "probability of each label, or the only one that holds")},
+    .params = {CLASS_PARAMS},
+    .traits = LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_STRICTLY_CONVEX | LOSSFN_TRAIT_NONNEGATIVE |
+              LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE | LOSSFN_TRAIT_CALIBRATED,
+    .hess_kinds = EXACT | FISHER,
+    .whole_rows = 1,
+    .has_product = 1,
+    .link = LOSSFN__LINK_LOGIT,
+    .ulp_value = 4,
+    .ulp_grad = 5,
+    .ulp_hess = 7,
+};
+WHOLE_ROWS(multilabel_soft_margin) { one_vs_all_row(r, (double)r->n); }
 
 DEFINE(one_vs_all_hinge) = {
     LOSS(one_vs_all_hinge),

@@ -107,7 +107,7 @@ DEFINE(categorical_focal) = {
     .has_product = 1,
     .n_scratch = 2,
     .ulp_value = 8, /* of (1 - p)^gamma: gamma times the error of 1 - p */
-    .ulp_grad = 8,
+    .ulp_grad = 10,
     .ulp_hess = 10,
 };
 SOFTMAX_PHI(categorical_focal) {

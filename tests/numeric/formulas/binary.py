@@ -88,3 +88,85 @@ def sigmoid_focal(pred, target, alpha=0.25, gamma=2):
         return OUTSIDE
     factor = 1 if alpha < 0 else alpha * target + (1 - mpf(alpha)) * (1 - target)
     return focal(pred, target, mpf(gamma), factor)
+
+
+@loss({"weighted": False}, {"alpha": 0.25, "gamma": 0}, {"gamma": 1.5}, pred=LOGITS, target=BINARY)
+def varifocal(pred, target, alpha=0.75, gamma=2, weighted=True):
+    if not 0 <= target <= 1:
+        return OUTSIDE
+    if target > 0:
+        return focal(pred, target, mpf(0), target if weighted else mpf(1))
+    return focal(pred, target, mpf(gamma), mpf(alpha))
+
+
+@loss({"gamma": 0}, {"alpha": 0}, {"alpha": 3.5, "gamma": 1.5}, pred=LOGITS, target=BINARY)
+def gaussian_focal(pred, target, alpha=2, gamma=4):
+    if not 0 <= target <= 1:
+        return OUTSIDE
+    peak = target == 1
+    return focal(pred, mpf(peak), mpf(alpha), mpf(1) if peak else (1 - target) ** mpf(gamma))
+
+
+@loss({"beta": 1}, {"beta": 3}, {"beta": 1.3}, pred=LOGITS, target=BINARY)
+def quality_focal(pred, target, beta=2):
+    if not 0 <= target <= 1:
+        return OUTSIDE
+    b, y = mpf(beta), target
+    with mp.workdps(400):  # what s and y differ by may be small
+        s, t = sigmoid(pred), sigmoid(-pred)
+        d = s - y if y != 1 else -t
+    entropy = times(y, softplus(-pred)) + times(1 - y, softplus(pred))
+    side, size = (d > 0) - (d < 0), abs(d)
+    power = lambda g: size**g if size else mpf(0) if g > 0 else mpf(1) if g == 0 else INF  # noqa: E731
+    bend = b * (b - 1) * power(b - 2) * (s * t) ** 2 * entropy if b != 1 else mpf(0)
+    return {
+        "value": power(b) * entropy,
+        "pred": (side * power(b - 1) * b * s * t * entropy, power(b) * d),
+        "hess": (
+            bend,
+            side * b * power(b - 1) * s * t * (t - s) * entropy,
+            (2 * b + 1) * power(b) * s * t,
+        ),
+    }
+
+
+def clipped(clip=0.05, **_):
+    return [mp.log(mpf(clip) / (1 - mpf(clip)))] if clip else [0]
+
+
+@loss(
+    {"clip": 0}, {"gamma_neg": 0}, {"gamma_neg": 1, "clip": 0.25}, {"gamma_pos": 0, "gamma_neg": 2.5, "clip": 0.5},
+    pred=LOGITS, target=BINARY, kinks=clipped,
+)  # fmt: skip
+def asymmetric_multilabel(pred, target, gamma_pos=1, gamma_neg=4, clip=0.05):
+    if not 0 <= target <= 1:
+        return OUTSIDE
+    g, c = mpf(gamma_neg), mpf(clip)
+    yes = focal(pred, mpf(1), mpf(gamma_pos), target)
+    if c == 0:
+        no = focal(pred, mpf(0), g, 1 - target)
+    else:
+        with mp.workdps(400):
+            s, t = sigmoid(pred), sigmoid(-pred)
+            m = s - c
+        if m <= 0 or target == 1:
+            no = {"value": 0, "pred": 0, "hess": 0}
+        else:
+            entropy, f = -mp.log1p(-m), 1 - target
+            by = g * m ** (g - 1) * entropy + m**g / (1 - m)
+            twice = (
+                g * (g - 1) * m ** (g - 2) * entropy + 2 * g * m ** (g - 1) / (1 - m) + m**g / (1 - m) ** 2
+            )
+            value, first, second = f * m**g * entropy, f * by * s * t, f * twice * (s * t) ** 2
+            near = c if m < c / 2**20 else 0  # an ulp of s is much of m there, to which power it ever is
+            value_near, first_near, second_near = (near * x / m for x in (value, first, second))
+            no = {
+                "value": (value, value_near, -value_near),
+                "pred": (first, first_near, -first_near),
+                "hess": (second, f * by * s * t * (t - s), second_near, -second_near),
+            }
+
+    def terms(x):
+        return x if isinstance(x, tuple) else (x,)
+
+    return {key: (*terms(yes[key]), *terms(no[key])) for key in ("value", "pred", "hess")}

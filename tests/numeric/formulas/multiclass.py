@@ -273,6 +273,19 @@ def multiclass_perceptron(pred, target, class_weight=None, label_smoothing=0, cl
     return per_class(pred, target, class_weight, label_smoothing, class_mask, rival_hinge(pred, 0))
 
 
+@loss({"label_smoothing": 0.125}, {"class_weight": "ramp"}, unit="row", pred=LOGITS, target=CLASSES)
+def multilabel_soft_margin(pred, target, class_weight=None, label_smoothing=0, class_mask=None):
+    whole = one_vs_all_logistic(pred, target, class_weight, label_smoothing, class_mask)
+    if whole is OUTSIDE:
+        return OUTSIDE
+    n = sum(class_mask) if class_mask else len(pred)
+
+    def part(x):
+        return tuple(y / n for y in x) if isinstance(x, tuple) else x / n
+
+    return {k: [part(x) for x in v] if isinstance(v, list) else part(v) for k, v in whole.items()}
+
+
 @loss(
     {"label_smoothing": 0.125}, {"class_weight": "ramp", "margin": 0.5}, {"power": "2"}, {"power": "2", "average": False, "margin": 3},
     unit="row", pred=REAL, target=CLASSES,

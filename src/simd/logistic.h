@@ -1,0 +1,55 @@
+/* The logistic function s = 1/(1 + e^-z) and how far it is from a number, on vectors of double, so that nothing is lost
+ * where they are near each other. */
+#ifndef LOSSFN_SIMD_LOGISTIC_H
+#define LOSSFN_SIMD_LOGISTIC_H
+
+#include "pair.h"
+
+typedef struct {
+    pair e, sum; /* e^-|z|, and 1 more */
+    D size;      /* |z| */
+    L up;        /* z > 0 */
+} logistic_pair;
+INLINE logistic_pair logistic_pair_of(D z) {
+    pair e;
+    logistic_pair l = {.size = d_abs(z), .up = z > d_set(0)};
+    const D n = pair_exp_finely(pair_of(-l.size, d_set(0)), &e);
+    const pair unit = pair_sum(pair_of(d_set(1), d_set(0)), e);
+    l.e = pair_of(d_scale(unit.hi, n), d_scale(unit.lo, n));
+    l.sum = pair_sum(pair_of(d_set(1), d_set(0)), l.e);
+    return l;
+}
+/* s - c, 0 <= c <= 1 */
+INLINE pair logistic_gap(const logistic_pair *l, D c) {
+    const D zero = d_set(0);
+    const pair no = exact_sum(d_set(1), -c);
+    const pair far = pair_product(no, l->e), near = pair_product(pair_of(-c, zero), l->e);
+    const pair over = pair_of(d_select(l->up, no.hi, far.hi), d_select(l->up, no.lo, far.lo));
+    const pair under = pair_of(d_select(l->up, near.hi, -c), d_select(l->up, near.lo, zero));
+    return pair_quotient(pair_sum(over, under), l->sum);
+}
+/* 1 - s, and s (1 - s) */
+INLINE D logistic_rest(const logistic_pair *l) { return d_select(l->up, l->e.hi, d_set(1)) / l->sum.hi; }
+INLINE D logistic_slope(const logistic_pair *l) { return l->e.hi / l->sum.hi / l->sum.hi; }
+/* 1 - 2 s */
+INLINE D logistic_tilt(const logistic_pair *l) {
+    const D rest = pair_quotient(pair_sum(pair_of(d_set(1), d_set(0)), pair_of(-l->e.hi, -l->e.lo)), l->sum).hi;
+    return d_select(l->up, -rest, rest);
+}
+/* c softplus(-z) + (1 - c) softplus(z) */
+INLINE D logistic_entropy(const logistic_pair *l, D c) {
+    const D weight = d_select(l->up, d_set(1) - c, c);
+    return pair_log1p(l->e).hi + d_select(weight == d_set(0), d_set(0), weight * l->size);
+}
+
+/* x^g of a pair x >= 0; at 0 what it is there */
+INLINE D d_pow_pair(pair x, D g) {
+    const D zero = d_set(0), one = d_set(1);
+    const L none = x.hi == zero;
+    const D safe = d_select(none, one, x.hi);
+    const pair log = pair_sum(pair_log_of(safe), pair_of(d_select(none, zero, x.lo / safe), zero));
+    const D end = d_select(g > zero, zero, d_select(g == zero, one, d_set(INFINITY)));
+    return d_select(none, end, d_exp(pair_product(pair_of(g, zero), log), zero));
+}
+
+#endif
