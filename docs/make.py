@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import sys
+import warnings
 from pathlib import Path
 
 import lossfn
@@ -83,11 +85,14 @@ ROWS = {
     "logits": "[[2.0, 0.5, -1.0], [0.1, 1.2, 0.3]]",
     "probability": "[[0.7, 0.2, 0.1], [0.25, 0.5, 0.25]]",
     "log-probability": "[[-0.25, -2.0, -2.5], [-1.5, -0.5, -2.0]]",
+    "positive": "[[1.0, 2.0, 0.5], [1.0, 1.0, 3.0]]",
 }
 ROW_TARGETS = {
     "real": "[[0.0, -1.0, 2.0], [1.0, 0.5, 2.0]]",
     "label or distribution": "[0, 2]",
     "probability": "[[0.5, 0.25, 0.25], [0.0, 0.5, 0.5]]",
+    "positive": "[[1.0, 1.0, 1.0], [0.5, 1.0, 4.0]]",
+    "logits": "[[0.0, 1.0, 0.0], [2.0, 0.0, 0.0]]",
 }
 PER_ROW = {"real": "[0.75, 1.5]", "label -1 or +1": "[1, -1]"}
 
@@ -104,12 +109,22 @@ def example_inputs(about: lossfn.Description) -> dict[str, str]:
     scales = [i.scale for i in about.inputs[:2]]
     if scales == ["positive", "real"]:
         found["target"] = ELEMENT_TARGETS["positive"]
-    elif not row and scales == ["real", "real"] and "distance" not in about.traits:  # what their size is counts
+    elif (
+        not row and scales == ["real", "real"] and "target" in found and "distance" not in about.traits
+    ):  # what their size is counts
         found |= {"pred": "[0.5, 2.0, 3.0]", "target": "[1.0, 2.0, 5.0]"}
         if "upper" in found:
             found["upper"] = "[2.0, 3.0, 4.0]"
+    elif scales[1:] == ["positive"] and "upper" in found:
+        found["upper"] = '[1.0, 2.0, float("inf")]'
+    elif "event" in found:
+        found["event"] = "[[1, 0, 1], [0, 1, 1]]"
     elif row and scales[0] != "probability" and scales[1:] == ["probability"] and "multilabel" in about.tasks:
         found["target"] = "[[1, 0, 1], [0, 1, 0]]"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if not row and math.isnan(getattr(lossfn, about.name)(*map(eval, found.values()))):  # no labels, but shares
+            found["target"] = "[0.75, 0.5, 0.125]"
     return found
 
 

@@ -11,3 +11,4 @@
 #include "losses/robust.h"
 #include "losses/likelihood.h"
 #include "losses/score.h"
+#include "losses/survival.h"

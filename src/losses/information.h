@@ -732,7 +732,7 @@ DEFINE(renyi_divergence) = {
     .hess_kinds = EXACT,
     .whole_rows = 1,
     .ulp_value = 4,
-    .ulp_grad = 4,
+    .ulp_grad = 6,
     .ulp_hess = 4,
     .setup = renyi_setup,
 };

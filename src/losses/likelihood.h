@@ -2,6 +2,9 @@
  * Negative log-likelihoods of distributions. Constants of the target are left out unless full=true. */
 
 #include "losses/divergence.h"
+#include "losses/softmax_row.h"
+#include "simd/bessel.h"
+#include "simd/logistic.h"
 #include "simd/zeros.h"
 
 enum { POISSON_LOG_INPUT, POISSON_FULL, POISSON_EPS };
@@ -756,3 +759,235 @@ DEFINE(zero_inflated_negative_binomial_nll) = {
     .ulp_hess = 6,
 };
 ELEMENTWISE(zero_inflated_negative_binomial_nll) { zero_inflated(in, p[NB_DISPERSION], u); }
+
+#define CONCENTRATION 2
+/* von Mises (1918): -k cos(r) + ln I0(k) [+ ln 2 pi], as k (1 - cos r) + (ln I0(k) - k). */
+DEFINE(von_mises_nll) = {
+    LOSS(von_mises_nll),
+    .aliases = "",
+    .family = "likelihood",
+    .summary = "Negative log-likelihood of angles: the normal distribution's like on the circle.",
+    .formula = "-concentration cos(pred - target) + log I0(concentration)  [+ log(2 pi) with full]",
+    .latex = "-\\kappa \\cos(p - y) + \\ln I_0(\\kappa) \\quad[+ \\ln 2\\pi]",
+    .tasks = "angles",
+    .see_also = "periodic, gaussian_nll",
+    .look_alikes = "SciPy: scipy.stats.vonmises: kappa is concentration; with full=true\n"
+                   "PyTorch: VonMises(loc, concentration): the same, with full=true",
+    .source = "R. von Mises, Ueber die Ganzzahligkeit der Atomgewichte, Phys. Z. 19, 1918",
+    .kinks = "",
+    .unit = LOSSFN_UNIT_ELEMENT,
+    .n_inputs = 3,
+    .n_params = 2,
+    .inputs = {INPUT("pred", REAL, 1, "angle in radians"), INPUT("target", REAL, 1, "angle in radians"),
+               LEARNABLE("concentration", POSITIVE, 1, "at least 0, where all angles are as likely")},
+    .params = {PARAM_LEARNABLE("concentration", "1", 0, 0, INFINITY, 1, "at least 0"), PARAM_FULL},
+    .traits = LOSSFN_TRAIT_DISTANCE | LOSSFN_TRAIT_SYMMETRIC | LOSSFN_TRAIT_DIFFERENTIABLE |
+              LOSSFN_TRAIT_TWICE_DIFFERENTIABLE | LOSSFN_TRAIT_LIPSCHITZ,
+    .lipschitz = 1,
+    .hess_kinds = EXACT,
+    .ulp_value = 4,
+    .ulp_grad = 3,
+    .ulp_hess = 3,
+};
+OUT_OF_LINE void bessel_lanes(const V *k, V *log, V *rest) { *log = v_log_i0(*k), *rest = v_i1_rest(*k); }
+ELEMENTWISE(von_mises_nll) {
+    const V k = in[CONCENTRATION], half = v_set(0.5), zero = v_zero(), infinity = v_set(INFINITY);
+    V lost, r = two_sum(in[PRED], -in[TARGET], &lost), sine, cosine, half_sine, half_cosine, log, rest;
+    V lost_sine, lost_cosine, lost_half_sine, lost_half_cosine;
+    u->outside = (k < zero) | (k == infinity) | (v_abs(in[PRED]) == infinity) | (v_abs(in[TARGET]) == infinity);
+    lost = v_where(v_isfinite(lost), lost);
+    v_sincos(r, &sine, &cosine);
+    v_sincos(half * r, &half_sine, &half_cosine);
+    v_sincos(lost, &lost_sine, &lost_cosine); /* after many turns no small angle */
+    v_sincos(half * lost, &lost_half_sine, &lost_half_cosine);
+    half_sine = v_fma(half_sine, lost_half_cosine, half_cosine * lost_half_sine);
+    const V whole_sine = v_fma(sine, lost_cosine, cosine * lost_sine);
+    const V whole_cosine = v_fma(cosine, lost_cosine, -(sine * lost_sine));
+    const V versine = 2 * half_sine * half_sine;
+    bessel_lanes(&k, &log, &rest);
+    u->value = v_fma(k, versine, log);
+    u->grad[PRED] = k * whole_sine;
+    u->grad[TARGET] = -u->grad[PRED];
+    u->grad[CONCENTRATION] = versine - rest;
+    u->hess = k * whole_cosine;
+    if (IS(p[SCALE_FULL])) u->value += v_set(1.83787706640934548356);
+}
+
+/* Ferrari and Cribari-Neto (2004): with m = sigmoid(z), a = m c, b = (1 - m) c, the beta distribution of a and b. */
+DEFINE(beta_nll) = {
+    LOSS(beta_nll),
+    .aliases = "",
+    .family = "likelihood",
+    .summary =
+        "Negative log-likelihood of shares between 0 and 1: the beta distribution of a mean and a concentration.",
+    .formula = "log Gamma(a) + log Gamma(b) - log Gamma(c) - (a - 1) log(target) - (b - 1) log(1 - target);  "
+               "m = sigmoid(pred), a = m c, b = (1 - m) c, c = concentration",
+    .latex =
+        "\\ln\\Gamma(a) + \\ln\\Gamma(b) - \\ln\\Gamma(c) - (a - 1)\\ln y - (b - 1)\\ln(1 - y),\\quad a = \\sigma(z) c",
+    .tasks = "regression",
+    .see_also = "bce_with_logits, binomial_nll",
+    .look_alikes = "statsmodels: BetaModel: its precision is concentration\n"
+                   "SciPy: scipy.stats.beta: a = m c, b = (1 - m) c\n"
+                   "beta-NLL of Seitzer et al.: not this: gaussian_nll with variance^beta as weight",
+    .source =
+        "S. Ferrari, F. Cribari-Neto, Beta regression for modelling rates and proportions, J. Appl. Stat. 31, 2004",
+    .kinks = "",
+    .unit = LOSSFN_UNIT_ELEMENT,
+    .n_inputs = 3,
+    .n_params = 1,
+    .inputs = {INPUT("pred", LOGITS, 1, "log-odds of the mean"), INPUT("target", PROBABILITY, 0, "between 0 and 1"),
+               LEARNABLE("concentration", POSITIVE, 1, "greater than 0: the larger, the nearer to the mean")},
+    .params = {PARAM_LEARNABLE("concentration", "10", 0, 1, INFINITY, 1, "greater than 0")},
+    .traits = LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
+    .hess_kinds = EXACT | FISHER,
+    .link = LOSSFN__LINK_LOGIT,
+    .ulp_value = 4,
+    .ulp_grad = 4,
+    .ulp_hess = 16, /* a probability that is subnormal has fewer digits */
+};
+/* x psi(1 + x) and x^2 psi'(1 + x): what x psi(x) is more than -1, and x^2 psi'(x) more than 1 */
+INLINE void beta_parts(D x, D *first, D *second) {
+    *first = d_select(x == d_set(0), x, x * d_digamma(x + 1));
+    *second = x * (x * d_trigamma(x + 1));
+}
+INLINE void d_beta(D z, D y, D c, D out[5]) {
+    const D zero = d_set(0), one = d_set(1);
+    const logistic_pair l = logistic_pair_of(z);
+    const D e = l.e.hi / l.sum.hi, other = one / l.sum.hi, s = d_select(l.up, other, e), t = d_select(l.up, e, other);
+    const D a = s * c, b = t * c, safe_y = d_select((y > zero) & (y < one), y, d_set(0.5));
+    const D log_y = pair_log_of(safe_y).hi, log_no = pair_log1p(pair_of(-safe_y, zero)).hi;
+    D p_a, q_a, p_b, q_b;
+    beta_parts(a, &p_a, &q_a), beta_parts(b, &p_b, &q_b);
+    const D log_c = pair_log_of(d_select((c > zero) & (c < d_set(INFINITY)), c, one)).hi;
+    const D edges = l.size + 2 * pair_log1p(l.e).hi - log_c; /* -ln a - ln b + ln c */
+    const D pull = (t * p_a - s * p_b) - d_select(a == zero, zero, d_select(b == zero, zero, t * a * (log_y - log_no)));
+    out[0] = ((d_lgamma1p(a) + d_lgamma1p(b)) - d_lgamma1p(c)) + edges - (a - one) * log_y - (b - one) * log_no;
+    out[1] = (s - t) + pull;
+    out[2] = d_fma(logistic_tilt(&l), pull, 2 * s * t + (t * t * q_a + s * s * q_b));
+    out[3] = t * t * (one + q_a) + s * s * (one + q_b);
+    out[4] = (s * d_digamma(a + 1) + t * d_digamma(b + 1)) - d_digamma(c + 1) - one / c - s * log_y - t * log_no;
+    for (int k = 0; k < 5; k++) out[k] = d_select((z != z) | (y != y) | (c != c), d_set(NAN), out[k]);
+}
+OUT_OF_LINE void beta_lanes(const V *in, int expected, unit_t *u) {
+    D wide[3][DPARTS], out[DPARTS][5], of[5][DPARTS];
+    for (int j = 0; j < 3; j++) v_widen(in[j], wide[j]);
+    for (int d = 0; d < DPARTS; d++) {
+        d_beta(wide[0][d], wide[1][d], wide[2][d], out[d]);
+        for (int k = 0; k < 5; k++) of[k][d] = out[d][k];
+    }
+    u->value = v_narrow(of[0]), u->grad[PRED] = v_narrow(of[1]), u->hess = v_narrow(of[expected ? 3 : 2]);
+    u->grad[CONCENTRATION] = v_narrow(of[4]);
+}
+ELEMENTWISE(beta_nll) {
+    const V y = in[TARGET], c = in[CONCENTRATION], zero = v_zero();
+    u->outside = (y <= zero) | (y >= v_one()) | (c <= zero) | (c == v_set(INFINITY));
+    beta_lanes(in, WANTS(FISHER, p), u);
+    u->grad[TARGET] = zero;
+}
+
+enum { MIXTURE_LOGITS = 2, MIXTURE_SCALE };
+/* Bishop (1994): -ln(sum over k of pi_k N(y; m_k, s_k)), pi = softmax(logits). */
+DEFINE(mixture_density) = {
+    LOSS(mixture_density),
+    .aliases = "mixture_nll, mdn",
+    .family = "likelihood",
+    .summary = "Negative log-likelihood of a mixture of normal distributions: mixture density networks.",
+    .formula =
+        "-log(sum over k of softmax(logits)_k exp(-q_k^2/2) / scale_k);  q_k = (target - pred_k) / scale_k  [+ log(2 "
+        "pi)/2 with full]",
+    .latex = "-\\ln \\sum_k \\pi_k\\, s_k^{-1} e^{-(y - p_k)^2 / (2 s_k^2)},\\quad \\pi = "
+             "\\mathrm{softmax}(\\mathit{logits})",
+    .tasks = "regression",
+    .see_also = "gaussian_nll, crps_ensemble",
+    .look_alikes = "PyTorch: MixtureSameFamily(Categorical(logits=logits), Normal(pred, scale)): with full=true",
+    .source = "C. Bishop, Mixture density networks, Aston University, 1994",
+    .kinks = "",
+    .unit = LOSSFN_UNIT_ROW,
+    .n_inputs = 4,
+    .n_params = 1,
+    .inputs = {INPUT("pred", REAL, 1, "mean of each component"), INPUT_PER_ROW("target", REAL, 1, "target"),
+               INPUT("logits", LOGITS, 1, "logarithm of each component's share, up to a constant"),
+               INPUT("scale", POSITIVE, 1, "standard deviation of each component, greater than 0")},
+    .params = {PARAM_FULL},
+    .traits = LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
+    .hess_kinds = EXACT,
+    .whole_rows = 1,
+    .n_scratch = 2,
+    .ulp_value = 4,
+    .ulp_grad = 6,
+    .ulp_hess = 12,
+};
+/* ln of each component's share times its density, but for ln(2 pi)/2 and as if the largest logit, `top`, were that of
+ * the share 1; and what rounding lost. */
+ALWAYS_INLINE void mixture_logs(const whole_row_t *r, double top, int64_t i, D *logs, D *rests) {
+    const V s = v_load(r->in[MIXTURE_SCALE] + i);
+    D means[DPARTS], targets[DPARTS], scales[DPARTS];
+    v_widen(v_load(r->in[PRED] + i), means), v_widen(v_set((double)r->in[TARGET][0]), targets);
+    v_widen(v_select(s > v_zero(), s, v_one()), scales), v_widen(v_load(r->in[MIXTURE_LOGITS] + i), logs);
+    for (int d = 0; d < DPARTS; d++) {
+        const D zero = d_set(0), lowest = d_set(-INFINITY);
+        const pair q = pair_quotient(exact_sum(targets[d], -means[d]), pair_of(scales[d], zero));
+        const pair half = pair_times(pair_product(q, q), d_set(-0.5)), log = pair_log_of(scales[d]);
+        const pair sum = pair_sum(pair_sum(half, pair_of(-log.hi, -log.lo)), exact_sum(logs[d], d_set(-top)));
+        const L gone = (logs[d] == lowest) | ~(d_abs(half.hi) < d_set(INFINITY));
+        logs[d] = d_select(gone, lowest, sum.hi);
+        rests[d] = d_select(gone, zero, sum.lo);
+    }
+}
+WHOLE_ROWS(mixture_density) {
+    REAL *const x = r->scratch[0], *const low = r->scratch[1];
+    const V y = v_set((double)r->in[TARGET][0]), zero = v_zero(), one = v_one(), infinity = v_set(INFINITY);
+    int64_t at_first;
+    const double first = (double)row_top(r, r->in[MIXTURE_LOGITS], -1, &at_first);
+    D logs[DPARTS], rests[DPARTS], top = d_set(-INFINITY), top_low = d_set(0), held[DPARTS];
+    EACH_VECTOR(r, i) {
+        const V at = v_load(r->in[PRED] + i), logit = v_load(r->in[MIXTURE_LOGITS] + i);
+        const V s = v_load(r->in[MIXTURE_SCALE] + i);
+        row_outside(r, i,
+                    (s <= zero) | (s == infinity) | (v_abs(at) == infinity) | (v_abs(y) == infinity) |
+                        (logit == infinity));
+        mixture_logs(r, first, i, logs, rests);
+        v_widen(v_where(row_holds(r, i), one), held);
+        for (int d = 0; d < DPARTS; d++) {
+            const L larger = (logs[d] > top) | ((logs[d] == top) & (rests[d] > top_low));
+            const L more = (held[d] != d_set(0)) & larger;
+            top = d_select(more, logs[d], top);
+            top_low = d_select(more, rests[d], top_low);
+        }
+    }
+    double most = -INFINITY, most_low = 0;
+    for (int l = 0; l < DLANES; l++)
+        if (top[l] > most || (top[l] == most && top_low[l] > most_low)) most = top[l], most_low = top_low[l];
+    EACH_VECTOR(r, i) { /* relative to the largest, in two parts */
+        mixture_logs(r, first, i, logs, rests);
+        D back[DPARTS];
+        for (int d = 0; d < DPARTS; d++) {
+            const pair down = exact_sum(logs[d], d_set(-most));
+            const L gone = logs[d] == d_set(-INFINITY);
+            logs[d] = d_select(gone, d_set(-INFINITY), down.hi);
+            rests[d] = d_select(gone, d_set(0), (rests[d] - d_set(most_low)) + down.lo);
+        }
+        const V whole = v_narrow(logs);
+        v_widen(whole, back);
+        for (int d = 0; d < DPARTS; d++)
+            rests[d] = d_select(back[d] > d_set(-INFINITY), (logs[d] - back[d]) + rests[d], d_set(0));
+        v_store(x + i, whole);
+        v_store(low + i, v_narrow(rests));
+    }
+    if (r->outside >= 0) return;
+    const softmax_t joint = softmax_of(r, x, low), prior = softmax_of(r, r->in[MIXTURE_LOGITS], NULL);
+    const double apart = ((double)prior.log_total[0] - (double)joint.log_total[0]) - (most + most_low);
+    r->value = (REAL)(IS(r->p[0]) ? apart + 0.918938533204672741780 : apart);
+    row_sum_t by_target = row_sum();
+    EACH_VECTOR(r, i) {
+        const V at = v_load(r->in[PRED] + i), s = v_load(r->in[MIXTURE_SCALE] + i);
+        const V share = softmax_at(&joint, i), q = (at - y) / s;
+        const V slope = v_where(share != zero, share * q / s);
+        row_add(&by_target, r, i, -slope);
+        row_put(r->grad[PRED], i, slope);
+        row_put(r->grad[MIXTURE_LOGITS], i, softmax_at(&prior, i) - share);
+        row_put(r->grad[MIXTURE_SCALE], i, v_where(share != zero, share * v_fma(-q, q, one) / s));
+        row_put(r->hess, i, v_where(share != zero, share * v_fma(-q, q * (one - share), one) / s / s));
+    }
+    if (r->grad[TARGET]) r->grad[TARGET][0] = (REAL)row_total(&by_target);
+}

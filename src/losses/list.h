@@ -13,6 +13,7 @@
 #define FAMILY_robust      8
 #define FAMILY_likelihood  9
 #define FAMILY_score       10
+#define FAMILY_survival    11
 
 #if IN_FAMILY(regression)
 ELEMENTWISE_LOSS(mse, 2)
@@ -164,9 +165,18 @@ ELEMENTWISE_LOSS(binomial_nll, 3)
 ELEMENTWISE_LOSS(negative_binomial_nll, 2)
 ELEMENTWISE_LOSS(zero_inflated_poisson_nll, 3)
 ELEMENTWISE_LOSS(zero_inflated_negative_binomial_nll, 3)
+ELEMENTWISE_LOSS(von_mises_nll, 3)
+ELEMENTWISE_LOSS(beta_nll, 3)
+WHOLE_ROW_LOSS(mixture_density)
 #endif
 
 #if IN_FAMILY(score)
 WHOLE_ROW_LOSS(crps_ensemble)
 WHOLE_ROW_LOSS(crps_quantile)
+ELEMENTWISE_LOSS(crps_gaussian, 3)
+#endif
+
+#if IN_FAMILY(survival)
+ELEMENTWISE_LOSS(aft_nll, 4)
+WHOLE_ROW_LOSS(cox_nll)
 #endif

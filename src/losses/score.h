@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * Proper scores of a forecast that is a whole distribution. */
 
+#include "simd/normal.h"
+
 /* The continuous ranked probability score, the integral over x of (F(x) - [y <= x])^2, of a step function F: a sum over
  * the gaps between members, of which no term is negative. */
 
@@ -133,4 +135,73 @@ WHOLE_ROWS(crps_quantile) {
     }
     r->value = (REAL)(row_total(&value) / (squared / unit));
     if (r->grad[TARGET]) r->grad[TARGET][0] = (REAL)(row_total(&by_target) / (squared / unit));
+}
+
+/* Of a normal distribution: |r| - s/sqrt(pi) + 2 s phi(w) N(w) with w = |r|/s, N = 1 - w (1 - Phi(w))/phi(w). */
+enum { CRPS_SCALE = 2 };
+DEFINE(crps_gaussian) = {
+    LOSS(crps_gaussian),
+    .aliases = "",
+    .family = "score",
+    .summary = "Continuous ranked probability score of a predicted normal distribution.",
+    .formula = "scale (w (2 Phi(w) - 1) + 2 phi(w) - 1/sqrt(pi));  w = (target - pred) / scale",
+    .latex = "s \\left(w\\,(2\\Phi(w) - 1) + 2\\varphi(w) - \\tfrac{1}{\\sqrt{\\pi}}\\right),\\quad w = (y - p)/s",
+    .tasks = "regression, quantile",
+    .see_also = "crps_ensemble, crps_quantile, gaussian_nll",
+    .look_alikes = "properscoring: crps_gaussian: the same\nscoringrules: crps_normal: the same",
+    .source = "T. Gneiting, A. Raftery, Strictly proper scoring rules, prediction and estimation, JASA 102, 2007",
+    .kinks = "",
+    .unit = LOSSFN_UNIT_ELEMENT,
+    .n_inputs = 3,
+    .n_params = 1,
+    .inputs = {INPUT("pred", REAL, 1, "mean"), TARGET_REAL,
+               LEARNABLE("scale", POSITIVE, 1, "standard deviation, greater than 0")},
+    .params = {PARAM_LEARNABLE("scale", "1", 0, 1, INFINITY, 1, "standard deviation, greater than 0")},
+    .traits = DISTANCE_TRAITS | LOSSFN_TRAIT_SYMMETRIC | LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_DIFFERENTIABLE |
+              LOSSFN_TRAIT_TWICE_DIFFERENTIABLE | LOSSFN_TRAIT_LIPSCHITZ,
+    .lipschitz = 1,
+    .hess_kinds = EXACT,
+    .ulp_value = 1.5,
+    .ulp_grad = 1.5,
+    .ulp_hess = 1.5,
+};
+INLINE void d_crps(D pred, D target, D s, D out[4]) {
+    const D zero = d_set(0), one = d_set(1), infinity = d_set(INFINITY);
+    pair r = exact_sum(pred, -target);
+    const L below = r.hi < zero;
+    const D size = d_abs(r.hi), low = d_select(size < infinity, d_select(below, -r.lo, r.lo), zero);
+    const L held = (size < infinity) & (s > zero) & (s < infinity);
+    pair w = pair_quotient(pair_of(d_select(held, size, zero), d_select(held, low, zero)),
+                           pair_of(d_select(held, s, one), zero));
+    const L far = ~(w.hi < d_set(0x1p100)) | (size == infinity);
+    w = pair_of(d_select(far, d_set(0x1p100), w.hi), d_select(far, zero, w.lo));
+    const pair density = pair_exp_of(log_normal_density(w)),
+               more = pair_product(pair_times(density, d_set(2)), pair_mills_gap(w.hi));
+    const pair root = pair_of(d_set(0x1.20dd750429b6dp-1), d_set(0x1.1ae3a914fed80p-57)); /* 1/sqrt(pi) */
+    const pair rest = pair_product(pair_sum(more, pair_of(-root.hi, -root.lo)), pair_of(s, zero));
+    out[0] = d_select(size < infinity, pair_sum(exact_sum(size, low), rest).hi, size);
+    const D within = d_select(far & (size == size), one, d_normal_within(w));
+    out[1] = d_select(below, -within, within);
+    const pair half_log_2 = pair_of(d_set(0x1.62e42fefa39efp-2), d_set(0x1.abc9e3b39803fp-57));
+    const pair square = pair_times(pair_product(w, w), d_set(-0.5));
+    const pair change = pair_expm1(pair_sum(half_log_2, square));
+    out[2] = pair_product(change, root).hi;
+    out[3] = 2 * density.hi / s;
+    for (int k = 1; k < 4; k++) out[k] = d_select(r.hi != r.hi, r.hi, out[k]);
+}
+OUT_OF_LINE void crps_lanes(const V *in, unit_t *u) {
+    D wide[3][DPARTS], out[DPARTS][4], of[4][DPARTS];
+    for (int j = 0; j < 3; j++) v_widen(in[j], wide[j]);
+    for (int d = 0; d < DPARTS; d++) {
+        d_crps(wide[0][d], wide[1][d], wide[2][d], out[d]);
+        for (int k = 0; k < 4; k++) of[k][d] = out[d][k];
+    }
+    u->value = v_narrow(of[0]), u->grad[PRED] = v_narrow(of[1]), u->grad[CRPS_SCALE] = v_narrow(of[2]);
+    u->hess = v_narrow(of[3]);
+}
+ELEMENTWISE(crps_gaussian) {
+    (void)p;
+    u->outside = (in[CRPS_SCALE] <= v_zero()) | (in[CRPS_SCALE] == v_set(INFINITY));
+    crps_lanes(in, u);
+    u->grad[TARGET] = -u->grad[PRED];
 }

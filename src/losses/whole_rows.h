@@ -4,7 +4,7 @@
 #ifndef LOSSFN_LOSSES_WHOLE_ROWS_H
 #define LOSSFN_LOSSES_WHOLE_ROWS_H
 
-enum { MAX_LISTS = 2, MAX_SCRATCH = 5 };
+enum { MAX_LISTS = 2, MAX_SCRATCH = 8 };
 
 /* One row, staged side by side, without classes that are taken out, its target smoothed. Arrays have room to be read
  * and written in whole vectors past their end. No number is NaN: where one is, everything is NaN, and the loss is not

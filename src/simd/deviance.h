@@ -214,7 +214,7 @@ INLINE ratio_t d_ratio(D p, D t, D order) {
     const D mix = d_exp(mixed, zero); /* t^a p^(1-a) */
     ratio_t r = {
         .log_power = al, .l = l, .log_mix = mixed, .power = d_exp(al, zero), .bend = d_exp(over, zero), .mix = mix};
-    r.less = -ratio_far(al, of_a.hi, a_far, order);
+    r.less = zero - ratio_far(al, of_a.hi, a_far, order); /* no negative zero */
     r.more = ratio_far(bl, of_b.hi, b_far, b.hi);
     const pair p_less = pair_product(pair_of(-p, zero), of_a), t_more = pair_product(pair_of(t, zero), of_b);
     r.p_less = d_select(a_far, (p - mix) / order, p_less.hi);

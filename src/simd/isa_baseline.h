@@ -5,11 +5,20 @@
 #endif
 #include "isa_magic.h"
 
+/* With intrinsics or through a barrier: written as conversions of lanes, gcc 12 takes (double)(float)x for x. */
+#ifdef __SSE2__
+INLINE f64v f32_widen_low(f32v x) { return _mm_cvtps_pd(x); }
+INLINE f64v f32_widen_high(f32v x) { return _mm_cvtps_pd(_mm_movehl_ps(x, x)); }
+INLINE f32v f32_narrow(f64v low, f64v high) { return _mm_movelh_ps(_mm_cvtpd_ps(low), _mm_cvtpd_ps(high)); }
+#else
 INLINE f64v f32_widen_low(f32v x) { return (f64v){x[0], x[1]}; }
 INLINE f64v f32_widen_high(f32v x) { return (f64v){x[2], x[3]}; }
 INLINE f32v f32_narrow(f64v low, f64v high) {
-    return (f32v){(float)low[0], (float)low[1], (float)high[0], (float)high[1]};
+    f32v x = {(float)low[0], (float)low[1], (float)high[0], (float)high[1]};
+    __asm__("" : "+m"(x));
+    return x;
 }
+#endif
 
 /* p + c rounded to odd: truncated, and the last bit set if inexact. Rounding that to f32, normal or subnormal,
  * equals rounding the exact sum, because f64 has more than 24 + 2 bits. */

@@ -69,8 +69,12 @@ class Case:
         rng = np.random.default_rng(self.elements)
         given = [i for i in self.about.inputs if not i.learnable]
         made = {i.name: self._make(i, rng) for i in given}
+        if "upper" in made and given[1].scale == "positive":  # not below the target
+            made["upper"] = np.maximum(made["upper"], made["target"])
         if not self.suits(made):  # numbers above -1 alone, say
             made = {name: np.abs(x) if x.dtype.kind == "f" else x for name, x in made.items()}
+        if not self.suits(made) and "target" in made:  # to some that are about shares a label is none
+            made["target"] = made["target"] * 0.5 + 0.25
         return made
 
     def suits(self, made: dict[str, Array]) -> bool:
@@ -97,6 +101,8 @@ class Case:
         if scale == "count":
             return rng.integers(0, 6, self.shape).astype(self.dtype)
         if scale == "probability" and target and not rows:
+            return rng.integers(0, 2, self.shape).astype(self.dtype)
+        if about.name == "event":
             return rng.integers(0, 2, self.shape).astype(self.dtype)
         if about.per_row:
             return rng.random(per_row, np.dtype(self.dtype).type)

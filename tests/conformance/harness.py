@@ -99,10 +99,14 @@ def tame(
                     x = rng.uniform(0, max(classes - 1, 0), rows)
                 elif kind == reference.ROW_LABEL:
                     x = rng.choice([-1.0, 1.0], rows)
-        elif kind in (reference.REAL, reference.LOGITS, reference.EMBEDDING):
+        elif kind in (reference.REAL, reference.LOGITS, reference.EMBEDDING, reference.TIMES):
             x = rng.normal(0, 2, size)
-        elif kind == reference.PROBABILITY:
+        elif kind in (reference.PROBABILITY, reference.OPEN_PROBABILITY):
             x = rng.uniform(0.05, 0.95, size)
+        elif kind == reference.EVENT:
+            x = rng.integers(0, 2, size)
+        elif kind == reference.UPPER:  # exact in every dtype
+            x = clib.floats(made[1]) * rng.choice([1.0, 2.0], size)
         elif kind == reference.LOG_PROBABILITY:
             x = -rng.uniform(0.05, 4, size)
         elif kind == reference.BINARY:

@@ -116,7 +116,8 @@ def test_kept_nan_stays_where_it_is(name: str) -> None:
 OUTSIDE = {
     reference.PROBABILITY: (1.5, -0.25, np.inf, -np.inf, 1 + 2.0**-23), reference.BINARY: (1.5, -0.25),
     reference.COUNT: (-1.0, -0.5), reference.VARIANCE: (-1.0, 0.0), reference.POSITIVE: (-1.0,),
-    reference.ABOVE_MINUS_ONE: (-1.5, -np.inf),
+    reference.ABOVE_MINUS_ONE: (-1.5, -np.inf), reference.OPEN_PROBABILITY: (0.0, 1.0, -0.25, np.inf),
+    reference.UPPER: (-1.0, 0.0), reference.EVENT: (0.5, -1.0, 2.0),
     reference.LEVELS: (1.5, -0.25), reference.BINS: (-0.5, 1000.0, np.inf),
     reference.ROW_LABEL: (0.0, 2.0),
 }  # fmt: skip

@@ -19,7 +19,15 @@ SOFTMAX = {
     "cross_entropy", "distribution_focal", "categorical_focal", "poly1_cross_entropy", "symmetric_cross_entropy",
     "generalized_cross_entropy", "logit_adjusted", "ldam",
 }  # fmt: skip
-WITH_PRODUCT = SOFTMAX | {"sparsemax", "entmax15", "ordinal_cross_entropy", "corn", "one_vs_all_logistic", "nll"}
+WITH_PRODUCT = SOFTMAX | {
+    "sparsemax",
+    "entmax15",
+    "ordinal_cross_entropy",
+    "corn",
+    "multilabel_soft_margin",
+    "one_vs_all_logistic",
+    "nll",
+}
 
 
 def product(loss: clib.Loss, inputs: list[Any], vector: Any, **options: Any) -> Any:

@@ -31,6 +31,8 @@ SHAPE, SHAPE_NONNEGATIVE = "shape", "shape_nonnegative"  # Barron's alpha
 VARIANCE = "variance"
 AMOUNT, ABOVE_MINUS_ONE = "amount", "above_minus_one"  # an amount: any number, but its size counts
 EMBEDDING = "embedding"  # a vector of which the direction counts
+OPEN_PROBABILITY, UPPER = "open_probability", "upper"  # in (0, 1); not below the target, which is positive
+EVENT, TIMES = "event", "times"  # 0 or 1; numbers of which the order counts
 # Of rows: one number each; one in [0, classes - 1]; a label from 0 to the number of classes, or levels in [0, 1].
 ROW_REAL, BINS, LEVELS = "row_real", "bins", "levels"
 ROW_LABEL = "row_label"  # -1 or 1
@@ -269,5 +271,6 @@ for family in (
     "information",
     "likelihood",
     "score",
+    "survival",
 ):
     importlib.import_module(f"formulas.{family}")

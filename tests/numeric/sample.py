@@ -82,6 +82,12 @@ def column(kind: str, rng: np.random.Generator, n: int, dtype: Any, params: dict
         return np.where(rng.random(n) < 0.7, rng.choice([0.0, 1.0], n), soft).astype(dtype)
     if kind == reference.MARGIN:
         return signs(rng, n).astype(dtype)
+    if kind == reference.EVENT:
+        return rng.integers(0, 2, n).astype(dtype)
+    if kind == reference.OPEN_PROBABILITY:
+        return np.clip(
+            probabilities(rng, n, dtype), np.finfo(dtype).smallest_subnormal, np.nextafter(dtype(1), dtype(0))
+        )
     if kind == reference.POSITIVE:
         return np.where(
             rng.random(n) < 0.7, magnitudes(rng, n, dtype, -8, 8), magnitudes(rng, n, dtype, -60, 60)
@@ -120,6 +126,13 @@ NONNEGATIVE_SHAPES = [
 def elements(entry: Loss, dtype: Any, params: dict[str, Any], n: int, rng: np.random.Generator) -> list[Any]:
     """n elements of every input, of which the first ones lie at kinks and extremes."""
     columns = {name: column(kind, rng, n, dtype, params, name) for name, kind in entry.inputs.items()}
+    if reference.UPPER in entry.inputs.values():  # known; nearly so; bounded; without a bound
+        low = columns["target"]
+        with np.errstate(over="ignore"):
+            wide = low * np.exp2(np.where(rng.random(n) < 0.4, rng.uniform(-20, -4, n), rng.uniform(-4, 6, n))) + low
+        ends = [low, np.maximum(wide.astype(dtype), low), np.full(n, np.inf, dtype)]
+        columns["upper"] = np.choose(rng.choice(3, n, p=[0.3, 0.5, 0.2]), ends)
+        columns["target"] = np.where(rng.random(n) < 0.1, 0, low).astype(dtype)
     fixed = {k: v for k, v in params.items() if k in inspect_names(entry)}
     for name in entry.learnable:  # as often a constant
         if name in fixed:
@@ -204,6 +217,8 @@ def rows(entry: Loss, dtype: Any, params: dict[str, Any], n: int, rng: np.random
             row.append([float(x) for x in -np.sort(-probabilities(rng, classes, dtype))])
         elif kind == reference.CLASSES and rng.random() < 0.5:
             row.append(int(rng.integers(classes)))
+        elif kind == reference.TIMES:  # some are the same
+            row.append([float(x) for x in (rng.integers(0, classes // 2 + 1, classes) * 0.7).astype(dtype)])
         elif kind == reference.REAL:
             near = rng.normal(0, 3, classes).astype(dtype) if rng.random() < 0.5 else pred * dtype(1 + 2.0**-9)
             row.append([float(x) for x in np.where(np.isinf(near), dtype(1), near)])

@@ -21,6 +21,8 @@ POINTS = {
     reference.CLASSES: ("0.2", "0.5", "0.1", "0.3"), reference.AMOUNT: ("0.58", "-1.6", "-2.8", "-15.5"),
     reference.ABOVE_MINUS_ONE: ("0.7", "-0.3", "4.5", "0.2"), reference.EMBEDDING: ("0.37", "-1.9", "2.6", "-0.5"),
     reference.LOG_PROBABILITY: ("-0.3", "-2.1", "-0.7", "-6.5"), reference.LEVELS: ("0.9", "0.6", "0.5", "0.1"),
+    reference.OPEN_PROBABILITY: ("0.3", "0.6", "0.9", "0.25"), reference.UPPER: ("0.7", "2.6", "9", "0.2"),
+    reference.EVENT: ("1", "0", "1", "1"), reference.TIMES: ("2", "1.5", "0.5", "2"),
     reference.ROW_REAL: ("0.41",), reference.BINS: ("1.3",), reference.ROW_LABEL: ("-1",),
 }  # fmt: skip
 SHIFT = mpf("0.21")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import html
 import math
+import warnings
 import zlib
 from array import array
 from dataclasses import dataclass
@@ -106,8 +107,17 @@ def _data(loss: Loss) -> tuple[str, list[float], list[Any], int]:
         x, label, aim = _grid(-3, 3), "pred" if wide else "pred − target", 0.0
     if not rows:
         rest = [array("d", [aim if name == "target" else 1.0]) * _POINTS for name in names[1:]]
+        if pred == _core.SCALE_LOGITS and target == _core.SCALE_PROBABILITY and not _drawable(loss, x, rest):
+            label, rest[0] = "logit of the mean, target 0.75", array("d", [0.75]) * _POINTS
         return label, x, [array("d", x), *rest], 1
     return label, x, _row_inputs(x, names, scales, per_row), 2
+
+
+def _drawable(loss: Loss, x: list[float], rest: list[Any]) -> bool:
+    """Whether the loss is a number there: to some that are about shares a label is none."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return math.isfinite(loss(array("d", x), *rest, reduction="sum"))
 
 
 def _table(first: list[float], second: list[float]) -> Any:

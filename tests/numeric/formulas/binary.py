@@ -154,9 +154,7 @@ def asymmetric_multilabel(pred, target, gamma_pos=1, gamma_neg=4, clip=0.05):
         else:
             entropy, f = -mp.log1p(-m), 1 - target
             by = g * m ** (g - 1) * entropy + m**g / (1 - m)
-            twice = (
-                g * (g - 1) * m ** (g - 2) * entropy + 2 * g * m ** (g - 1) / (1 - m) + m**g / (1 - m) ** 2
-            )
+            twice = g * (g - 1) * m ** (g - 2) * entropy + 2 * g * m ** (g - 1) / (1 - m) + m**g / (1 - m) ** 2
             value, first, second = f * m**g * entropy, f * by * s * t, f * twice * (s * t) ** 2
             near = c if m < c / 2**20 else 0  # an ulp of s is much of m there, to which power it ever is
             value_near, first_near, second_near = (near * x / m for x in (value, first, second))

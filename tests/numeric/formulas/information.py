@@ -292,9 +292,7 @@ def renyi_divergence(pred, target, alpha=0.5):
     return {
         "value": (mean if a == 1 else mp.log(s / total) / (a - 1), *terms, *(-x for x in terms)),
         "pred": [-x for x in pull],
-        "target": [
-            (1 / s, a * power_over(quotient(t, p), a - 1) / s, -mean / s) if p or t else NAN for p, t in pairs
-        ],
+        "target": [(1 / s, a * power_over(quotient(t, p), a - 1) / s, -mean / s) if p or t else NAN for p, t in pairs],
         "hess": [(a * at(t, p, a)[1] / s, times(1 - a, x * x)) for (p, t), x in zip(pairs, pull, strict=True)],
     }
 

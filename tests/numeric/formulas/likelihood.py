@@ -8,9 +8,11 @@ from reference import (
     COUNT,
     INF,
     LOGITS,
+    OPEN_PROBABILITY,
     OUTSIDE,
     POSITIVE,
     REAL,
+    ROW_REAL,
     VARIANCE,
     distance,
     loss,
@@ -324,3 +326,89 @@ def zero_inflated_poisson_nll(pred, target, gate):
 @loss({"dispersion": 0}, {"dispersion": 0.25}, {"dispersion": 30}, pred=LOGITS, target=COUNT, gate=LOGITS)
 def zero_inflated_negative_binomial_nll(pred, target, gate, dispersion=1):
     return zero_inflated(pred, target, gate, dispersion)
+
+
+@loss(
+    {"concentration": 1}, {"concentration": 0}, {"concentration": 30, "full": True}, {"concentration": 0.25},
+    pred=REAL, target=REAL, concentration=POSITIVE, learnable=("concentration",),
+)  # fmt: skip
+def von_mises_nll(pred, target, concentration=1, full=False):
+    k = mpf(concentration)
+    if k < 0 or max(abs(pred), abs(target), k) > mpf(10) ** 390:
+        return OUTSIDE
+    with mp.workdps(mp.dps + 2 * int(mp.log10(abs(pred) + abs(target) + 1)) + 20):
+        r = pred - target
+        sine, cosine, versine = mp.sin(r), mp.cos(r), 2 * mp.sin(r / 2) ** 2
+    if k < 10**4:
+        log, rest = mp.log(mp.besseli(0, k)) - k, 1 - mp.besseli(1, k) / mp.besseli(0, k)
+    else:  # Hankel's series
+        i0, i1 = (
+            mp.fsum(
+                (-1) ** j * mp.fprod(4 * n * n - (2 * i - 1) ** 2 for i in range(1, j + 1)) / (mp.fac(j) * (8 * k) ** j)
+                for j in range(60)
+            )
+            for n in (0, 1)
+        )
+        log, rest = mp.log(i0) - mp.log(2 * mp.pi * k) / 2, (i0 - i1) / i0
+    turns = mpf(1) if abs(r) > 1000 else mpf(0)  # an angle of so many turns is known to some digits less
+    return {
+        "value": (k * versine, log, mp.log(2 * mp.pi) if full else mpf(0), k * turns, -k * turns),
+        "pred": (k * sine, k * turns, -k * turns),
+        "target": (-k * sine, k * turns, -k * turns),
+        "concentration": (versine, -rest, turns, -turns),
+        "hess": (k * cosine, k * turns, -k * turns),
+    }
+
+
+@loss(
+    {"concentration": 10}, {"concentration": 0.5}, {"concentration": 1000},
+    pred=LOGITS, target=OPEN_PROBABILITY, concentration=VARIANCE, learnable=("concentration",),
+)  # fmt: skip
+def beta_nll(pred, target, concentration=10):
+    c, y = mpf(concentration), target
+    if not 0 < y < 1 or c <= 0 or c > mpf(10) ** 390:
+        return OUTSIDE
+    s, t = sigmoid(pred), sigmoid(-pred)
+    a, b, log_y, log_no = s * c, t * c, mp.log(y), mp.log1p(-y)
+    by_a, by_b, all_c = mp.digamma(a), mp.digamma(b), mp.digamma(c)
+    twice_a, twice_b = mp.psi(1, 1 + a), mp.psi(1, 1 + b)
+    slope = (a * t * by_a, -b * s * by_b, -a * t * log_y, a * t * log_no)
+    return {
+        "value": (
+            mp.loggamma(a), mp.loggamma(b), -mp.loggamma(c), -a * log_y, log_y, -b * log_no, log_no,
+        ),
+        "pred": slope,
+        "concentration": (s * by_a, t * by_b, -all_c, -s * log_y, -t * log_no),
+        "hess": (
+            2 * s * t, a * a * t * t * twice_a, b * b * s * s * twice_b, (t - s) * a * t * mp.digamma(1 + a),
+            -(t - s) * b * s * mp.digamma(1 + b), -(t - s) * a * t * (log_y - log_no),
+        ),
+    }  # fmt: skip
+
+
+@loss({"full": True}, unit="row", pred=REAL, target=ROW_REAL, logits=LOGITS, scale=POSITIVE)
+def mixture_density(pred, target, logits, scale, full=False):
+    if any(s <= 0 or s > mpf(10) ** 390 for s in scale):
+        return OUTSIDE
+    n = range(len(pred))
+    top = max(logits)
+    q = [(m - target) / s for m, s in zip(pred, scale, strict=True)]
+    terms = [(z - top, -mp.log(s), -x * x / 2) for z, s, x in zip(logits, scale, q, strict=True)]
+    most = max(range(len(pred)), key=lambda k: sum(terms[k]))
+    joint = [mp.exp(sum(t) - sum(terms[most])) for t in terms]
+    prior = [mp.exp(z - top) for z in logits]
+    share, part = [x / mp.fsum(joint) for x in joint], [x / mp.fsum(prior) for x in prior]
+    slope = [share[k] * q[k] / scale[k] for k in n]
+    return {
+        "value": (
+            *(-t for t in terms[most]), -mp.log(mp.fsum(joint)), mp.log(mp.fsum(prior)),
+            mp.log(2 * mp.pi) / 2 if full else mpf(0),
+        ),
+        "pred": slope,
+        "target": tuple(-x for x in slope),
+        "logits": [(part[k], -share[k]) for k in n],
+        "scale": [(share[k] / scale[k], -share[k] * q[k] ** 2 / scale[k]) for k in n],
+        "hess": [
+            (share[k] / scale[k] ** 2, -share[k] * mp.fsum(share[:k] + share[k + 1 :]) * (q[k] / scale[k]) ** 2) for k in n
+        ],
+    }  # fmt: skip

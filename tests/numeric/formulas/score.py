@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from mpmath import mp, mpf
-from reference import REAL, ROW_REAL, loss, sign, times
+from reference import OUTSIDE, REAL, ROW_REAL, VARIANCE, loss, sign, times
 
 
 @loss({"fair": True}, unit="row", pred=REAL, target=ROW_REAL)
@@ -33,4 +33,21 @@ def crps_quantile(pred, target):
         "pred": [2 * s / n for s in slopes],
         "target": tuple(-2 * s / n for s in slopes),
         "hess": [0 for _ in pred],
+    }
+
+
+@loss({"scale": 1}, {"scale": 0.125}, {"scale": 30}, pred=REAL, target=REAL, scale=VARIANCE, learnable=("scale",))
+def crps_gaussian(pred, target, scale=1):
+    if scale <= 0 or scale > mp.mpf(10) ** 390:
+        return OUTSIDE
+    s = mpf(scale)
+    w = (target - pred) / s
+    density = mp.exp(-w * w / 2) / mp.sqrt(2 * mp.pi) if abs(w) < mpf(10) ** 10 else mpf(0)
+    within = mp.erf(w / mp.sqrt(2)) if abs(w) < mpf(10) ** 10 else mpf(sign(w))
+    return {
+        "value": s * (w * within + 2 * density - 1 / mp.sqrt(mp.pi)),
+        "pred": -within,
+        "target": within,
+        "scale": 2 * density - 1 / mp.sqrt(mp.pi),
+        "hess": 2 * density / s,
     }
