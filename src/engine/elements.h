@@ -124,10 +124,13 @@ static const REAL *stage_weights(walk_t *w, int64_t begin, int64_t n, const REAL
     const REAL *weight = plan->has_weight ? stage(&w->weight, begin, n) : NULL;
     if (plan->has_mask) {
         const lossfn__view_t *mask = &plan->mask;
-        if (in_line(mask))
+        if (in_line(mask)) {
             keep_run(w->weights, weight, mask->data + begin * mask->item, mask->dtype, mask->item, n);
-        else
-            keep_run(w->weights, weight, (const char *)stage(&w->mask, begin, n), REAL_DTYPE, sizeof(REAL), n);
+        } else {
+            const REAL *staged = stage(&w->mask, begin, n);
+            if (staged == w->mask.buffer) mend_mask(w->mask.buffer, mask, begin, n);
+            keep_run(w->weights, weight, (const char *)staged, REAL_DTYPE, sizeof(REAL), n);
+        }
         weight = w->weights;
     }
     if (plan->loss->nan_policy == LOSSFN__NAN_IGNORE) {
