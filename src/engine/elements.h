@@ -124,10 +124,13 @@ static const REAL *stage_weights(walk_t *w, int64_t begin, int64_t n, const REAL
     const REAL *weight = plan->has_weight ? stage(&w->weight, begin, n) : NULL;
     if (plan->has_mask) {
         const lossfn__view_t *mask = &plan->mask;
-        if (in_line(mask))
+        if (in_line(mask)) {
             keep_run(w->weights, weight, mask->data + begin * mask->item, mask->dtype, mask->item, n);
-        else
-            keep_run(w->weights, weight, (const char *)stage(&w->mask, begin, n), REAL_DTYPE, sizeof(REAL), n);
+        } else {
+            const REAL *staged = stage(&w->mask, begin, n);
+            if (staged == w->mask.buffer) mend_mask(w->mask.buffer, mask, begin, n);
+            keep_run(w->weights, weight, (const char *)staged, REAL_DTYPE, sizeof(REAL), n);
+        }
         weight = w->weights;
     }
     if (plan->loss->nan_policy == LOSSFN__NAN_IGNORE) {
@@ -300,8 +303,12 @@ static void run_block(walk_t *w, int64_t begin, int64_t n, double upstream, loss
         if (w->row_values) sum_rows(w, b.values, n, k);
         if (!w->sum || plan->collect >= 0) continue;
         if (w->values.view) add_up(w, &w->values, begin, n, k, (REAL)part->term->coefficient);
-        for (int j = 0; j < part->n_inputs; j++)
-            if (b.grads[j]) add_up(w, &w->grads[j], begin, n, k, 1);
+        for (int j = 0; j < plan->n_inputs; j++) {
+            REAL *const grad = w->grads[j].buffer;
+            if (!grad) continue;
+            if (j >= part->n_inputs) memset(grad, 0, (size_t)n * sizeof *grad); /* an input of other terms alone */
+            add_up(w, &w->grads[j], begin, n, k, 1);
+        }
         if (b.hess) add_up(w, &w->hess, begin, n, k, 1);
     }
     if (w->row_values) write_row_values(w, begin / plan->cols, n / plan->cols);

@@ -639,7 +639,7 @@ static int64_t whole_row_arrays(const lossfn_t *loss, const lossfn_args_t *args)
 
 int64_t lossfn__scratch_size(const lossfn_t *loss, const lossfn_args_t *args) {
     const lossfn_tensor_t *pred = args->n_inputs > 0 ? args->inputs[0] : NULL;
-    if (!pred || loss->unit != LOSSFN_UNIT_ROW) return 0;
+    if (!pred || loss->unit != LOSSFN_UNIT_ROW || pred->ndim < 0 || pred->ndim > LOSSFN_MAX_DIMS) return 0;
     const int32_t axis = loss->axis < 0 ? loss->axis + pred->ndim : loss->axis;
     if (axis < 0 || axis >= pred->ndim || pred->shape[axis] >= INT32_MAX) return 0;
     const int64_t padding = LOSSFN__WHOLE_ROW_PADDING;

@@ -55,6 +55,7 @@ static int stage_rows(const lossfn__plan_t *plan, int64_t row, int64_t n, int64_
     if (plan->has_mask) {
         REAL mask[ROW_BATCH];
         gather(mask, &plan->mask, row, n);
+        mend_mask(mask, &plan->mask, row, n);
         for (int64_t i = 0; i < n; i++) weights[i] = mask[i] == 0 ? 0 : weights[i];
     }
     if (plan->has_labels) {

@@ -309,6 +309,13 @@ static inline uint64_t bits_that_count(int32_t dtype) {
     }
 }
 
+/* Of a mask that was gathered: doubles that are too small for REAL are not 0. */
+static void mend_mask(REAL *gathered, const lossfn__view_t *mask, int64_t begin, int64_t n) {
+    if (mask->dtype != LOSSFN_F64 || sizeof(REAL) == sizeof(double)) return;
+    for (int64_t i = 0; i < n; i++)
+        if (gathered[i] == 0) gathered[i] = ((const double *)mask->data)[lossfn__view_offset(mask, begin + i)] != 0;
+}
+
 /* Which of LANES elements of a mask, `item` bytes each, keep their units. */
 INLINE M kept_lanes(const void *mask, const int item, uint64_t bits) {
 #define KEPT_LANES(type)                                                                                               \

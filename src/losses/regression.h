@@ -791,7 +791,7 @@ OUT_OF_LINE void periodic_far(const V *in, const V *turn, const M *far, V *r, V 
     for (uint32_t lanes = m_bits(*far); lanes; lanes &= lanes - 1) {
         const int l = __builtin_ctz(lanes);
         const double c = (double)(*turn)[l], pred = (double)in[PRED][l], target = (double)in[TARGET][l];
-        if (!isfinite(pred) || !isfinite(target)) continue;
+        if (!isfinite(pred) || !isfinite(target) || c == 0) continue; /* too small for REAL: NaN */
         const double x = remainder(pred, c), y = -remainder(target, c), sum = (double)(REAL)(x + y), y_part = sum - x;
         (*r)[l] = (REAL)remainder(sum, c);
         (*rest)[l] = (REAL)((x - (sum - y_part)) + (y - y_part));
