@@ -10,6 +10,7 @@ Each stage prints one line when it is done, and the end of its output if it fail
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import shutil
@@ -25,6 +26,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 LOGS = BUILD / "test"
+RECORDS = LOGS / "records"  # figures for docs/reliability.md
 LUAS = ("lua5.1", "lua5.2", "lua5.3", "lua5.4", "luajit")
 MOST_SECONDS = 1200  # for one command; a test that hangs must not take the summary with it
 LONG = bool(os.environ.get("LOSSFN_TEST_LONG"))
@@ -59,7 +61,7 @@ class Stage:
             process = subprocess.Popen(
                 list(map(str, command)),
                 cwd=ROOT,
-                env={**os.environ, **(env or {})},
+                env={**os.environ, "LOSSFN_RECORDS": str(RECORDS), **(env or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
@@ -150,7 +152,7 @@ def kind(name: str) -> Callable[[Stage], Count]:
 
     def stage_kind(stage: Stage) -> Count:
         folder = ROOT / "tests" / name
-        scripted = name in ("abi", "install")
+        scripted = name in ("abi", "fuzz", "install")
         count = Count()
         if scripted or any(folder.rglob("test_*.c")):
             count += stage.ctest("dev", "-L", f"^{name}$")
@@ -166,7 +168,7 @@ def stage_asan(stage: Stage) -> Count:
         return Count(failed=1)
     # Not detect_stack_use_after_return: gcc 12's fake stack misaligns 64-byte vectors (gcc bug 110027).
     env = {"ASAN_OPTIONS": "detect_stack_use_after_return=0:strict_string_checks=1"}
-    return stage.ctest("asan", "-L", "^(unit|numeric|conformance|stress)$", env=env)
+    return stage.ctest("asan", "-L", "^(unit|numeric|conformance|stress|fuzz)$", env=env)
 
 
 def stage_tsan(stage: Stage) -> Count:
@@ -237,6 +239,7 @@ STAGES = {
     "numeric": kind("numeric"),
     "conformance": kind("conformance"),
     "stress": kind("stress"),
+    "fuzz": kind("fuzz"),
     "python": kind("python"),
     "lua": stage_lua,
     "cpp": kind("cpp"),
@@ -262,7 +265,7 @@ def main() -> int:
     if unknown := set(options.stages) - set(STAGES):
         parser.error(f"no stage {', '.join(sorted(unknown))}; there are {', '.join(STAGES)}")
 
-    LOGS.mkdir(parents=True, exist_ok=True)
+    RECORDS.mkdir(parents=True, exist_ok=True)
     lines, total = [], Count()
     begin = time.monotonic()
     for name in options.stages or STAGES:
@@ -278,6 +281,8 @@ def main() -> int:
             tail = stage.log.read_text(errors="replace").splitlines()[-40:]
             print("\n".join([*tail, f"-- {name} failed; the whole of its output is in {stage.log}"]), flush=True)
         total += count
+        (RECORDS / "stages").mkdir(exist_ok=True)
+        (RECORDS / "stages" / f"{name}.json").write_text(json.dumps(count.__dict__))
     print("\n".join(["", *lines, f"{'all':<12} {time.monotonic() - begin:7.1f} s", str(total)]), flush=True)
     return 1 if total.failed else 0
 

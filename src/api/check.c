@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "core/status.h"
+#include "core/tensor.h"
 #include "engine/run.h"
 
 /* Text of findings, one per line, cut at cap as snprintf does. */
@@ -54,7 +55,7 @@ static int advance(const lossfn_tensor_t *t, int64_t *index) {
 
 static int64_t size_of(const lossfn_tensor_t *t) {
     int64_t n = 1;
-    for (int32_t d = 0; d < t->ndim; d++) n *= t->shape[d];
+    for (int32_t d = 0; d < t->ndim; d++) n = t->shape[d] ? (int64_t)((uint64_t)n * (uint64_t)t->shape[d]) : 0;
     return n;
 }
 
@@ -231,8 +232,10 @@ lossfn_status_t lossfn_check(const lossfn_t *loss, const lossfn_args_t *args, ch
     if (status != LOSSFN_OK) find(&f, "%s", lossfn_last_error());
     const lossfn_tensor_t *pred = args->inputs[0], *target = args->n_inputs > 1 ? args->inputs[1] : NULL;
     int32_t axis = loss->axis < 0 ? loss->axis + pred->ndim : loss->axis;
-    /* what fails as a tensor cannot be looked at */
-    if (status != LOSSFN_ERROR_ARGUMENT) {
+    /* what is no tensor cannot be looked at */
+    const int sound = lossfn__tensor_check("pred", pred) == LOSSFN_OK;
+    if (target && lossfn__tensor_check("target", target) != LOSSFN_OK) target = NULL;
+    if (sound) {
         survey_t p = look(pred);
         check_numbers(&f, "pred", &p);
         if (loss->unit == LOSSFN_UNIT_ELEMENT || (axis >= 0 && axis < pred->ndim)) check_pred(&f, loss, pred, &p, axis);
@@ -243,12 +246,12 @@ lossfn_status_t lossfn_check(const lossfn_t *loss, const lossfn_args_t *args, ch
             check_axis(&f, loss, pred, target);
             if (status == LOSSFN_OK) check_delta(&f, loss, pred, target);
         }
-        if (args->weight) {
+        if (args->weight && lossfn__tensor_check("weight", args->weight) == LOSSFN_OK) {
             survey_t w = look(args->weight);
             check_numbers(&f, "weight", &w);
             if (w.count && w.zeros == w.count) find(&f, "all weights are 0: nothing is kept");
         }
-        if (args->mask) {
+        if (args->mask && lossfn__tensor_check("mask", args->mask) == LOSSFN_OK) {
             survey_t m = look(args->mask);
             if (m.count && m.zeros == m.count) find(&f, "the mask keeps nothing");
         }

@@ -63,3 +63,27 @@ lossfn_status_t lossfn__tensor_fill(lossfn_tensor_t *tensor, void *data, int32_t
     *tensor = made;
     return LOSSFN_OK;
 }
+
+lossfn_status_t lossfn__tensor_check(const char *name, const lossfn_tensor_t *t) {
+    int64_t n = 1, item = lossfn_dtype_size(t->dtype);
+    LOSSFN__REQUIRE(item > 0, LOSSFN_ERROR_DTYPE, "%s has dtype %d, which is none", name, (int)t->dtype);
+    LOSSFN__REQUIRE(t->ndim >= 0 && t->ndim <= LOSSFN_MAX_DIMS, LOSSFN_ERROR_ARGUMENT,
+                    "%s has %d dimensions, at most 8 are possible", name, (int)t->ndim);
+    LOSSFN__REQUIRE(t->device_type == LOSSFN_DEVICE_CPU || t->device_type == 0, LOSSFN_ERROR_ARGUMENT,
+                    "%s lies on a device of type %d, only the CPU (1) is possible", name, (int)t->device_type);
+    for (int32_t d = 0; d < t->ndim; d++)
+        LOSSFN__REQUIRE(t->shape[d] >= 0, LOSSFN_ERROR_SHAPE, "%s has extent %lld along axis %d", name,
+                        (long long)t->shape[d], (int)d);
+    for (int32_t d = 0; d < t->ndim; d++)
+        if (t->shape[d] == 0) return LOSSFN_OK;
+    for (int32_t d = 0; d < t->ndim; d++) {
+        LOSSFN__REQUIRE(t->shape[d] <= INT64_MAX / item / n, LOSSFN_ERROR_SHAPE, "%s has more than 2^63 - 1 bytes",
+                        name);
+        n *= t->shape[d];
+    }
+    LOSSFN__REQUIRE(t->data != NULL, LOSSFN_ERROR_ARGUMENT, "%s.data is NULL, but it has %lld elements", name,
+                    (long long)n);
+    LOSSFN__REQUIRE((uintptr_t)t->data % (uintptr_t)item == 0, LOSSFN_ERROR_ARGUMENT,
+                    "%s.data is not aligned to its %d-byte elements", name, (int)item);
+    return LOSSFN_OK;
+}

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 #include "core/status.h"
+#include "core/tensor.h"
 
 typedef char shape_text[LOSSFN__SHAPE_TEXT];
 
@@ -14,9 +15,12 @@ static const char *shape_of(const lossfn_tensor_t *tensor, shape_text text) {
 
 static int is_float(int32_t dtype) { return dtype >= LOSSFN_F64 && dtype <= LOSSFN_BF16; }
 
+/* The products wrap where an extent is 0 and others are huge; nothing is there then. */
+static int64_t times(int64_t a, int64_t b) { return (int64_t)((uint64_t)a * (uint64_t)b); }
+
 static int64_t count_of(const lossfn_tensor_t *tensor) {
     int64_t n = 1;
-    for (int32_t d = 0; d < tensor->ndim; d++) n *= tensor->shape[d];
+    for (int32_t d = 0; d < tensor->ndim; d++) n = tensor->shape[d] ? times(n, tensor->shape[d]) : 0;
     return n;
 }
 
@@ -24,7 +28,7 @@ static void strides_of(const lossfn_tensor_t *tensor, int64_t strides[8]) {
     int64_t next = 1;
     for (int32_t d = tensor->ndim - 1; d >= 0; d--) {
         strides[d] = tensor->flags & LOSSFN_TENSOR_STRIDED ? tensor->strides[d] : next;
-        next *= tensor->shape[d];
+        next = times(next, tensor->shape[d]);
     }
 }
 
@@ -46,36 +50,12 @@ static int repeats_to(const lossfn_tensor_t *tensor, int32_t ndim, const int64_t
 
 /* ---- Single tensors ---------------------------------------------------------------------------------------------- */
 
-static lossfn_status_t check_tensor(const char *name, const lossfn_tensor_t *t) {
-    int64_t n = 1, item = lossfn_dtype_size(t->dtype);
-    LOSSFN__REQUIRE(item > 0, LOSSFN_ERROR_DTYPE, "%s has dtype %d, which is none", name, (int)t->dtype);
-    LOSSFN__REQUIRE(t->ndim >= 0 && t->ndim <= LOSSFN_MAX_DIMS, LOSSFN_ERROR_ARGUMENT,
-                    "%s has %d dimensions, at most 8 are possible", name, (int)t->ndim);
-    LOSSFN__REQUIRE(t->device_type == LOSSFN_DEVICE_CPU || t->device_type == 0, LOSSFN_ERROR_ARGUMENT,
-                    "%s lies on a device of type %d, only the CPU (1) is possible", name, (int)t->device_type);
-    for (int32_t d = 0; d < t->ndim; d++)
-        LOSSFN__REQUIRE(t->shape[d] >= 0, LOSSFN_ERROR_SHAPE, "%s has extent %lld along axis %d", name,
-                        (long long)t->shape[d], (int)d);
-    for (int32_t d = 0; d < t->ndim; d++)
-        if (t->shape[d] == 0) return LOSSFN_OK;
-    for (int32_t d = 0; d < t->ndim; d++) {
-        LOSSFN__REQUIRE(t->shape[d] <= INT64_MAX / item / n, LOSSFN_ERROR_SHAPE, "%s has more than 2^63 - 1 bytes",
-                        name);
-        n *= t->shape[d];
-    }
-    LOSSFN__REQUIRE(t->data != NULL, LOSSFN_ERROR_ARGUMENT, "%s.data is NULL, but it has %lld elements", name,
-                    (long long)n);
-    LOSSFN__REQUIRE((uintptr_t)t->data % (uintptr_t)item == 0, LOSSFN_ERROR_ARGUMENT,
-                    "%s.data is not aligned to its %d-byte elements", name, (int)item);
-    return LOSSFN_OK;
-}
-
-static int64_t magnitude(int64_t x) { return x < 0 ? -x : x; }
+static int64_t magnitude(int64_t x) { return x < 0 ? (x == INT64_MIN ? INT64_MAX : -x) : x; }
 
 /* An output: writable, of a floating dtype, no two of its elements in one place. */
 static lossfn_status_t check_output(const char *name, const lossfn_tensor_t *t) {
     int64_t strides[8];
-    LOSSFN__TRY(check_tensor(name, t));
+    LOSSFN__TRY(lossfn__tensor_check(name, t));
     LOSSFN__REQUIRE(!(t->flags & LOSSFN_TENSOR_READONLY), LOSSFN_ERROR_ARGUMENT, "%s is read-only", name);
     LOSSFN__REQUIRE(is_float(t->dtype), LOSSFN_ERROR_DTYPE, "%s is %s, outputs are floating", name,
                     lossfn_dtype_name(t->dtype));
@@ -94,7 +74,11 @@ static lossfn_status_t check_output(const char *name, const lossfn_tensor_t *t) 
         LOSSFN__REQUIRE(magnitude(strides[least]) > covered, LOSSFN_ERROR_ALIAS,
                         "%s overlaps itself: stride %lld along axis %d of extent %lld", name, (long long)strides[least],
                         (int)least, (long long)t->shape[least]);
-        covered += magnitude(strides[least]) * (t->shape[least] - 1);
+        const int64_t reach = magnitude(strides[least]), steps = t->shape[least] - 1;
+        LOSSFN__REQUIRE(reach <= (INT64_MAX - covered) / steps, LOSSFN_ERROR_ARGUMENT,
+                        "%s has stride %lld along axis %d of extent %lld: beyond 2^63 - 1", name,
+                        (long long)strides[least], (int)least, (long long)t->shape[least]);
+        covered += reach * steps;
     }
     return LOSSFN_OK;
 }
@@ -121,10 +105,10 @@ static int overlap(const lossfn_tensor_t *a, const lossfn_tensor_t *b) {
         high[i] += item[i];
         strides_of(pair[i], strides);
         for (int32_t d = 0; d < pair[i]->ndim; d++) {
-            int64_t reach = (pair[i]->shape[d] - 1) * strides[d] * item[i];
+            int64_t reach = times(times(pair[i]->shape[d] - 1, strides[d]), item[i]);
             if (reach < 0) low[i] += reach;
             if (reach > 0) high[i] += reach;
-            if (pair[i]->shape[d] > 1) step = divisor(step, (uint64_t)magnitude(strides[d] * item[i]));
+            if (pair[i]->shape[d] > 1) step = divisor(step, (uint64_t)magnitude(times(strides[d], item[i])));
         }
     }
     if (high[0] <= low[1] || high[1] <= low[0]) return 0;
@@ -195,7 +179,7 @@ typedef struct {
 static lossfn_status_t check_pred(maker_t *m) {
     lossfn__plan_t *plan = m->plan;
     const lossfn_tensor_t *pred = m->args->inputs[0];
-    LOSSFN__TRY(check_tensor("pred", pred));
+    LOSSFN__TRY(lossfn__tensor_check("pred", pred));
     if (!is_float(pred->dtype)) {
         const lossfn_tensor_t *target = m->args->n_inputs > 1 ? m->args->inputs[1] : NULL;
         if (target && is_float(target->dtype))
@@ -222,7 +206,7 @@ static lossfn_status_t check_pred(maker_t *m) {
         for (int32_t d = 0; d < pred->ndim; d++)
             if (d != m->axis) {
                 m->row_shape[m->row_ndim++] = pred->shape[d];
-                plan->rows *= pred->shape[d];
+                plan->rows = pred->shape[d] ? times(plan->rows, pred->shape[d]) : 0;
             }
         plan->units = plan->rows;
         plan->span = 1;
@@ -362,7 +346,7 @@ static lossfn_status_t check_inputs(maker_t *m) {
         if (j == 0) {
             LOSSFN__TRY(check_pred(m));
         } else {
-            LOSSFN__TRY(check_tensor(input->name, t));
+            LOSSFN__TRY(lossfn__tensor_check(input->name, t));
             if (j == 1) LOSSFN__TRY(check_target(m, input->name, t));
             if (j > 1) LOSSFN__TRY(check_other(m, j, t));
             plan->input_layouts[j] =
@@ -376,7 +360,7 @@ static lossfn_status_t check_inputs(maker_t *m) {
 /* Weight or mask: a scalar, or the units' shape with extents of 1 where it repeats. */
 static lossfn_status_t check_weight(maker_t *m, const char *name, const lossfn_tensor_t *t, lossfn__layout_t *layout) {
     shape_text one, other, by_row, by_column;
-    LOSSFN__TRY(check_tensor(name, t));
+    LOSSFN__TRY(lossfn__tensor_check(name, t));
     if (!repeats_to(t, m->row_ndim, m->row_shape)) {
         int64_t row[8], column[8];
         if (m->axis >= 0)
@@ -508,7 +492,7 @@ static lossfn_status_t check_outputs(maker_t *m) {
     if (args->upstream) {
         shape_text one, other;
         const lossfn_tensor_t *t = args->upstream;
-        LOSSFN__TRY(check_tensor("upstream", t));
+        LOSSFN__TRY(lossfn__tensor_check("upstream", t));
         LOSSFN__REQUIRE(is_float(t->dtype), LOSSFN_ERROR_DTYPE, "upstream is %s, it must be floating",
                         lossfn_dtype_name(t->dtype));
         LOSSFN__REQUIRE(t->ndim == 0 || (!reduced && same_shape(t, ndim, shape)), LOSSFN_ERROR_SHAPE,
@@ -561,7 +545,7 @@ static lossfn_status_t check_outputs(maker_t *m) {
             LOSSFN__REQUIRE(plan->parts[k].term->definition->has_product, LOSSFN_ERROR_UNSUPPORTED,
                             "%s has no Hessian-vector product%s", plan->parts[k].term->definition->name,
                             plan->parts[k].term->definition->unit == LOSSFN_UNIT_ELEMENT ? " in a sum with rows" : "");
-        LOSSFN__TRY(check_tensor("hvp_vector", args->hvp_vector));
+        LOSSFN__TRY(lossfn__tensor_check("hvp_vector", args->hvp_vector));
         LOSSFN__REQUIRE(is_float(args->hvp_vector->dtype), LOSSFN_ERROR_DTYPE, "hvp_vector is %s, it must be floating",
                         lossfn_dtype_name(args->hvp_vector->dtype));
         LOSSFN__TRY(require_shape("hvp_vector", args->hvp_vector, "pred", plan->ndim, plan->shape));

@@ -310,7 +310,7 @@ static inline uint64_t bits_that_count(int32_t dtype) {
 }
 
 /* Of a mask that was gathered: doubles that are too small for REAL are not 0. */
-static void mend_mask(REAL *gathered, const lossfn__view_t *mask, int64_t begin, int64_t n) {
+static inline void mend_mask(REAL *gathered, const lossfn__view_t *mask, int64_t begin, int64_t n) {
     if (mask->dtype != LOSSFN_F64 || sizeof(REAL) == sizeof(double)) return;
     for (int64_t i = 0; i < n; i++)
         if (gathered[i] == 0) gathered[i] = ((const double *)mask->data)[lossfn__view_offset(mask, begin + i)] != 0;

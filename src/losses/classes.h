@@ -46,7 +46,8 @@ DEFINE(cross_entropy) = {
         "Keras: SparseCategoricalCrossentropy(from_logits=True): the same\n"
         "optax: softmax_cross_entropy_with_integer_labels: reduction=none\n"
         "scikit-learn: HalfMultinomialLoss: the same\n"
-        "Liger: LigerCrossEntropyLoss: lse_square_scale as z_loss\nPaLM, T5X: z_loss=1e-4\n"
+        "Liger: LigerCrossEntropyLoss: lse_square_scale as z_loss; with softcap it is softcap_cross_entropy\nPaLM, "
+        "T5X: z_loss=1e-4\n"
         "XGBoost: multi:softprob: its Hessian is twice this one",
     .source = "J. S. Bridle, Probabilistic interpretation of feedforward classification network outputs, 1990",
     .kinks = "",
@@ -201,6 +202,7 @@ DEFINE(categorical_cross_entropy) = {
     .traits = LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_DIFFERENTIABLE |
               LOSSFN_TRAIT_TWICE_DIFFERENTIABLE | LOSSFN_TRAIT_PROPER,
     .hess_kinds = EXACT,
+    .has_product = 1,
     .ulp_value = 4,
     .ulp_grad = 3,
     .ulp_hess = 4,
@@ -218,7 +220,7 @@ ALWAYS_INLINE V clamped_log(V *prob, const V *p, M *held) {
     *held |= log_p < least;
     return v_select(log_p < least, least, log_p);
 }
-ROWWISE(categorical_cross_entropy, 1, 1, 0, 0);
+ROWWISE_WITH_PRODUCT(categorical_cross_entropy, 1, 1, 0, 0);
 ROW_SUMS(categorical_cross_entropy) {
     V a = coefficient(r, c, p), prob = c->x;
     M held;
@@ -240,4 +242,13 @@ ROW_MAP(categorical_cross_entropy) {
     u->grad[PRED] = v_nan_from(in_base(-slope, p), c->x);
     u->hess = v_where(m_not(held | (a == v_zero())), in_base(a / prob / prob, p));
     u->grad[TARGET] = (v_one() - p[CLASS_SMOOTHING]) * c->w * -log_p;
+}
+ROW_PRODUCT(categorical_cross_entropy) {
+    EACH_VECTOR(r, i) {
+        V a = v_load(r->w + i) * v_load(r->in[TARGET] + i), prob = v_load(r->in[PRED] + i);
+        M held;
+        clamped_log(&prob, r->p, &held);
+        const V curve = v_where(m_not(held | (a == v_zero())), in_base(a / prob / prob, r->p));
+        v_store(r->product + i, curve * v_load(r->vector + i));
+    }
 }

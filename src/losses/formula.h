@@ -89,6 +89,12 @@ typedef struct {
  * ROWWISE_WITH_PRODUCT, has_product in its definition, and what it is, as a loss over whole rows: ROW_PRODUCT. */
 #define ROWWISE_WITH_PRODUCT(name, sums, common, wants, keeps_some)                                                    \
     enum { name##_n_sums = sums, name##_n_common = common, name##_wants_top = wants, name##_keeps = keeps_some }
+/* ROWWISE_SEPARABLE: where a class's derivative is a matter of its own numbers alone, which then are what the product
+ * is made of; says has_product as well. */
+#define ROWWISE_SEPARABLE(name, sums, common, wants, keeps_some)                                                       \
+    ROW_MAP(name);                                                                                                     \
+    ROW_PRODUCT(name) { separable_product(r, name##_map); }                                                            \
+    ROWWISE_WITH_PRODUCT(name, sums, common, wants, keeps_some)
 #define ROWWISE(name, sums, common, wants, keeps_some)                                                                 \
     ROW_PRODUCT(name) { (void)r; }                                                                                     \
     ROWWISE_WITH_PRODUCT(name, sums, common, wants, keeps_some)
@@ -109,6 +115,18 @@ ALWAYS_INLINE V v_sign(V x) {
 ALWAYS_INLINE V v_nan_from(V x, V y) { return v_select(v_isnan(y), y, x); }
 
 #include "losses/whole_rows.h"
+
+typedef void (*map_fn)(const row_t *r, const class_t *c, const V *k, const V *p, unit_t *u);
+/* The target of a whole row is smoothed already, so this is for losses that do not smooth it. */
+ALWAYS_INLINE void separable_product(whole_row_t *r, map_fn map) {
+    EACH_VECTOR(r, i) {
+        class_t c = {.x = v_load(r->in[PRED] + i), .t = v_zero(), .w = v_one(), .top = m_none()};
+        unit_t u = {.want = LOSSFN__WANT_HESS};
+        if (r->in[TARGET]) c.t = v_load(r->in[TARGET] + i);
+        map(NULL, &c, NULL, r->p, &u);
+        v_store(r->product + i, u.hess * v_load(r->vector + i));
+    }
+}
 
 /* A parameter that is the same for all units, as a condition. */
 #define IS(parameter) ((parameter)[0] != 0)

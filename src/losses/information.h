@@ -62,12 +62,13 @@ DEFINE(entropy) = {
     .params = {PARAM_BASE},
     .traits = LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
     .hess_kinds = EXACT,
+    .has_product = 1,
     .ulp_value = 4,
     .ulp_grad = 3,
     .ulp_hess = 2,
     .setup = information_setup,
 };
-ROWWISE(entropy, 1, 1, 0, 0);
+ROWWISE_SEPARABLE(entropy, 1, 1, 0, 0);
 ROW_SUMS(entropy) {
     (void)r;
     V x = c->x;
@@ -120,6 +121,7 @@ DEFINE(kl_div) = {
     .traits = LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE |
               LOSSFN_TRAIT_PROPER,
     .hess_kinds = EXACT,
+    .has_product = 1,
     .ulp_value = 4,
     .ulp_grad = 3,
     .ulp_hess = 4,
@@ -160,7 +162,7 @@ ALWAYS_INLINE V kl_log_ratio(const class_t *c, const V *p, V *t, M *outside) {
     if (!log_pred && !log_target) return log_quotient(*t, x);
     return (log_target ? c->t : v_log(*t)) - (log_pred ? x : v_log(x));
 }
-ROWWISE(kl_div, 1, 1, 0, 0);
+ROWWISE_SEPARABLE(kl_div, 1, 1, 0, 0);
 ROW_SUMS(kl_div) {
     (void)r;
     V t, ratio = kl_log_ratio(c, p, &t, &u->outside);
@@ -217,11 +219,12 @@ DEFINE(generalized_kl) = {
     .traits = LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_DIFFERENTIABLE |
               LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
     .hess_kinds = EXACT,
+    .has_product = 1,
     .ulp_value = 4,
     .ulp_grad = 3,
     .ulp_hess = 4,
     BASE_SETUP};
-ROWWISE(generalized_kl, 1, 1, 0, 0);
+ROWWISE_SEPARABLE(generalized_kl, 1, 1, 0, 0);
 ROW_SUMS(generalized_kl) {
     (void)r, (void)p;
     const V zero = v_zero(), x = c->x, t = c->t;
@@ -261,11 +264,12 @@ DEFINE(reverse_kl) = {
     .params = {PARAM_BASE},
     .traits = LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
     .hess_kinds = EXACT,
+    .has_product = 1,
     .ulp_value = 4,
     .ulp_grad = 3,
     .ulp_hess = 3,
     BASE_SETUP};
-ROWWISE(reverse_kl, 1, 1, 0, 0);
+ROWWISE_SEPARABLE(reverse_kl, 1, 1, 0, 0);
 ROW_SUMS(reverse_kl) {
     (void)r, (void)p;
     u->outside = no_probability(c->x) | no_probability(c->t);
@@ -311,6 +315,7 @@ DEFINE(jensen_shannon) = {
     .traits = LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_DIFFERENTIABLE |
               LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
     .hess_kinds = EXACT,
+    .has_product = 1,
     .ulp_value = 4,
     .ulp_grad = 3.5,
     .ulp_hess = 4,
@@ -327,7 +332,7 @@ ALWAYS_INLINE mixture_t mixture_of(V x, V t, const V *p) {
     const V m = v_fma(a, t, b * x), gap = t - x;
     return (mixture_t){m, log_quotient_of(t, m, b * gap), log_quotient_of(x, m, -(a * gap)), t / m};
 }
-ROWWISE(jensen_shannon, 1, 1, 0, 0);
+ROWWISE_SEPARABLE(jensen_shannon, 1, 1, 0, 0);
 ROW_SUMS(jensen_shannon) {
     (void)r;
     const V zero = v_zero(), a = p[JS_SHARE], x = c->x, t = c->t;
@@ -369,11 +374,12 @@ DEFINE(total_variation) = {
     .inputs = {TWO_DISTRIBUTIONS},
     .traits = LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_NONNEGATIVE,
     .hess_kinds = EXACT,
+    .has_product = 1,
     .ulp_value = 4,
     .ulp_grad = 0.5,
     .ulp_hess = 0.5,
 };
-ROWWISE(total_variation, 1, 1, 0, 0);
+ROWWISE_SEPARABLE(total_variation, 1, 1, 0, 0);
 ROW_SUMS(total_variation) {
     (void)r, (void)p;
     u->outside = no_probability(c->x) | no_probability(c->t);
@@ -411,6 +417,7 @@ DEFINE(hellinger) = {
     .traits = LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_DIFFERENTIABLE |
               LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
     .hess_kinds = EXACT,
+    .has_product = 1,
     .ulp_value = 4.5,
     .ulp_grad = 4,
     .ulp_hess = 4,
@@ -421,7 +428,7 @@ ALWAYS_INLINE V root_gap(V x, V t) { return v_where(x != t, (x - t) / (v_sqrt(x)
 ALWAYS_INLINE V hellinger_slope(V x, V t) {
     return v_select(t == v_zero(), v_nan_from(v_set(0.5), x), v_set(0.5) * root_gap(x, t) / v_sqrt(x));
 }
-ROWWISE(hellinger, 1, 1, 0, 0);
+ROWWISE_SEPARABLE(hellinger, 1, 1, 0, 0);
 ROW_SUMS(hellinger) {
     (void)r, (void)p;
     const V gap = root_gap(c->x, c->t);
@@ -461,11 +468,12 @@ DEFINE(chi2) = {
     .traits = LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_DIFFERENTIABLE |
               LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
     .hess_kinds = EXACT,
+    .has_product = 1,
     .ulp_value = 4,
     .ulp_grad = 3,
     .ulp_hess = 2,
 };
-ROWWISE(chi2, 1, 1, 0, 0);
+ROWWISE_SEPARABLE(chi2, 1, 1, 0, 0);
 ROW_SUMS(chi2) {
     (void)r, (void)p;
     const V gap = c->x - c->t;
@@ -506,11 +514,12 @@ DEFINE(brier) = {
               LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_PROPER | LOSSFN_TRAIT_DIFFERENTIABLE |
               LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
     .hess_kinds = EXACT | FISHER,
+    .has_product = 1,
     .ulp_value = 4,
     .ulp_grad = 1,
     .ulp_hess = 0.5,
 };
-ROWWISE(brier, 1, 1, 0, 0);
+ROWWISE_SEPARABLE(brier, 1, 1, 0, 0);
 ROW_SUMS(brier) {
     (void)r, (void)p;
     const V gap = c->x - c->t;
@@ -627,6 +636,7 @@ DEFINE(alpha_divergence) = {
               LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
     .hess_kinds = EXACT,
     .whole_rows = 1,
+    .has_product = 1,
     .ulp_value = 2,
     .ulp_grad = 2,
     .ulp_hess = 2,
@@ -646,6 +656,7 @@ WHOLE_ROWS(alpha_divergence) {
         row_put(r->grad[PRED], i, v_narrow(by_x));
         row_put(r->grad[TARGET], i, v_narrow(by_t));
         row_put(r->hess, i, v_narrow(bend));
+        if (r->product) v_store(r->product + i, v_narrow(bend) * v_load(r->vector + i));
         row_add_wide(&value, i, row_held(r, i, term));
     }
     r->value = (REAL)row_total(&value);
@@ -675,6 +686,7 @@ DEFINE(tsallis_divergence) = {
     .traits = LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
     .hess_kinds = EXACT,
     .whole_rows = 1,
+    .has_product = 1,
     .ulp_value = 2,
     .ulp_grad = 2,
     .ulp_hess = 3,
@@ -699,6 +711,7 @@ WHOLE_ROWS(tsallis_divergence) {
         row_put(r->grad[PRED], i, v_narrow(by_x));
         row_put(r->grad[TARGET], i, v_narrow(by_t));
         row_put(r->hess, i, v_narrow(bend));
+        if (r->product) v_store(r->product + i, v_narrow(bend) * v_load(r->vector + i));
         row_add_wide(&value, i, row_held(r, i, term));
     }
     r->value = (REAL)row_total(&value);
@@ -890,7 +903,7 @@ DEFINE(gaussian_kl) = {
 ELEMENTWISE(gaussian_kl) {
     (void)p;
     const V m = in[PRED], v = in[1], half = v_set(0.5);
-    u->value = v_select(v_abs(v) == v_set(INFINITY), v_abs(v), v_fma(half * m, m, half * v_expm1_less(v)));
+    u->value = v_fma(half * m, m, half * v_expm1_less(v));
     u->grad[PRED] = m;
     u->grad[1] = half * v_expm1(v);
     u->hess = v_nan_from(v_one(), m + v);

@@ -288,25 +288,29 @@ ELEMENTWISE(gumbel_nll) {
     scale_unit(&s, v_select(huge, e, e - s.q), slope, e, one - pull, in, u);
 }
 
-enum { STUDENT_DF = 1, STUDENT_FULL };
-/* Student (1908): (nu + 1)/2 ln(1 + q^2/nu) + ln s, q = r/s. */
+enum { STUDENT_FULL = 2, STUDENT_DF };
+/* Student (1908): (nu + 1)/2 ln(1 + q^2/nu) + ln s, q = r/s [+ ln Gamma(nu/2) - ln Gamma((nu + 1)/2) + ln(nu pi)/2]. */
 DEFINE(student_t_nll) = {
     LOSS(student_t_nll),
     .aliases = "",
     .family = "likelihood",
     .summary = "Negative log-likelihood of Student's t distribution.",
-    .formula = "(df + 1)/2 log(1 + q^2 / df) + log(scale);  q = (pred - target) / scale",
+    .formula =
+        "(df + 1)/2 log(1 + q^2 / df) + log(scale);  q = (pred - target) / scale  [+ log Gamma(df/2) - log Gamma((df + "
+        "1)/2) + log(pi df)/2 with full]",
     .latex = "\\tfrac{\\nu + 1}{2}\\ln(1 + q^2/\\nu) + \\ln s,\\quad q = (p - y)/s",
     .tasks = "regression",
     .see_also = "cauchy_nll, student_t_rho, gaussian_nll",
-    .look_alikes = "",
+    .look_alikes = "PyTorch: StudentT(df, loc, scale): the same, with full=true\n"
+                   "SciPy: scipy.stats.t: the same, with full=true",
     .source = "Student, The probable error of a mean, Biometrika 6, 1908",
     .kinks = "",
     .unit = LOSSFN_UNIT_ELEMENT,
-    .n_inputs = 3,
-    .n_params = 2,
-    .inputs = {PRED_REAL, TARGET_REAL, LEARNABLE("scale", POSITIVE, 1, "scale, greater than 0")},
-    .params = {PARAM_SCALE, PARAM_DOUBLE("df", "3", 0, 1, INFINITY, 1, "degrees of freedom")},
+    .n_inputs = 4,
+    .n_params = 3,
+    .inputs = {PRED_REAL, TARGET_REAL, LEARNABLE("scale", POSITIVE, 1, "scale, greater than 0"),
+               LEARNABLE("df", POSITIVE, 1, "degrees of freedom, greater than 0; to learn them takes full=true")},
+    .params = {PARAM_SCALE, PARAM_LEARNABLE("df", "3", 0, 1, INFINITY, 1, "degrees of freedom"), PARAM_FULL},
     .traits = DISTANCE_TRAITS | LOSSFN_TRAIT_SYMMETRIC | LOSSFN_TRAIT_DIFFERENTIABLE |
               LOSSFN_TRAIT_TWICE_DIFFERENTIABLE | LOSSFN_TRAIT_LIPSCHITZ,
     .hess_kinds = EXACT,
@@ -315,15 +319,43 @@ DEFINE(student_t_nll) = {
     .ulp_grad = 5,
     .ulp_hess = 6,
 };
+/* The constant and its derivative by nu = 2 x; far out by the asymptotic series of ln Gamma(x + 1/2) - ln Gamma(x). */
+OUT_OF_LINE void student_constant(const V *df, V *constant, V *slope) {
+    D nu[DPARTS], by_nu[DPARTS];
+    v_widen(*df, nu);
+    for (int d = 0; d < DPARTS; d++) {
+        const D one = d_set(1), half = d_set(0.5), x = half * nu[d], v = one / x, w = v * v;
+        const L far = x > d_set(25);
+        const D safe = d_select((x > d_set(0)) & ~far, x, one);
+        const D near =
+            d_lgamma(safe) - d_lgamma(safe + half) + half * pair_log_of(safe).hi + d_set(0.91893853320467274178);
+        const D near_slope = half * (d_digamma(safe) - d_digamma(safe + half) + half / safe);
+        const D tail =
+            v * (one / 8 - w * (one / 192 - w * (one / 640 - w * (d_set(17. / 14336) - w * d_set(31. / 18432)))));
+        const D tail_slope =
+            -w * (one / 8 - w * (one / 64 - w * (one / 128 - w * (d_set(17. / 2048) - w * d_set(31. / 2048)))));
+        nu[d] = d_select(far, d_set(0.91893853320467274178) + tail, near);
+        by_nu[d] = d_select(far, half * tail_slope, near_slope);
+    }
+    *constant = v_narrow(nu), *slope = v_narrow(by_nu);
+}
 ELEMENTWISE(student_t_nll) {
     const scaled_t s = scaled_residual(in, u);
-    const V one = v_one(), half = v_set(0.5), df = p[STUDENT_DF], more = df + one;
-    const V square = s.q * s.q, share = one / (df + square), log_scale = v_log(in[SCALE]);
+    const V one = v_one(), half = v_set(0.5), df = in[STUDENT_DF], more = df + one;
+    const V square = s.q * s.q, share = one / (df + square), log_scale = v_log(in[SCALE]), log = v_log1p(square / df);
     const M far = v_abs(s.q) > v_set(0x1p40);
     const V rest = v_select(far, -df, df * (one - square) * share); /* 1 - (nu + 1) q^2/(nu + q^2) */
-    scale_unit(&s, half * more * v_log1p(square / df), more * s.q * share, more * (df - square) * share * share, rest,
-               in, u);
-    heavy_tail(&s, far, more, more * (v_log(v_abs(s.r)) - log_scale - half * v_log(df)) + log_scale, u);
+    const V far_log = 2 * (v_log(v_abs(s.r)) - log_scale) - v_log(df), part = v_select(far, one, square * share);
+    u->outside |= (df <= v_zero()) | (df == v_set(INFINITY));
+    scale_unit(&s, half * more * log, more * s.q * share, more * (df - square) * share * share, rest, in, u);
+    heavy_tail(&s, far, more, half * more * far_log + log_scale, u);
+    u->grad[STUDENT_DF] = v_nan_from(half * (v_select(far, far_log, log) - more / df * part), s.r);
+    if (IS(p[STUDENT_FULL])) {
+        V constant, slope;
+        student_constant(&df, &constant, &slope);
+        u->value += constant;
+        u->grad[STUDENT_DF] += slope;
+    }
 }
 
 /* ---- Positive quantities ------------------------------------------------------------------------------------------

@@ -97,8 +97,10 @@ DEFINE(hinge) = {
     .latex = "\\max(0, M - y z)",
     .tasks = "binary",
     .see_also = "squared_hinge, bce_with_logits",
-    .look_alikes = "Keras: Hinge: labels -1 and +1 here; labels=01 for 0 and 1\noptax: hinge_loss: reduction=none\n"
-                   "XGBoost: binary:hinge: labels=01, reduction=sum",
+    .look_alikes =
+        "Keras: Hinge: labels -1 and +1 here; labels=01 for 0 and 1\noptax: hinge_loss: reduction=none\n"
+        "XGBoost: binary:hinge: labels=01, reduction=sum\n"
+        "LossFunctions.jl: WeightedMarginLoss(L1HingeLoss(), w): weight is w where target > 0, 1 - w elsewhere",
     .source = "C. Cortes, V. Vapnik, Support-vector networks, Machine Learning 20, 1995",
     .kinks = "target pred = margin: gradient 0",
     .unit = LOSSFN_UNIT_ELEMENT,

@@ -389,3 +389,75 @@ WHOLE_ROWS(ldam) {
     }
     softmax_phi(r, x, low, scale, ldam_phi);
 }
+
+/* Cross entropy of logits that were bent into (-cap, cap): y = cap tanh(z/cap). With g and h by y, y' = 1 - (y/cap)^2
+ * and y'' = -2 y y'/cap^2, by z: g y' and h y'^2 + g y''. */
+enum { SOFTCAP = 3 };
+static void softcap_setup(const double *params, double *constants) { set_finely(params[SOFTCAP], constants + SOFTCAP); }
+DEFINE(softcap_cross_entropy) = {
+    LOSS(softcap_cross_entropy),
+    .aliases = "",
+    .family = "multiclass",
+    .summary = "Cross entropy of logits that a hyperbolic tangent holds below a cap.",
+    .formula = "cross_entropy of cap tanh(pred / cap)",
+    .latex = "\\sum_k w_k t_k \\left(\\log\\sum_c e^{y_c} - y_k\\right), \\quad y = a \\tanh(z / a)",
+    .tasks = "multiclass",
+    .see_also = "cross_entropy, logit_adjusted",
+    .look_alikes = "Liger: LigerCrossEntropyLoss(softcap=30): cap=30\nGemma 2: final_logit_softcapping=30: cap=30",
+    .source = "Gemma Team, Gemma 2: improving open language models at a practical size, 2024",
+    .kinks = "",
+    .unit = LOSSFN_UNIT_ROW,
+    .n_inputs = 2,
+    .n_params = 4,
+    .inputs = {SOFTMAX_INPUTS},
+    .params = {CLASS_PARAMS, PARAM_DOUBLE("cap", "30", 0, 1, INFINITY, 1, "what no logit exceeds")},
+    .traits = LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE |
+              LOSSFN_TRAIT_LIPSCHITZ,
+    .lipschitz = 1.4142135623730951,
+    .hess_kinds = EXACT,
+    .whole_rows = 1,
+    .has_product = 1,
+    .n_scratch = 8,
+    .ulp_value = 4,
+    .ulp_grad = 8,
+    .ulp_hess = 12,
+    .setup = softcap_setup,
+};
+WHOLE_ROWS(softcap_cross_entropy) {
+    REAL *const *const s = r->scratch, *const y = s[2], *const low = s[3], *const slope = s[4], *const bend = s[5];
+    REAL *const turned = s[6], *const by_y = s[7], *const by_z = r->grad[PRED];
+    const REAL *const vector = r->vector;
+    const D cap = d_set(finely(r->p + SOFTCAP)), zero = d_set(0), one = d_set(1);
+    EACH_VECTOR(r, i) {
+        D z[DPARTS], rest[DPARTS], first[DPARTS], second[DPARTS], back[DPARTS];
+        v_widen(v_load(r->in[PRED] + i), z);
+        for (int d = 0; d < DPARTS; d++) {
+            const pair twice = pair_times(
+                pair_quotient(pair_of(-d_at_most(d_abs(z[d]), 0x1p900), zero), pair_of(cap, zero)), d_set(2));
+            const pair a = pair_of(d_at_least(twice.hi, -800), d_select(twice.hi > d_set(-800), twice.lo, zero));
+            const pair gone = pair_expm1(a), sum = pair_sum(gone, pair_of(d_set(2), zero));
+            const pair tanh = pair_quotient(pair_of(-gone.hi, -gone.lo), sum),
+                       size = pair_product(tanh, pair_of(cap, zero));
+            const L below = z[d] < zero;
+            first[d] = 4 * d_exp(a, zero) / (sum.hi * sum.hi);
+            second[d] = d_select(below, one, -one) * (2 * tanh.hi * first[d] / cap);
+            z[d] = d_select(below, -size.hi, size.hi), rest[d] = d_select(below, -size.lo, size.lo);
+        }
+        const V whole = v_narrow(z);
+        v_widen(whole, back);
+        for (int d = 0; d < DPARTS; d++) rest[d] = (z[d] - back[d]) + rest[d];
+        v_store(y + i, whole), v_store(low + i, v_narrow(rest));
+        v_store(slope + i, v_narrow(first)), v_store(bend + i, v_narrow(second));
+        if (r->product) v_store(turned + i, v_load(slope + i) * v_load(vector + i));
+    }
+    if (by_z || r->hess || r->product) r->grad[PRED] = by_y;
+    r->vector = turned;
+    softmax_phi(r, y, low, v_one(), cross_entropy_phi);
+    r->grad[PRED] = by_z, r->vector = vector;
+    EACH_VECTOR(r, i) {
+        const V y1 = v_load(slope + i), y2 = v_load(bend + i), g = v_load(by_y + i);
+        row_put(by_z, i, g * y1);
+        if (r->hess) v_store(r->hess + i, v_fma(v_load(r->hess + i) * y1, y1, g * y2));
+        if (r->product) v_store(r->product + i, v_fma(v_load(r->product + i), y1, g * y2 * v_load(vector + i)));
+    }
+}

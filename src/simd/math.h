@@ -9,9 +9,12 @@
  *
  *                       f32    f64                              f32    f64
  *     v_exp            1.05   1.05       v_tanh                0.75   0.75
+ *     v_exp_parts, v_exp_minus_parts
+ *                      1.20   1.20
  *     v_exp_minus      1.05   1.05       v_log1p_unit          1.25   1.25
  *     v_expm1          0.85   0.95       v_log, v_log1p        0.85   0.85
- *     v_log_base       1.20   1.20       v_pow                 0.85   1.75 */
+ *     v_log_base       1.20   1.20       v_pow                 0.85   1.75
+ *     v_expm1_less     2.50   2.50 */
 #ifndef LOSSFN_SIMD_MATH_H
 #define LOSSFN_SIMD_MATH_H
 
@@ -140,7 +143,7 @@ INLINE V v_exp(V x) {
 
 /* e^(x + rest), |rest| <= ulp(x) */
 INLINE V v_exp_parts(V x, V rest) {
-    rest = v_select(v_abs(x) < v_set(EXP_OVERFLOW), rest, v_set(0));
+    rest = v_select((x > v_set(EXP_UNDERFLOW)) & (x < v_set(EXP_OVERFLOW)), rest, v_set(0));
     x = at_most(at_least(x, EXP_UNDERFLOW), EXP_OVERFLOW);
     V n = v_round(x * v_set(LOG2_E));
     return v_ldexp(exp_reduced(v_fma(n, v_set(-LN2_REST), v_fma(n, v_set(-LN2), x)) + rest, 1), n);
@@ -252,7 +255,8 @@ INLINE V v_expm1_less(V x) {
         0.001388888888888889,   0.008333333333333333,   0.041666666666666664,  0.16666666666666666};
     V sum = v_set(c[0]);
     for (size_t k = 1; k < sizeof c / sizeof *c; k++) sum = v_fma(sum, x, v_set(c[k]));
-    return v_select(v_abs(x) < v_set(2), v_fma(sum, x, v_set(0.5)) * x * x, v_expm1(x) - x);
+    const V far = v_select(x == v_set(INFINITY), x, v_expm1(x) - x);
+    return v_select(v_abs(x) < v_set(2), v_fma(sum, x, v_set(0.5)) * x * x, far);
 }
 
 /* ---- logarithm ---- */

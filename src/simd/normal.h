@@ -58,18 +58,6 @@ INLINE pair log_normal_density(pair x) {
     const pair half = pair_times(pair_product(x, x), d_set(-0.5)), constant = HALF_LOG_2PI;
     return pair_sum(half, pair_of(-constant.hi, -constant.lo));
 }
-INLINE pair pair_exp_of(pair t) { /* e^t; not beyond 2^1000 */
-    pair e;
-    const D n = pair_exp(t, &e);
-    const pair unit = pair_sum(pair_of(d_set(1), d_set(0)), e);
-    return pair_of(d_scale(unit.hi, n), d_scale(unit.lo, n));
-}
-/* e^t - 1, t not beyond 700 */
-INLINE pair pair_expm1(pair t) {
-    pair e;
-    const D n = d_at_least(pair_exp(t, &e), -1000), power = d_power_of_two(n);
-    return pair_sum(exact_sum(power, d_set(-1)), pair_of(e.hi * power, e.lo * power));
-}
 /* 2 Phi(x) - 1, x >= 0 */
 INLINE D d_normal_within(pair x) {
     const D place = d_fma(2 * x.hi, d_at_most(x.hi, 2), d_set(-1)); /* 2 x^2 - 1 */

@@ -156,4 +156,17 @@ INLINE D d_exp(pair t, D shift) {
     return d_scale(pair_sum(pair_of(d_set(1), d_set(0)), e).hi, n + shift);
 }
 
+INLINE pair pair_exp_of(pair t) { /* e^t; not beyond 2^1000 */
+    pair e;
+    const D n = pair_exp(t, &e);
+    const pair unit = pair_sum(pair_of(d_set(1), d_set(0)), e);
+    return pair_of(d_scale(unit.hi, n), d_scale(unit.lo, n));
+}
+/* e^t - 1, t not beyond 700 */
+INLINE pair pair_expm1(pair t) {
+    pair e;
+    const D n = d_at_least(pair_exp(t, &e), -1000), power = d_power_of_two(n);
+    return pair_sum(exact_sum(power, d_set(-1)), pair_of(e.hi * power, e.lo * power));
+}
+
 #endif

@@ -92,6 +92,7 @@ def test_instruction_sets() -> None:
     found = isas()
     print("instruction sets:", found)
     assert "baseline" in found
+    harness.record("isas", "isas", {"names": found})
     results = {}
     running = {
         isa: subprocess.Popen(

@@ -109,7 +109,8 @@ def batches(name: str, dtype: str, params: dict, units: list, results: list):
         yield loss, inputs, at
 
 
-def compare(name: str, dtype: str, groups: list) -> dict[str, float]:
+def compare(name: str, dtype: str, groups: list) -> tuple[dict[str, float], int]:
+    """The largest errors, and how many numbers were compared."""
     info, entry, worst = clib.describe(name), LOSSES[name], defaultdict(float)
     limits = {"value": info.ulp_value, "hess": info.ulp_hess}
     failures = []
@@ -140,7 +141,7 @@ def compare(name: str, dtype: str, groups: list) -> dict[str, float]:
                             )
     assert compared > 100
     assert not failures, f"{len(failures)} of {compared} beyond the bound\n" + "\n".join(failures[:12])
-    return worst
+    return worst, compared
 
 
 def h(x: Any) -> Any:
@@ -161,15 +162,16 @@ def beside_the_kink(name: str, unit: list, params: dict, got: float, dtype: str)
 @pytest.mark.parametrize("dtype", ["f32", "f64"])
 @pytest.mark.parametrize("name", NAMES)
 def test_stored(name: str, dtype: str) -> None:
-    worst = compare(name, dtype, stored(name, dtype))
+    worst, _ = compare(name, dtype, stored(name, dtype))
     print(f"{name}.{dtype}: " + ", ".join(f"{k} {v:.2f}" for k, v in worst.items()))
 
 
 @pytest.mark.parametrize("dtype", ["f32", "f64"])
 @pytest.mark.parametrize("name", NAMES)
 def test_fresh(name: str, dtype: str) -> None:
-    worst = compare(name, dtype, fresh(name, dtype, harness.scaled(60)))
+    worst, compared = compare(name, dtype, fresh(name, dtype, harness.scaled(60)))
     print(f"{name}.{dtype}: " + ", ".join(f"{k} {v:.2f}" for k, v in worst.items()))
+    harness.record("accuracy", f"{name}.{dtype}", {"worst": worst, "compared": compared})
 
 
 @pytest.mark.parametrize("dtype", ["f16", "bf16"])
@@ -180,6 +182,8 @@ def test_half(name: str, dtype: str) -> None:
     rng = np.random.default_rng(zlib.crc32(f"{name} {dtype}".encode()))
     limits = {"value": info.ulp_value, "hess": info.ulp_hess}
     shape = (24, 6) if entry.unit == "row" else (harness.scaled(40),)
+    worst: dict[str, float] = defaultdict(float)
+    compared = 0
     for soft in (False, True):
         inputs = harness.tame(name, dtype, shape, rng, soft)
         if entry.unit == "element":
@@ -205,7 +209,10 @@ def test_half(name: str, dtype: str) -> None:
                 want = wants[key]
                 for c, w in enumerate(want if isinstance(want, list) else [want]):
                     g = float(exact[i][c] if isinstance(want, list) else exact[i])
-                    assert ulps(g, w, dtype) <= limit, (unit, key, g, mp_text(w))
+                    error = ulps(g, w, dtype)
+                    assert error <= limit, (unit, key, g, mp_text(w))
+                    worst[key], compared = max(worst[key], error), compared + 1
+    harness.record("accuracy", f"{name}.{dtype}", {"worst": worst, "compared": compared})
 
 
 @pytest.mark.parametrize("name", NAMES)

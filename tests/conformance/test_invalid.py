@@ -19,8 +19,17 @@ from reference import LOSSES
 REDUCTIONS = ("mean", "none", "sum")
 
 
+@pytest.fixture(autouse=True)
+def counted(request: Any) -> Any:
+    Call.made = 0
+    yield
+    harness.record("invalid", request.node.name, {"calls": Call.made})
+
+
 class Call:
     """A valid call, to be spoiled. `fails` runs it and checks the status, the message and every output byte."""
+
+    made = 0  # by the test that runs
 
     def __init__(
         self, name: str, dtype: str = "f64", shape: tuple[int, ...] = (4, 3), reduction: str = "mean", **params: Any
@@ -40,6 +49,7 @@ class Call:
         self.keywords: dict[str, Any] = {}
 
     def fails(self, status: str, *numbers: Any, spoil: Any = None) -> str:
+        Call.made += 1
         args, kept = self.loss.arguments(
             *self.inputs, value=self.reduction not in ("none", "per_row"), sum=True, denom=True, grads={"pred": self.grad},
             **self.outputs, **self.keywords,

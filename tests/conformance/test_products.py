@@ -19,15 +19,12 @@ SOFTMAX = {
     "cross_entropy", "distribution_focal", "categorical_focal", "poly1_cross_entropy", "symmetric_cross_entropy",
     "generalized_cross_entropy", "logit_adjusted", "ldam",
 }  # fmt: skip
-WITH_PRODUCT = SOFTMAX | {
-    "sparsemax",
-    "entmax15",
-    "ordinal_cross_entropy",
-    "corn",
-    "multilabel_soft_margin",
-    "one_vs_all_logistic",
-    "nll",
-}
+SEPARABLE = {
+    "categorical_cross_entropy", "entropy", "kl_div", "generalized_kl", "reverse_kl", "jensen_shannon", "total_variation",
+    "hellinger", "chi2", "brier", "alpha_divergence", "tsallis_divergence", "multilabel_soft_margin", "one_vs_all_logistic",
+    "nll", "ordinal_cross_entropy",
+}  # fmt: skip
+WITH_PRODUCT = SOFTMAX | SEPARABLE | {"sparsemax", "entmax15", "corn", "softcap_cross_entropy"}
 
 
 def product(loss: clib.Loss, inputs: list[Any], vector: Any, **options: Any) -> Any:

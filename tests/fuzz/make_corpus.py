@@ -57,7 +57,13 @@ def spec_seeds() -> dict[str, bytes]:
     return seeds
 
 
-SEEDS = {"spec": spec_seeds}
+def run_seeds() -> dict[str, bytes]:
+    """Decisions for whole calls, of several lengths."""
+    random.seed(2)
+    return {f"drawn_{i:02d}": random.randbytes(24 + 12 * i) for i in range(32)}
+
+
+SEEDS = {"spec": spec_seeds, "run": run_seeds}
 
 
 def write_seeds() -> None:

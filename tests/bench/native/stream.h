@@ -34,43 +34,24 @@ typedef struct streams {
         }                                                                                                              \
     s->sum = sum[0]
 
+#define STREAM_CASE(NAME, R, W)                                                                                        \
+    case R * 8 + W:                                                                                                    \
+        NAME##_any(s, R, W);                                                                                           \
+        break;
+#define STREAM_CASES(NAME, R)                                                                                          \
+    STREAM_CASE(NAME, R, 0)                                                                                            \
+    STREAM_CASE(NAME, R, 1) STREAM_CASE(NAME, R, 2) STREAM_CASE(NAME, R, 3) STREAM_CASE(NAME, R, 4)
 #define STREAM_FAMILY(NAME, TARGET, V, STORE)                                                                          \
     TARGET static inline __attribute__((always_inline)) void NAME##_any(streams_t *s, const int R, const int W) {      \
         STREAM_BODY(V, STORE);                                                                                         \
     }                                                                                                                  \
     TARGET static void NAME(void *context) {                                                                           \
         streams_t *s = context;                                                                                        \
-        switch (s->reads * 4 + s->writes) {                                                                            \
-        case 4:                                                                                                        \
-            NAME##_any(s, 1, 0);                                                                                       \
-            break;                                                                                                     \
-        case 5:                                                                                                        \
-            NAME##_any(s, 1, 1);                                                                                       \
-            break;                                                                                                     \
-        case 6:                                                                                                        \
-            NAME##_any(s, 1, 2);                                                                                       \
-            break;                                                                                                     \
-        case 8:                                                                                                        \
-            NAME##_any(s, 2, 0);                                                                                       \
-            break;                                                                                                     \
-        case 9:                                                                                                        \
-            NAME##_any(s, 2, 1);                                                                                       \
-            break;                                                                                                     \
-        case 10:                                                                                                       \
-            NAME##_any(s, 2, 2);                                                                                       \
-            break;                                                                                                     \
-        case 12:                                                                                                       \
-            NAME##_any(s, 3, 0);                                                                                       \
-            break;                                                                                                     \
-        case 13:                                                                                                       \
-            NAME##_any(s, 3, 1);                                                                                       \
-            break;                                                                                                     \
-        case 14:                                                                                                       \
-            NAME##_any(s, 3, 2);                                                                                       \
-            break;                                                                                                     \
-        case 15:                                                                                                       \
-            NAME##_any(s, 3, 3);                                                                                       \
-            break;                                                                                                     \
+        switch (s->reads * 8 + s->writes) {                                                                            \
+            STREAM_CASES(NAME, 1)                                                                                      \
+            STREAM_CASES(NAME, 2)                                                                                      \
+            STREAM_CASES(NAME, 3)                                                                                      \
+            STREAM_CASES(NAME, 4)                                                                                      \
         default:                                                                                                       \
             s->sum = -1; /* no loss has such a shape yet */                                                            \
         }                                                                                                              \

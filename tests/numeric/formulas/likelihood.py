@@ -115,17 +115,27 @@ def gumbel_nll(pred, target, scale=1):
     return result
 
 
-@loss({"scale": 2}, {"scale": 0.25, "df": 1}, {"df": 30.5}, **LOCATED)
-def student_t_nll(pred, target, scale=1, df=3):
-    if scale <= 0:
+@loss(
+    {"scale": 2, "df": 3}, {"scale": 0.25, "df": 1}, {"df": 30.5}, {"scale": 1, "full": True},
+    pred=REAL, target=REAL, scale=POSITIVE, df=POSITIVE, learnable=("scale", "df"),
+)  # fmt: skip
+def student_t_nll(pred, target, scale=1, df=3, full=False):
+    df = mpf(df)
+    if scale <= 0 or df <= 0 or df > mpf(10) ** 390:
         return OUTSIDE
-    q, df = (pred - target) / scale, mpf(df)
-    if abs(q) == INF:
-        return of_scale(q, scale, INF, mpf(0), (mpf(0),), (-df,))
+    q = (pred - target) / scale
+    half, next_half = df / 2, (df + 1) / 2
+    constant = (mp.loggamma(half), -mp.loggamma(next_half), mp.log(df * mp.pi) / 2) if full else (mpf(0),)
+    by_df = (mp.digamma(half) / 2, -mp.digamma(next_half) / 2, 1 / (2 * df)) if full else (mpf(0),)
     share = 1 / (df + q * q)
     curve = ((df + 1) * df * share**2, -(df + 1) * q * q * share**2)
-    value = (df + 1) / 2 * mp.log1p(q * q / df)
-    return of_scale(q, scale, value, (df + 1) * q * share, curve, (df * share, -df * q * q * share))
+    log = mp.log1p(q * q / df)
+    found = of_scale(q, scale, (df + 1) / 2 * log, (df + 1) * q * share, curve, (df * share, -df * q * q * share))
+    value = found["value"] if isinstance(found["value"], tuple) else (found["value"],)
+    return found | {
+        "value": (*value, *constant),
+        "df": INF if abs(q) > mpf(10) ** 380 else (log / 2, -(df + 1) / (2 * df) * q * q * share, *by_df),
+    }
 
 
 @loss({"log_input": False}, pred=LOGITS, target=POSITIVE)

@@ -450,3 +450,32 @@ def entmax15(pred, target, class_weight=None, label_smoothing=0, class_mask=None
         ],
         "hess": [mass * b[c] * mp.fsum(b[k] for k in support if k != c) / slopes if c in support else 0 for c in range(n)],
     }  # fmt: skip
+
+
+@loss(
+    {"label_smoothing": 0.125},
+    {"class_weight": "ramp", "cap": 5},
+    {"cap": 1.5},
+    unit="row",
+    pred=LOGITS,
+    target=CLASSES,
+)
+def softcap_cross_entropy(pred, target, class_weight=None, label_smoothing=0, class_mask=None, cap=30):
+    a = mpf(cap)
+    y = [a * mp.tanh(z / a) for z in pred]
+    first = [mp.sech(z / a) ** 2 for z in pred]
+    result = softmax_phi(y, target, class_weight, label_smoothing, class_mask, lambda c, p, q, s: (s, mpf(-1), mpf(0)))
+    if result is OUTSIDE:
+        return OUTSIDE
+
+    def terms(x, factor):
+        return tuple(one * factor for one in (x if isinstance(x, tuple) else (x,)))
+
+    slopes, curves = result["pred"], result["hess"]
+    return result | {
+        "pred": [terms(g, f) for g, f in zip(slopes, first, strict=True)],
+        "hess": [
+            (*terms(h, f * f), *terms(g, -2 * v * f / a**2))
+            for g, h, f, v in zip(slopes, curves, first, y, strict=True)
+        ],
+    }

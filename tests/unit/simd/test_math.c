@@ -35,8 +35,57 @@ APPLY(log_base2, v_log_base(x, &base2))
 APPLY(log_base_e, v_log_base(x, &base_e))
 APPLY(log_base10, v_log_base(x, &base10))
 APPLY(pow, v_pow(x, y))
+/* What rounding may have taken from x, of y's sign. */
+static V rest_of(V x, V y) {
+    const V half = v_abs(x) * v_set(sizeof(REAL) == 4 ? 0x1p-25 : 0x1p-54);
+    return v_select(y < v_set(0), v_neg(half), half);
+}
+APPLY(exp_parts, v_exp_parts(x, rest_of(x, y)))
+APPLY(exp_minus_parts, v_exp_minus_parts(v_abs(x), rest_of(x, y)))
+APPLY(expm1_less, v_expm1_less(x))
 
 ONE_ARGUMENT(exp)
+/* e^(x + |x| 2^-DIGITS/2) with y's sign before the second term; of |x|, and with a minus before both */
+static void mp_exp_sum(mpfr_t r, const mpfr_t x, const mpfr_t y, int minus) {
+    mpfr_t sum, rest;
+    mpfr_inits2(200, sum, rest, (mpfr_ptr)0);
+    mpfr_abs(rest, x, MPFR_RNDN);
+    mpfr_set(sum, minus ? rest : x, MPFR_RNDN);
+    if (mpfr_number_p(x)) {
+        mpfr_mul_2si(rest, rest, -(DIGITS + 1), MPFR_RNDN);
+        if (mpfr_sgn(y) < 0) mpfr_neg(rest, rest, MPFR_RNDN);
+        mpfr_add(sum, sum, rest, MPFR_RNDN);
+    }
+    if (minus) mpfr_neg(sum, sum, MPFR_RNDN);
+    mpfr_exp(r, sum, MPFR_RNDN);
+    mpfr_clears(sum, rest, (mpfr_ptr)0);
+}
+static void mp_exp_parts(mpfr_t r, const mpfr_t x, const mpfr_t y) { mp_exp_sum(r, x, y, 0); }
+static void mp_exp_minus_parts(mpfr_t r, const mpfr_t x, const mpfr_t y) { mp_exp_sum(r, x, y, 1); }
+static void mp_expm1_less(mpfr_t r, const mpfr_t x, const mpfr_t y) {
+    (void)y;
+    if (!mpfr_number_p(x)) {
+        mpfr_abs(r, x, MPFR_RNDN);
+        return;
+    }
+    mpfr_t sum, term;
+    mpfr_inits2(400, sum, term, (mpfr_ptr)0);
+    if (!mpfr_zero_p(x) && mpfr_get_exp(x) > -60) {
+        mpfr_expm1(sum, x, MPFR_RNDN);
+        mpfr_sub(r, sum, x, MPFR_RNDN);
+    } else { /* x^2/2 + x^3/6 + x^4/24 */
+        mpfr_sqr(term, x, MPFR_RNDN);
+        mpfr_div_ui(term, term, 2, MPFR_RNDN);
+        mpfr_set(sum, term, MPFR_RNDN);
+        for (unsigned k = 3; k < 5; k++) {
+            mpfr_mul(term, term, x, MPFR_RNDN);
+            mpfr_div_ui(term, term, k, MPFR_RNDN);
+            mpfr_add(sum, sum, term, MPFR_RNDN);
+        }
+        mpfr_set(r, sum, MPFR_RNDN);
+    }
+    mpfr_clears(sum, term, (mpfr_ptr)0);
+}
 ONE_ARGUMENT(expm1)
 ONE_ARGUMENT(log)
 ONE_ARGUMENT(log1p)
@@ -97,6 +146,9 @@ static const struct function functions[] = {
     ROW(tanh, tanh, 0.75, 0.75),
     ROW(exp_minus, exp_minus, 1.05, 1.05),
     ROW(log1p_unit, log1p_unit, 1.25, 1.25),
+    SIZED(exp_parts, exp_parts, 1.2, 1.2, NULL),
+    SIZED(exp_minus_parts, exp_minus_parts, 1.2, 1.2, NULL),
+    EXACT(expm1_less, expm1_less, 2.5, 2.5),
     ROW(log_base2, log2, 1.2, 1.2),
     ROW(log_base_e, log, 0.85, 0.85),
     ROW(log_base10, log10, 1.2, 1.2),

@@ -1,0 +1,156 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Writes docs/reliability.md from what the last run of all tests measured.
+
+sh cmake/bootstrap test && python3 docs/reliability.py
+
+It needs the Python module. The tests leave their figures in build/test/records; nothing here is typed in by hand."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import lossfn
+
+ROOT = Path(__file__).resolve().parent.parent
+RECORDS = ROOT / "build" / "test" / "records"
+PAGE = ROOT / "docs" / "reliability.md"
+NOTE = "<!-- Made by docs/reliability.py from a run of all tests; do not edit. -->"
+
+# What a stage shows; those without an entry are about the project itself.
+STAGES = {
+    "unit": "the parts, and every function of `src/simd` against MPFR, once per instruction set",
+    "numeric": "the references: derivatives against differences, stored values against formulas",
+    "conformance": "every promise of the header, over the whole catalogue",
+    "stress": "threads, fork, failing memory, registration while others run",
+    "fuzz": "whole calls and specs made of random bytes",
+    "python": "the Python module",
+    "lua": "the Lua module, under five interpreters",
+    "cpp": "the C++ header",
+    "docs": "every example of the documentation, every link",
+    "peers": "what PyTorch, Keras, optax, scikit-learn, XGBoost ... give for the same numbers",
+    "abi": "symbols, struct layouts, a program that was built against an older header",
+    "install": "installed copies, and how others consume them",
+    "asan": "the C tests under the address and undefined-behaviour sanitizers",
+    "tsan": "what runs on several threads under the thread sanitizer",
+    "clang": "the build with clang",
+}
+DTYPES = ("f32", "f64", "f16", "bf16")
+
+
+def records(kind: str) -> dict[str, Any]:
+    return {path.stem: json.loads(path.read_text()) for path in sorted((RECORDS / kind).glob("*.json"))}
+
+
+def tests() -> list[str]:
+    out = ["## Tests", "", "| stage | passed | skipped | what it shows |", "|---|---|---|---|"]
+    found = records("stages")
+    for name, what in STAGES.items():
+        if name in found:
+            count = found[name]
+            if count["failed"]:
+                sys.exit(f"{name} has {count['failed']} failures: no page is made of that")
+            out.append(f"| {name} | {count['passed']} | {count['skipped']} | {what} |")
+    calls = sum(one["calls"] for one in records("invalid").values())
+    fuzz = records("fuzz")
+    out += [
+        "",
+        f"Among them are {calls:,} invalid calls of `lossfn_run`: each fails with its own status and a message that names",
+    ]
+    out += ["the argument and the numbers, and every output is byte for byte what it was before.", ""]
+    if fuzz:
+        made = sum(one["made"] for one in fuzz.values())
+        out += [
+            f"The {len(fuzz)} fuzz targets ran {made:,} inputs of a fixed seed beside their corpus: a call that fails writes"
+        ]
+        out += [
+            "nothing; one that succeeds writes its outputs alone, with the same bits from contiguous copies, from fewer outputs at a"
+        ]
+        out += ["time, from any number of threads and from the everyday forms.", ""]
+    return out
+
+
+def same_bits() -> list[str]:
+    return [
+        "## The same bits",
+        "",
+        "The conformance tests compare digests of everything that every loss gives, over wild and tame inputs of many shapes and",
+        f"all dtypes: between the instruction sets of the machine (here {', '.join(records('isas')['isas']['names'])}), between one and several threads,",
+        "every alignment within a vector, every split into calls whose partial sums are merged in any order, and every order of",
+        "the units of a sum. They are equal, byte for byte, but for the payload of NaN.",
+        "",
+    ]
+
+
+def worst(record: dict[str, Any] | None, key: str) -> float | None:
+    if record is None:
+        return None
+    errors = record["worst"]
+    if key in ("value", "hess"):
+        return errors.get(key)
+    slopes = [x for name, x in errors.items() if name not in ("value", "hess")]
+    return max(slopes) if slopes else None
+
+
+def cell(about: lossfn.Description, measured: dict[str, Any], dtype: str) -> str:
+    record = measured.get(f"{about.name}.{dtype}")
+    shown = [worst(record, key) for key in ("value", "grad", "hess")]
+    if dtype in ("f32", "f64"):
+        for error, bound in zip(shown, (about.ulp_value, about.ulp_grad, about.ulp_hess), strict=True):
+            if error is not None and error > bound + 1e-6:
+                sys.exit(f"{about.name} in {dtype} is {error} ulp off, its bound is {bound}")
+    return " · ".join("–" if x is None else f"{x:.2f}" for x in shown)
+
+
+def accuracy() -> list[str]:
+    measured = records("accuracy")
+    compared = sum(one["compared"] for one in measured.values())
+    out = ["## Accuracy", ""]
+    out += [
+        f"{compared:,} numbers were compared with references of 60 and more digits that share no formula with the library:"
+    ]
+    out += [
+        "log-uniform, subnormal and huge numbers, near kinks and branches, every parameter that a loss's reference lists. What"
+    ]
+    out += [
+        "is shown is the largest error of the value, of the gradients and of the Hessian, in units in the last place (ulp) of one"
+    ]
+    out += [
+        "unreduced element, beside the bounds that the loss states; where terms cancel because the inputs do, the ulp is that of"
+    ]
+    out += [
+        "the largest term. Half precision is storage: half an ulp of it is the rounding at the end. A test fails where a bound is"
+    ]
+    out += ["exceeded.", ""]
+    out += ["| loss | bounds | " + " | ".join(DTYPES) + " |", "|---|---|" + "---|" * len(DTYPES)]
+    for name in lossfn.names():
+        if "." in name:
+            continue
+        about = lossfn.describe(name)
+        hess = f"{about.ulp_hess:g}" if about.hessians else "–"
+        bounds = f"{about.ulp_value:g} · {about.ulp_grad:g} · {hess}"
+        cells = [cell(about, measured, dtype) for dtype in DTYPES]
+        out.append(f"| [{name}](losses/{name}.md) | {bounds} | " + " | ".join(cells) + " |")
+    return [*out, ""]
+
+
+def main() -> None:
+    if not (RECORDS / "accuracy").is_dir():
+        sys.exit(f"{RECORDS} has no figures: run all tests first")
+    intro = [
+        NOTE,
+        "",
+        "# Reliability",
+        "",
+        "What a run of all tests found (`sh cmake/bootstrap test`; `--long` takes larger budgets).",
+        "",
+    ]
+    PAGE.write_text("\n".join([*intro, *tests(), *same_bits(), *accuracy()]).rstrip() + "\n", encoding="utf-8")
+    print(f"{PAGE.relative_to(ROOT)} is written")
+
+
+if __name__ == "__main__":
+    main()
