@@ -107,8 +107,10 @@ lossfn_status_t lossfn__best_row(const lossfn_t *loss, const lossfn_args_t *args
     LOSSFN__REQUIRE(axis >= 0 && axis < pred->ndim, LOSSFN_ERROR_SHAPE, "pred has %d axes, the classes are on axis %d",
                     (int)pred->ndim, (int)loss->axis);
     descent_t d = {.cols = pred->shape[axis], .inner = 1};
-    for (int32_t k = axis + 1; k < pred->ndim; k++) d.inner *= pred->shape[k];
+    for (int32_t k = axis + 1; k < pred->ndim; k++) d.inner = (int64_t)((uint64_t)d.inner * (uint64_t)pred->shape[k]);
     if (d.cols == 0) return LOSSFN_OK;
+    LOSSFN__REQUIRE(d.cols < INT32_MAX, LOSSFN_ERROR_SHAPE, "pred has %lld classes, at most 2^31 - 2 are possible",
+                    (long long)d.cols);
     const uint64_t size = (uint64_t)(d.cols * (d.cols + 6)) * sizeof(double);
     double *memory = lossfn__allocate(size);
     LOSSFN__REQUIRE(memory, LOSSFN_ERROR_MEMORY, "out of memory for %lld classes", (long long)d.cols);

@@ -53,16 +53,10 @@ static int advance(const lossfn_tensor_t *t, int64_t *index) {
     return 0;
 }
 
-static int64_t size_of(const lossfn_tensor_t *t) {
-    int64_t n = 1;
-    for (int32_t d = 0; d < t->ndim; d++) n = t->shape[d] ? (int64_t)((uint64_t)n * (uint64_t)t->shape[d]) : 0;
-    return n;
-}
-
 static survey_t look(const lossfn_tensor_t *t) {
     survey_t s = {.least = INFINITY, .most = -INFINITY};
     int64_t index[8] = {0};
-    s.count = size_of(t);
+    s.count = lossfn__tensor_count(t);
     if (s.count == 0) return s;
     do {
         double x = at(t, index);
@@ -85,7 +79,7 @@ static survey_t look(const lossfn_tensor_t *t) {
 /* How many of the sums along an axis are 1. */
 static double share_of_unit_sums(const lossfn_tensor_t *t, int32_t axis) {
     int64_t index[8] = {0}, rows = 0, unit = 0;
-    if (size_of(t) == 0) return 0;
+    if (lossfn__tensor_count(t) == 0) return 0;
     do {
         if (index[axis] != 0) continue;
         int64_t walk[8];
@@ -190,9 +184,9 @@ static void check_delta(findings_t *f, const lossfn_t *loss, const lossfn_tensor
                         const lossfn_tensor_t *target) {
     const char *name = lossfn_name(loss);
     if ((strcmp(name, "huber") && strcmp(name, "smooth_l1") && strcmp(name, "pseudo_huber")) ||
-        size_of(pred) != size_of(target))
+        lossfn__tensor_count(pred) != lossfn__tensor_count(target))
         return;
-    if (loss->terms[0].values[0].is_set || pred->ndim != target->ndim || size_of(pred) == 0) return;
+    if (loss->terms[0].values[0].is_set || pred->ndim != target->ndim || lossfn__tensor_count(pred) == 0) return;
     int64_t index[8] = {0}, far = 0, count = 0;
     do {
         double r = fabs(at(pred, index) - at(target, index));
@@ -231,9 +225,9 @@ lossfn_status_t lossfn_check(const lossfn_t *loss, const lossfn_args_t *args, ch
     if (status == LOSSFN_ERROR_CALLBACK || status == LOSSFN_ERROR_MEMORY) return status;
     if (status != LOSSFN_OK) find(&f, "%s", lossfn_last_error());
     const lossfn_tensor_t *pred = args->inputs[0], *target = args->n_inputs > 1 ? args->inputs[1] : NULL;
-    int32_t axis = loss->axis < 0 ? loss->axis + pred->ndim : loss->axis;
     /* what is no tensor cannot be looked at */
     const int sound = lossfn__tensor_check("pred", pred) == LOSSFN_OK;
+    const int32_t axis = sound && loss->axis < 0 ? loss->axis + pred->ndim : loss->axis;
     if (target && lossfn__tensor_check("target", target) != LOSSFN_OK) target = NULL;
     if (sound) {
         survey_t p = look(pred);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "core/memory.h"
 #include "core/status.h"
+#include "core/tensor.h"
 #include "engine/run.h"
 
 enum { MOST_COMPARED = 256 }; /* places per input, spread evenly */
@@ -126,7 +127,7 @@ static lossfn_status_t compare_all(trial_t *trial, const lossfn_args_t *args, lo
 static int moves(const lossfn_t *loss, const lossfn_args_t *args, int32_t j) {
     if (!args->inputs[j] || args->inputs[j]->dtype > LOSSFN_BF16) return 0;
     if (j == 1 && loss->unit == LOSSFN_UNIT_ROW && !loss->inputs[1].per_row &&
-        lossfn__elements(args->inputs[1]) != lossfn__elements(args->inputs[0]))
+        lossfn__tensor_count(args->inputs[1]) != lossfn__tensor_count(args->inputs[0]))
         return 0;
     for (int32_t k = 0; k < loss->n_terms; k++) {
         const lossfn__definition_t *definition = loss->terms[k].definition;
@@ -177,7 +178,7 @@ lossfn_status_t lossfn_check_gradient(const lossfn_t *loss, const lossfn_args_t 
     for (int32_t j = 0; j < args->n_inputs && status == LOSSFN_OK; j++) {
         if (!moves(loss, args, j)) continue;
         trial.inputs[j] = *args->inputs[j];
-        trial.counts[j] = lossfn__elements(args->inputs[j]);
+        trial.counts[j] = lossfn__tensor_count(args->inputs[j]);
         sizes[j] = ((uint64_t)trial.counts[j] + 1) * sizeof(double);
         trial.copies[j] = lossfn__allocate(sizes[j]);
         trial.grads[j] = lossfn__allocate(sizes[j]);

@@ -3,6 +3,7 @@
 #include <string.h>
 #include "core/memory.h"
 #include "core/status.h"
+#include "core/tensor.h"
 #include "engine/plan.h"
 #include "engine/run.h"
 
@@ -16,7 +17,7 @@ lossfn_status_t lossfn__search_begin(lossfn__search_t *s, const lossfn_t *loss, 
     s->one = 1;
     lossfn_args_init(&s->args);
     const lossfn_tensor_t *pred = args->inputs[0];
-    s->n = lossfn__elements(pred);
+    s->n = lossfn__tensor_count(pred);
     s->args.n_inputs = args->n_inputs;
     memcpy(s->args.inputs, args->inputs, sizeof s->args.inputs);
     s->args.weight = args->weight;

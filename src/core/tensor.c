@@ -64,6 +64,12 @@ lossfn_status_t lossfn__tensor_fill(lossfn_tensor_t *tensor, void *data, int32_t
     return LOSSFN_OK;
 }
 
+int64_t lossfn__tensor_count(const lossfn_tensor_t *t) {
+    uint64_t n = 1;
+    for (int32_t d = 0; d < t->ndim; d++) n = t->shape[d] ? n * (uint64_t)t->shape[d] : 0;
+    return (int64_t)n;
+}
+
 lossfn_status_t lossfn__tensor_check(const char *name, const lossfn_tensor_t *t) {
     int64_t n = 1, item = lossfn_dtype_size(t->dtype);
     LOSSFN__REQUIRE(item > 0, LOSSFN_ERROR_DTYPE, "%s has dtype %d, which is none", name, (int)t->dtype);

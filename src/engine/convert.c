@@ -46,12 +46,6 @@ void lossfn__load_double(const void *from, int32_t dtype, double *x) {
     }
 }
 
-int64_t lossfn__elements(const lossfn_tensor_t *t) {
-    int64_t n = 1;
-    for (int32_t d = 0; d < t->ndim; d++) n *= t->shape[d];
-    return n;
-}
-
 double lossfn__element(const lossfn_tensor_t *t, int64_t i) {
     double x = 0;
     int64_t offset = 0, next = 1;

@@ -18,12 +18,6 @@ static int is_float(int32_t dtype) { return dtype >= LOSSFN_F64 && dtype <= LOSS
 /* The products wrap where an extent is 0 and others are huge; nothing is there then. */
 static int64_t times(int64_t a, int64_t b) { return (int64_t)((uint64_t)a * (uint64_t)b); }
 
-static int64_t count_of(const lossfn_tensor_t *tensor) {
-    int64_t n = 1;
-    for (int32_t d = 0; d < tensor->ndim; d++) n = tensor->shape[d] ? times(n, tensor->shape[d]) : 0;
-    return n;
-}
-
 static void strides_of(const lossfn_tensor_t *tensor, int64_t strides[8]) {
     int64_t next = 1;
     for (int32_t d = tensor->ndim - 1; d >= 0; d--) {
@@ -59,7 +53,7 @@ static lossfn_status_t check_output(const char *name, const lossfn_tensor_t *t) 
     LOSSFN__REQUIRE(!(t->flags & LOSSFN_TENSOR_READONLY), LOSSFN_ERROR_ARGUMENT, "%s is read-only", name);
     LOSSFN__REQUIRE(is_float(t->dtype), LOSSFN_ERROR_DTYPE, "%s is %s, outputs are floating", name,
                     lossfn_dtype_name(t->dtype));
-    if (!(t->flags & LOSSFN_TENSOR_STRIDED) || count_of(t) == 0) return LOSSFN_OK;
+    if (!(t->flags & LOSSFN_TENSOR_STRIDED) || lossfn__tensor_count(t) == 0) return LOSSFN_OK;
     strides_of(t, strides);
     /* by growing stride, each axis must step over all that the axes before it cover */
     int64_t covered = 0;
@@ -97,7 +91,7 @@ static int overlap(const lossfn_tensor_t *a, const lossfn_tensor_t *b) {
     const lossfn_tensor_t *pair[2] = {a, b};
     int64_t low[2], high[2], item[2];
     uint64_t step = 0;
-    if (count_of(a) == 0 || count_of(b) == 0) return 0;
+    if (lossfn__tensor_count(a) == 0 || lossfn__tensor_count(b) == 0) return 0;
     for (int i = 0; i < 2; i++) {
         int64_t strides[8];
         item[i] = lossfn_dtype_size(pair[i]->dtype);
@@ -133,6 +127,7 @@ static int lies_exactly_on(const lossfn_tensor_t *a, const lossfn_tensor_t *b) {
 static lossfn__layout_t lay(const lossfn_tensor_t *t, int32_t ndim, const int64_t *shape) {
     lossfn__layout_t layout = {t->data, t->dtype, {0}};
     int64_t strides[8];
+    if (lossfn__tensor_count(t) == 0) return layout; /* its strides may be anything */
     strides_of(t, strides);
     for (int32_t d = 0; d < ndim && t->ndim == ndim; d++)
         if (t->shape[d] == shape[d] && shape[d] != 1) layout.strides[d] = strides[d];
@@ -152,7 +147,7 @@ void lossfn__make_view(lossfn__view_t *view, const lossfn__layout_t *layout, int
             view->class_stride = layout->strides[d];
         } else if (shape[d] != 1) {
             if (view->ndim > 0 && view->strides[last] == layout->strides[d] * shape[d]) {
-                view->shape[last] *= shape[d];
+                view->shape[last] = times(view->shape[last], shape[d]); /* an extent may be 0 and others huge */
                 view->strides[last] = layout->strides[d];
             } else {
                 view->shape[view->ndim] = shape[d];
@@ -211,7 +206,7 @@ static lossfn_status_t check_pred(maker_t *m) {
         plan->units = plan->rows;
         plan->span = 1;
     } else {
-        int64_t n = count_of(pred);
+        int64_t n = lossfn__tensor_count(pred);
         plan->rows = pred->ndim > 0 ? pred->shape[0] : 1;
         plan->cols = plan->rows > 0 ? n / plan->rows : 0;
         int by_rows = m->loss->reduction == LOSSFN__PER_ROW || m->loss->reduction == LOSSFN__MEAN_ROWS;
@@ -301,9 +296,9 @@ static lossfn_status_t check_target(maker_t *m, const char *name, const lossfn_t
         plan->n_labels = plan->cols + m->loss->inputs[1].levels;
         return LOSSFN_OK;
     }
-    if (count_of(target) == count_of(pred) ||
-        (plan->unit == LOSSFN_UNIT_ROW && takes_labels && count_of(target) == plan->rows)) {
-        int labels = count_of(target) != count_of(pred);
+    if (lossfn__tensor_count(target) == lossfn__tensor_count(pred) ||
+        (plan->unit == LOSSFN_UNIT_ROW && takes_labels && lossfn__tensor_count(target) == plan->rows)) {
+        int labels = lossfn__tensor_count(target) != lossfn__tensor_count(pred);
         return lossfn__fail(LOSSFN_ERROR_SHAPE, "%s has shape %s, pred has shape %s; reshape %s to %s", name,
                             shape_of(target, one), shape_of(pred, other), name,
                             labels ? lossfn__format_shape(m->row_ndim, m->row_shape, (char[LOSSFN__SHAPE_TEXT]){0})

@@ -151,8 +151,7 @@ lossfn_status_t lossfn__known_failure(lossfn_status_t status);
 void lossfn__store_double(void *to, int32_t dtype, double x);
 void lossfn__load_double(const void *from, int32_t dtype, double *x);
 
-/* How many elements a tensor has, and one of them, counted with the last axis fastest. */
-int64_t lossfn__elements(const lossfn_tensor_t *t);
+/* An element, counted with the last axis fastest. */
 double lossfn__element(const lossfn_tensor_t *t, int64_t i);
 
 /* The offset of leading index i in a view, in elements. */

@@ -162,7 +162,7 @@ int main(int argc, char **argv) {
             printf("%llu %016llx\n", (unsigned long long)(i + 1), (unsigned long long)fuzz_digest);
     }
     const char *records = getenv("LOSSFN_RECORDS"), *name = strrchr(argv[0], '/');
-    if (records) { /* for docs/reliability.md */
+    if (records && *records) { /* for docs/reliability.md */
         char path[4096];
         snprintf(path, sizeof path, "%s/fuzz", records);
         mkdir(path, 0777);

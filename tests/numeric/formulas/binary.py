@@ -107,12 +107,17 @@ def gaussian_focal(pred, target, alpha=2, gamma=4):
     return focal(pred, mpf(peak), mpf(alpha), mpf(1) if peak else (1 - target) ** mpf(gamma))
 
 
+def near_digits(z):
+    """Digits in which sigmoid(z) is known well enough that a number near it can be taken from it."""
+    return mp.dps + 40 + (int(-mp.log10(abs(z))) if 0 < abs(z) < 1 else 0)
+
+
 @loss({"beta": 1}, {"beta": 3}, {"beta": 1.3}, pred=LOGITS, target=BINARY)
 def quality_focal(pred, target, beta=2):
     if not 0 <= target <= 1:
         return OUTSIDE
     b, y = mpf(beta), target
-    with mp.workdps(400):  # what s and y differ by may be small
+    with mp.workdps(near_digits(pred)):  # what s and y differ by may be small
         s, t = sigmoid(pred), sigmoid(-pred)
         d = s - y if y != 1 else -t
     entropy = times(y, softplus(-pred)) + times(1 - y, softplus(pred))
@@ -146,7 +151,7 @@ def asymmetric_multilabel(pred, target, gamma_pos=1, gamma_neg=4, clip=0.05):
     if c == 0:
         no = focal(pred, mpf(0), g, 1 - target)
     else:
-        with mp.workdps(400):
+        with mp.workdps(near_digits(pred)):
             s, t = sigmoid(pred), sigmoid(-pred)
             m = s - c
         if m <= 0 or target == 1:
