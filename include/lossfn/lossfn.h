@@ -536,7 +536,8 @@ typedef struct lossfn_recommendation {
 } lossfn_recommendation_t;
 
 /* The i-th best loss for a task: regression, quantile, counts, positive, binary, multiclass, multilabel, ordinal,
- * ranking, segmentation, metric. flags says what is known of the data. NOT_FOUND past the last, or for another word. */
+ * ranking, segmentation, metric, detection, survival, angles. flags says what is known of the data. NOT_FOUND past the
+ * last, or for another word. */
 LOSSFN_API lossfn_status_t lossfn_recommend(const char *task, uint32_t flags, int32_t i,
                                             lossfn_recommendation_t *recommendation);
 /* The i-th task word; NULL past the end. */

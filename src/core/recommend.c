@@ -5,8 +5,9 @@
 #include <stddef.h>
 #include <string.h>
 
-static const char *const tasks[] = {"regression", "quantile", "counts",  "positive",     "binary", "multiclass",
-                                    "multilabel", "ordinal",  "ranking", "segmentation", "metric"};
+static const char *const tasks[] = {"regression", "quantile",   "counts",   "positive", "binary",
+                                    "multiclass", "multilabel", "ordinal",  "ranking",  "segmentation",
+                                    "metric",     "detection",  "survival", "angles"};
 enum { TASKS = sizeof tasks / sizeof *tasks };
 
 /* One answer. Without flags the answers to a task come in the order of the table, but for those that only make sense
@@ -37,6 +38,7 @@ typedef struct {
     "O. Ronneberger, P. Fischer, T. Brox, U-Net: convolutional networks for biomedical image segmentation, MICCAI "    \
     "2015"
 #define ZHAI    "A. Zhai, H.-Y. Wu, Classification is a strong baseline for deep metric learning, BMVC 2019"
+#define LIN     "T.-Y. Lin, P. Goyal, R. Girshick, K. He, P. Dollar, Focal loss for dense object detection, ICCV 2017"
 #define FRANK   "E. Frank, M. Hall, A simple approach to ordinal classification, ECML 2001"
 #define HADSELL "R. Hadsell, S. Chopra, Y. LeCun, Dimensionality reduction by learning an invariant mapping, CVPR 2006"
 #define ZHANG   "T. Zhang, Statistical behavior and consistency of classification methods, Ann. Statist. 32, 2004"
@@ -73,6 +75,10 @@ static const advice_t table[] = {
     {"counts", "poisson_nll(log_input=false, eps=1e-08)", "softplus or exp: pred is the rate",
      "The same on rates, for models that end in one.", "A rate of 0 needs eps; log_input=true is the stabler form.",
      MCCULLAGH, 0, 0, 0, 0},
+    {"counts", "negative_binomial_nll", "none: pred is the logarithm of the mean",
+     "The likelihood of counts that vary more: var = mean + dispersion mean^2.",
+     "dispersion is not estimated: fit it on residuals, or compare a few values on held-out data.",
+     "J. Hilbe, Negative Binomial Regression, 2011", 0, 0, 0, 0},
     {"counts", "huber(delta=1)", "exp or softplus", "Some counts are recording errors, not rare events.",
      "No likelihood of counts: compare with poisson_nll on clean data.", HUBER, LOSSFN_DATA_OUTLIERS, 1, 0, 0},
 
@@ -82,6 +88,9 @@ static const advice_t table[] = {
      0},
     {"positive", "huber(delta=1)", "none, on the logarithm of the target; exp afterwards",
      "The same with a bounded pull of outliers.", "Take logarithms of the targets first.", HUBER, 0, 1, 0, 0},
+    {"positive", "gamma_nll", "none: pred is the logarithm of the mean",
+     "The likelihood of numbers whose spread grows with their mean.", "Targets must be greater than 0.", MCCULLAGH, 0,
+     0, 0, 0},
     {"positive", "poisson_nll", "none: pred is the logarithm of the mean",
      "Its mean is estimated consistently for any target >= 0, zeros included.",
      "A quasi-likelihood: targets need not be counts, but var = mean is assumed by the weighting.",
@@ -117,6 +126,16 @@ static const advice_t table[] = {
      "No label is trusted fully, so that a wrong one costs less.",
      "Probabilities become less sharp; 0.1 suits about one wrong label in ten.", SZEGEDY, LOSSFN_DATA_NOISY_LABELS, 0,
      0, 1},
+    {"multiclass", "generalized_cross_entropy(q=0.7)", "none (logits)",
+     "Bounded: a label that the model finds impossible pulls little.",
+     "Not convex, slow to begin with: q towards 0 is cross entropy.",
+     "Z. Zhang, M. Sabuncu, Generalized cross entropy loss for training deep neural networks with noisy labels, "
+     "NeurIPS 2018",
+     LOSSFN_DATA_NOISY_LABELS, 0, 0, 1},
+    {"multiclass", "logit_adjusted(prior=[0.7,0.2,0.1])", "none (logits)",
+     "Rare classes are found as often as frequent ones: their frequencies stand in the logits of training.",
+     "Put the classes' frequencies in place of 0.7, 0.2, 0.1. Predict from pred as it is, unadjusted.",
+     "A. K. Menon et al., Long-tail learning via logit adjustment, ICLR 2021", LOSSFN_DATA_IMBALANCED, 0, 1, 0},
     {"multiclass", "kl_div", "softmax", "For targets that are distributions: it is 0 when they are met.",
      "Same gradient as cross entropy; targets must be distributions, not labels.", KULLBACK, 0, 0, 0, 0},
 
@@ -132,10 +151,15 @@ static const advice_t table[] = {
      "No label is trusted fully, so that a wrong one costs less.", "Probabilities are drawn towards 1/2.", SZEGEDY,
      LOSSFN_DATA_NOISY_LABELS, 0, 0, 1},
 
-    {"ordinal", "bce_with_logits", "none: C-1 logits, one per threshold",
+    {"ordinal", "ordinal_cross_entropy", "none: K-1 logits for K classes, one per threshold",
      "Each threshold is a binary question: is the class above it?",
-     "Targets are C-1 zeros and ones (1 where the class lies above); predictions of thresholds may cross.", FRANK, 0, 0,
-     0, 0},
+     "Predictions of thresholds may cross, unless they share all but a bias.", FRANK, 0, 0, 0, 0},
+    {"ordinal", "corn", "none: K-1 logits for K classes, one per threshold",
+     "Each threshold is asked only where the one before was passed: probabilities cannot cross.",
+     "The probability of being above a threshold is the product of the sigmoids up to it.",
+     "X. Shi, W. Cao, S. Raschka, Deep neural networks for rank-consistent ordinal regression based on conditional "
+     "probabilities, Pattern Anal. Appl. 26, 2023",
+     0, 0, 0, 0},
     {"ordinal", "cross_entropy", "none (logits)", "Treats the classes as unordered: safe when there is much data.",
      "Forgets the order: an error by one costs as much as an error by many.", GOODFELLOW, 0, 0, 1, 0},
     {"ordinal", "mae", "none (identity), rounded to a class", "The distance between classes counts.",
@@ -172,6 +196,39 @@ static const advice_t table[] = {
      "Pairs that should be near lie within the threshold, others beyond it.",
      "Pairs must be formed by the caller: target +1 for equal, -1 for different; no contrastive loss here yet.",
      HADSELL, 0, 0, 0, 0},
+
+    {"detection", "sigmoid_focal", "none (one logit per class and place)",
+     "What is classified well counts little: the many places without an object do not drown the others.",
+     "Divide the sum by the number of objects, not of places.", LIN, 0, 2, 1, 2},
+    {"detection", "varifocal", "none (one logit per class and place)",
+     "The score learns how good the box is, so that it ranks boxes as well.",
+     "The target is the box's overlap with the object, 0 without one.",
+     "H. Zhang, Y. Wang, F. Dayoub, N. Sunderhauf, VarifocalNet, an IoU-aware dense object detector, CVPR 2021", 0, 0,
+     2, 0},
+    {"detection", "smooth_l1", "none: offsets of a box from its anchor",
+     "For the box: outliers pull with a constant force.",
+     "Each side counts on its own: there is no overlap loss (IoU) here yet. Normalise the offsets.",
+     "R. Girshick, Fast R-CNN, ICCV 2015", 0, 1, 0, 1},
+    {"detection", "gaussian_focal", "none (one logit per class and pixel)",
+     "For key points as peaks of a heatmap: near a peak less is asked for.",
+     "Targets are 1 at a key point and fall off around it. Divide the sum by the number of key points.",
+     "H. Law, J. Deng, CornerNet, detecting objects as paired keypoints, ECCV 2018", 0, 0, 3, 0},
+
+    {"survival", "cox_nll", "none: pred is the logarithm of the hazard",
+     "Who fails first is modelled, not when: the shape of the hazard is left free.",
+     "Needs a third input, event. A row is a sample: in small batches few are compared.",
+     "D. Cox, Regression models and life-tables, J. R. Stat. Soc. B 34, 1972", 0, 1, 0, 0},
+    {"survival", "aft_nll", "none: pred is the location of the logarithm of the time",
+     "The time itself is modelled: log-normal, log-logistic or Weibull.",
+     "Needs a third input, upper: inf where only a lower bound is known, target where the time is.",
+     "J. Kalbfleisch, R. Prentice, The Statistical Analysis of Failure Time Data, 1980", 0, 2, 0, 0},
+
+    {"angles", "von_mises_nll", "none: pred is the angle in radians", "The normal distribution's like on the circle.",
+     "Predict a sine and a cosine and take atan2: an angle as an output has a jump somewhere.",
+     "R. von Mises, Ueber die Ganzzahligkeit der Atomgewichte, Phys. Z. 19, 1918", 0, 2, 0, 0},
+    {"angles", "periodic(c=360)", "none: pred is the angle in units of which c are a turn",
+     "The same without a likelihood, in any unit.", "The gradient vanishes at the opposite angle.",
+     "K. V. Mardia, P. E. Jupp, Directional statistics, Wiley, 2000", 0, 1, 0, 0},
 };
 enum { ROWS = sizeof table / sizeof *table, UNRANKED = 255 };
 

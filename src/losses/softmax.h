@@ -87,7 +87,7 @@ DEFINE(categorical_focal) = {
     .summary = "Cross entropy that turns its back on classes which are predicted well, on logits.",
     .formula = "-sum over classes of class_weight target alpha (1 - p)^gamma log(p);  p = softmax(pred)",
     .latex = "-\\sum_c w_c t_c \\alpha_c (1 - p_c)^\\gamma \\log p_c",
-    .tasks = "multiclass, imbalanced",
+    .tasks = "multiclass",
     .see_also = "cross_entropy, poly1_cross_entropy",
     .look_alikes = "Keras: CategoricalFocalCrossentropy(from_logits=True): alpha=0.25 there is a factor of 0.25 here\n"
                    "MONAI: FocalLoss(use_softmax=True): alpha as a list; class 0 is the background there\n"
@@ -173,7 +173,7 @@ DEFINE(symmetric_cross_entropy) = {
     .summary = "Cross entropy and reverse cross entropy together: bears noisy labels, on logits.",
     .formula = "sum over classes of class_weight target (-alpha log(p) - beta clip (1 - p));  p = softmax(pred)",
     .latex = "\\sum_c w_c t_c \\left(-\\alpha \\log p_c - \\beta A (1 - p_c)\\right)",
-    .tasks = "multiclass, noisy labels",
+    .tasks = "multiclass",
     .see_also = "cross_entropy, generalized_cross_entropy, poly1_cross_entropy",
     .look_alikes = "SCELoss of the paper's code: one-hot targets clipped at 1e-4: clip=-9.210340371976182",
     .source = "Y. Wang et al., Symmetric cross entropy for robust learning with noisy labels, ICCV 2019",
@@ -218,7 +218,7 @@ DEFINE(generalized_cross_entropy) = {
     .summary = "Between cross entropy and the absolute error of the probability: bears noisy labels, on logits.",
     .formula = "sum over classes of class_weight target (1 - p^q) / q;  p = softmax(pred)",
     .latex = "\\sum_c w_c t_c \\frac{1 - p_c^q}{q}",
-    .tasks = "multiclass, noisy labels",
+    .tasks = "multiclass",
     .see_also = "cross_entropy, symmetric_cross_entropy",
     .look_alikes = "Keras: CategoricalGeneralizedCrossEntropy: q=0.5, takes probabilities",
     .source = "Z. Zhang, M. Sabuncu, Generalized cross entropy loss for training deep neural networks with noisy "
@@ -266,7 +266,7 @@ DEFINE(logit_adjusted) = {
     .summary = "Cross entropy with the classes' frequencies in the logits: fair to rare classes.",
     .formula = "cross_entropy of pred + tau log(prior)",
     .latex = "\\sum_k w_k t_k \\left(\\log\\sum_c \\pi_c^\\tau e^{z_c} - z_k - \\tau\\log\\pi_k\\right)",
-    .tasks = "multiclass, imbalanced",
+    .tasks = "multiclass",
     .see_also = "cross_entropy, ldam, categorical_focal",
     .look_alikes = "Balanced Softmax (Ren et al. 2020): the same",
     .source = "A. K. Menon et al., Long-tail learning via logit adjustment, ICLR 2021",
@@ -332,7 +332,7 @@ DEFINE(ldam) = {
     .summary = "Cross entropy with a margin for the class that is larger for rare classes.",
     .formula = "cross_entropy of scale (pred - m at the class);  m = max_margin (min(class_count) / class_count)^(1/4)",
     .latex = "-\\sum_k w_k t_k \\log \\frac{e^{s (z_k - m_k)}}{e^{s (z_k - m_k)} + \\sum_{c \\ne k} e^{s z_c}}",
-    .tasks = "multiclass, imbalanced",
+    .tasks = "multiclass",
     .see_also = "cross_entropy, logit_adjusted, crammer_singer",
     .look_alikes = "LDAMLoss of the paper's code: class_count as cls_num_list, max_margin as max_m, s=30 as scale\n"
                    "CosFace, AM-softmax: pred of cosines, no class_count, max_margin=0.35, scale=64",

@@ -214,6 +214,15 @@ static void test_option_errors(void **unused) {
 
 /* ---- Description ------------------------------------------------------------------------------------------------- */
 
+static void assert_tasks_exist(const char *listed) {
+    char words[128], *rest = NULL;
+    snprintf(words, sizeof words, "%s", listed);
+    for (char *word = strtok_r(words, ", ", &rest); word; word = strtok_r(NULL, ", ", &rest)) {
+        lossfn_recommendation_t r = {.struct_size = sizeof r};
+        assert_int_equal(lossfn_recommend(word, 0, 0, &r), LOSSFN_OK);
+    }
+}
+
 /* Every built-in loss is whole, and each of its parameters can be set to its default in a spec. */
 static void test_catalogue_is_whole(void **unused) {
     (void)unused;
@@ -227,6 +236,7 @@ static void test_catalogue_is_whole(void **unused) {
         assert_string_equal(info.name, name);
         assert_true(info.aliases && info.tasks && info.see_also && info.look_alikes && info.kinks);
         assert_true(*info.family && *info.summary && *info.formula && *info.latex && *info.source);
+        assert_tasks_exist(info.tasks);
         assert_true(info.unit == LOSSFN_UNIT_ELEMENT || info.unit == LOSSFN_UNIT_ROW);
         for (int32_t k = 0; k < info.n_inputs; k++) {
             lossfn_input_info_t input = {.struct_size = sizeof input};
@@ -320,11 +330,11 @@ static void test_recommendations_are_whole(void **unused) {
             }
             assert_true(n >= 2);
         }
-    assert_int_equal(tasks, 11);
+    assert_int_equal(tasks, 14);
     assert_null(lossfn_task_at(-1));
     assert_error(lossfn_recommend("clustering", 0, 0, &r), LOSSFN_ERROR_NOT_FOUND,
                  "no task is named 'clustering'; tasks: regression, quantile, counts, positive, binary, multiclass, "
-                 "multilabel, ordinal, ranking, segmentation, metric");
+                 "multilabel, ordinal, ranking, segmentation, metric, detection, survival, angles");
     assert_int_equal(lossfn_recommend("binary", 8, 0, &r), LOSSFN_ERROR_ARGUMENT);
     assert_int_equal(lossfn_recommend("binary", 0, -1, &r), LOSSFN_ERROR_NOT_FOUND);
     assert_int_equal(lossfn_recommend(NULL, 0, 0, &r), LOSSFN_ERROR_ARGUMENT);
