@@ -361,8 +361,8 @@ DEFINE(quality_focal) = {
     .setup = quality_setup,
 };
 /* With d = s - y, H the cross entropy: |d|^b H, its derivatives by z. */
-INLINE void d_quality(D z, D y, D b, D *value, D *slope, D *curve) {
-    const D zero = d_set(0), one = d_set(1);
+IN_DOUBLE(quality_focal, 2) {
+    const D z = in[PRED], y = in[TARGET], b = d_set(finely(p)), zero = d_set(0), one = d_set(1);
     const logistic_pair l = logistic_pair_of(z);
     pair d = logistic_gap(&l, y);
     const D entropy = logistic_entropy(&l, y), st = logistic_slope(&l), tilt = logistic_tilt(&l);
@@ -372,25 +372,18 @@ INLINE void d_quality(D z, D y, D b, D *value, D *slope, D *curve) {
             lowest = d_pow_pair(d, b - 2);
     const D pull = d_select(st == zero, zero, b * st * entropy), side = d_select(below, -lower, lower);
     const D bend = d_select(b == one, zero, (b - one) * st * lowest);
-    *value = d_select(d.hi == zero, zero, lower * (d.hi * entropy));
-    *slope = side * d_fma(d.hi, d.hi, pull);
-    *curve = d_select(st == zero, zero, d_fma(st * w, 2 * b + one, pull * d_fma(side, tilt, bend)));
+    u->value = d_select(d.hi == zero, zero, lower * (d.hi * entropy));
+    u->grad[PRED] = side * d_fma(d.hi, d.hi, pull);
+    u->hess = d_select(st == zero, zero, d_fma(st * w, 2 * b + one, pull * d_fma(side, tilt, bend)));
     const D nan = z + y;
     const L missing = nan != nan;
-    *value = d_select(missing, nan, *value), *slope = d_select(missing, nan, *slope);
-    *curve = d_select(missing, nan, *curve);
-}
-OUT_OF_LINE void quality_lanes(const V *z, const V *y, double beta, unit_t *u) {
-    D wide[DPARTS], target[DPARTS], slope[DPARTS], curve[DPARTS];
-    v_widen(*z, wide), v_widen(*y, target);
-    for (int i = 0; i < DPARTS; i++) d_quality(wide[i], target[i], d_set(beta), &wide[i], &slope[i], &curve[i]);
-    u->value = v_narrow(wide), u->grad[PRED] = v_narrow(slope), u->hess = v_narrow(curve);
+    u->value = d_select(missing, nan, u->value), u->grad[PRED] = d_select(missing, nan, u->grad[PRED]);
+    u->hess = d_select(missing, nan, u->hess);
 }
 ELEMENTWISE(quality_focal) {
     const V y = in[TARGET];
     u->outside = v_lesser(y, v_one() - y) < v_zero();
-    quality_lanes(&in[PRED], &y, finely(p), u);
-    u->grad[TARGET] = v_zero();
+    quality_focal_in_double(in, p, u);
 }
 
 enum { ASYMMETRIC_POS, ASYMMETRIC_NEG, ASYMMETRIC_CLIP };
@@ -431,7 +424,8 @@ DEFINE(asymmetric_multilabel) = {
     .setup = asymmetric_setup,
 };
 /* m^g l with l = -ln(1 - m), and its derivatives by z; q = 1/(1 - m) */
-INLINE void d_asymmetric(D z, D g, D c, D *value, D *slope, D *curve) {
+IN_DOUBLE(asymmetric_negative, 1) {
+    const D z = in[PRED], g = d_set((double)p[ASYMMETRIC_NEG][0]), c = d_set(finely(p + ASYMMETRIC_CLIP));
     const D zero = d_set(0), one = d_set(1);
     const logistic_pair l = logistic_pair_of(z);
     pair m = logistic_gap(&l, c);
@@ -444,28 +438,21 @@ INLINE void d_asymmetric(D z, D g, D c, D *value, D *slope, D *curve) {
     const D power = d_pow_pair(m, g), lower = d_pow_pair(m, g - one), q = one / rest;
     const D major = d_select(g == zero, zero, lower * d_fma(g * (g - one), ratio, 2 * g * q));
     const D first = power * d_fma(g, ratio, q), second = d_fma(power * q, q, major);
-    *value = power * log;
-    *slope = st * first;
-    *curve = st * d_fma(st, second, first * logistic_tilt(&l));
+    u->value = power * log;
+    u->grad[PRED] = st * first;
+    u->hess = st * d_fma(st, second, first * logistic_tilt(&l));
     const L none = ~some & (z == z);
-    *value = d_select(none, zero, d_select(z != z, z, *value));
-    *slope = d_select(none, zero, d_select(z != z, z, *slope));
-    *curve = d_select(none, zero, d_select(z != z, z, *curve));
-}
-OUT_OF_LINE void asymmetric_lanes(const V *z, double gamma, double clip, unit_t *u) {
-    D wide[DPARTS], slope[DPARTS], curve[DPARTS];
-    v_widen(*z, wide);
-    for (int i = 0; i < DPARTS; i++) d_asymmetric(wide[i], d_set(gamma), d_set(clip), &wide[i], &slope[i], &curve[i]);
-    u->value = v_narrow(wide), u->grad[PRED] = v_narrow(slope), u->hess = v_narrow(curve);
+    u->value = d_select(none, zero, d_select(z != z, z, u->value));
+    u->grad[PRED] = d_select(none, zero, d_select(z != z, z, u->grad[PRED]));
+    u->hess = d_select(none, zero, d_select(z != z, z, u->hess));
 }
 ELEMENTWISE(asymmetric_multilabel) {
     const V z = in[PRED], y = in[TARGET], zero = v_zero(), one = v_one(), no = one - y;
-    const double clip = finely(p + ASYMMETRIC_CLIP);
     const focal_t yes = focal_of(z, v_nan_from(one, y));
     unit_t pos, neg;
     focal_unit(&yes, p[ASYMMETRIC_POS], y, z, &pos);
-    if (clip > 0) {
-        asymmetric_lanes(&z, (double)p[ASYMMETRIC_NEG][0], clip, &neg);
+    if (finely(p + ASYMMETRIC_CLIP) > 0) {
+        asymmetric_negative_in_double(&z, p, &neg);
         neg.value = v_where(no != zero, no * neg.value);
         neg.grad[PRED] *= no, neg.hess *= no;
     } else {

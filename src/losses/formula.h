@@ -65,6 +65,30 @@ typedef struct {
 #define ELEMENTWISE(name)       ELEMENTWISE_AND(name, 0)
 #define TUNED_ELEMENTWISE(name) ELEMENTWISE_AND(name, 1)
 
+/* What needs double whatever the type is: IN_DOUBLE(name, inputs) is its mathematics on vectors of double;
+ * name_in_double(in, p, u) makes of it a function of vectors of any type, which rounds once. Out of line, as it is
+ * long. What it does not write is 0. */
+typedef struct {
+    D value, grad[MAX_GRADS], hess, kept;
+} double_unit_t;
+#define IN_DOUBLE(name, inputs)                                                                                        \
+    ALWAYS_INLINE void name##_of_doubles(const D *in, const V *p, double_unit_t *u);                                   \
+    OUT_OF_LINE void name##_in_double(const V *in, const V *p, unit_t *u) {                                            \
+        D wide[inputs][DPARTS], value[DPARTS], grad[inputs][DPARTS], hess[DPARTS], kept[DPARTS];                       \
+        for (int j = 0; j < inputs; j++) v_widen(in[j], wide[j]);                                                      \
+        for (int i = 0; i < DPARTS; i++) {                                                                             \
+            D part[inputs];                                                                                            \
+            double_unit_t of = {.value = d_set(0)};                                                                    \
+            for (int j = 0; j < inputs; j++) part[j] = wide[j][i];                                                     \
+            name##_of_doubles(part, p, &of);                                                                           \
+            value[i] = of.value, hess[i] = of.hess, kept[i] = of.kept;                                                 \
+            for (int j = 0; j < inputs; j++) grad[j][i] = of.grad[j];                                                  \
+        }                                                                                                              \
+        u->value = v_narrow(value), u->hess = v_narrow(hess), u->kept = v_narrow(kept);                                \
+        for (int j = 0; j < inputs; j++) u->grad[j] = v_narrow(grad[j]);                                               \
+    }                                                                                                                  \
+    ALWAYS_INLINE void name##_of_doubles(const D *in, const V *p, double_unit_t *u)
+
 /* A loss over rows. Its value is made of up to MAX_SUMS sums over classes, its derivatives class by class:
  *   ROW_SUMS    s[]: what class c adds to each sum
  *   ROW_FINISH  u->value from the sums, and k[]: up to MAX_FINISHED numbers that the map wants

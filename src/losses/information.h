@@ -601,14 +601,17 @@ DEFINE(beta_divergence) = {
     .ulp_hess = 3,
     .setup = order_setup,
 };
+IN_DOUBLE(beta_divergence, 2) {
+    const pair order = pair_of(d_set(finely(p + ORDER)), d_set(0));
+    const deviance_t d = d_power_deviance(in[PRED], in[TARGET], order, DEVIANCE_BY_MEAN);
+    u->value = d.value, u->grad[PRED] = d.slope, u->hess = WANTS(FISHER, p) ? d.expected : d.curve;
+    u->grad[TARGET] = d_power_deviance_by_target(in[PRED], in[TARGET], order);
+}
 ELEMENTWISE(beta_divergence) {
     const V x = in[PRED], y = in[TARGET], zero = v_zero();
-    const double order = finely(p + ORDER);
     u->outside = (y < zero) | (x < zero) | (y == v_set(INFINITY));
-    if (order <= 0) u->outside |= y == zero;
-    power_deviance(&x, &y, pair_of(d_set(order), d_set(0)), DEVIANCE_BY_MEAN, u);
-    power_deviance_by_target(&x, &y, pair_of(d_set(order), d_set(0)), u);
-    if (WANTS(FISHER, p)) u->hess = u->kept;
+    if (finely(p + ORDER) <= 0) u->outside |= y == zero;
+    beta_divergence_in_double(in, p, u);
 }
 
 /* Amari (1985), of numbers that need not sum to 1: Zhu and Rohwer (1995). */

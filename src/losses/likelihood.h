@@ -601,14 +601,17 @@ DEFINE(tweedie_nll) = {
     .ulp_hess = 3,
     .setup = tweedie_setup,
 };
+IN_DOUBLE(tweedie_nll, 2) {
+    const int by = IS(p[MEAN_LOG_INPUT]) ? DEVIANCE_BY_LOG : DEVIANCE_BY_MEAN;
+    const pair order = exact_sum(d_set(2), d_set(-finely(p + TWEEDIE_POWER)));
+    const deviance_t d = d_power_deviance(in[PRED], in[TARGET], order, by);
+    u->value = d.value, u->grad[PRED] = d.slope, u->hess = WANTS(FISHER, p) ? d.expected : d.curve;
+}
 ELEMENTWISE(tweedie_nll) {
     const V y = in[TARGET], zero = v_zero();
-    const int by = IS(p[MEAN_LOG_INPUT]) ? DEVIANCE_BY_LOG : DEVIANCE_BY_MEAN;
     u->outside = (y < zero) | (y == v_set(INFINITY)) | ((y == zero) & (p[TWEEDIE_POWER] >= v_set(2)));
-    if (by == DEVIANCE_BY_MEAN) u->outside |= in[PRED] < zero;
-    power_deviance(&in[PRED], &y, exact_sum(d_set(2), d_set(-finely(p + TWEEDIE_POWER))), by, u);
-    if (WANTS(FISHER, p)) u->hess = u->kept;
-    u->grad[TARGET] = zero;
+    if (!IS(p[MEAN_LOG_INPUT])) u->outside |= in[PRED] < zero;
+    tweedie_nll_in_double(in, p, u);
 }
 
 enum { FAILURES = 2, BINOMIAL_FULL = 0 };
@@ -712,18 +715,15 @@ ELEMENTWISE(negative_binomial_nll) {
 
 #define GATE_INPUT INPUT("gate", LOGITS, 1, "log-odds that a unit is 0 whatever its mean is")
 enum { GATE = 2 };
-OUT_OF_LINE void zero_inflated(const V *in, V dispersion, unit_t *u) {
-    D z[DPARTS], y[DPARTS], g[DPARTS], a[DPARTS], out[4][DPARTS];
-    v_widen(in[PRED], z), v_widen(in[TARGET], y), v_widen(in[GATE], g), v_widen(dispersion, a);
-    for (int i = 0; i < DPARTS; i++) {
-        const zeros_t d = d_zero_inflated(z[i], y[i], g[i], a[i]);
-        out[0][i] = d.value, out[1][i] = d.by_z, out[2][i] = d.by_g, out[3][i] = d.hess;
-    }
-    u->value = v_narrow(out[0]);
-    u->grad[PRED] = v_narrow(out[1]);
-    u->grad[GATE] = v_narrow(out[2]);
-    u->hess = v_narrow(out[3]);
-    u->grad[TARGET] = v_zero();
+enum { ZERO_INFLATED_DISPERSION = 3 }; /* beside the inputs */
+IN_DOUBLE(zero_inflated, 4) {
+    const zeros_t d = d_zero_inflated(in[PRED], in[TARGET], in[GATE], in[ZERO_INFLATED_DISPERSION]);
+    (void)p;
+    u->value = d.value, u->grad[PRED] = d.by_z, u->grad[GATE] = d.by_g, u->hess = d.hess;
+}
+ALWAYS_INLINE void zero_inflated(const V *in, V dispersion, unit_t *u) {
+    const V all[] = {in[PRED], in[TARGET], in[GATE], dispersion};
+    zero_inflated_in_double(all, NULL, u);
     u->outside = (in[TARGET] < v_zero()) | (in[TARGET] == v_set(INFINITY));
 }
 #define ZERO_INFLATED_FORMULA(rest)                                                                                    \
@@ -882,8 +882,8 @@ INLINE void beta_parts(D x, D *first, D *second) {
     *first = d_select(x == d_set(0), x, x * d_digamma(x + 1));
     *second = x * (x * d_trigamma(x + 1));
 }
-INLINE void d_beta(D z, D y, D c, D out[5]) {
-    const D zero = d_set(0), one = d_set(1);
+IN_DOUBLE(beta_nll, 3) {
+    const D z = in[PRED], y = in[TARGET], c = in[CONCENTRATION], zero = d_set(0), one = d_set(1);
     const logistic_pair l = logistic_pair_of(z);
     const D e = l.e.hi / l.sum.hi, other = one / l.sum.hi, s = d_select(l.up, other, e), t = d_select(l.up, e, other);
     const D a = s * c, b = t * c, safe_y = d_select((y > zero) & (y < one), y, d_set(0.5));
@@ -893,28 +893,24 @@ INLINE void d_beta(D z, D y, D c, D out[5]) {
     const D log_c = pair_log_of(d_select((c > zero) & (c < d_set(INFINITY)), c, one)).hi;
     const D edges = l.size + 2 * pair_log1p(l.e).hi - log_c; /* -ln a - ln b + ln c */
     const D pull = (t * p_a - s * p_b) - d_select(a == zero, zero, d_select(b == zero, zero, t * a * (log_y - log_no)));
-    out[0] = ((d_lgamma1p(a) + d_lgamma1p(b)) - d_lgamma1p(c)) + edges - (a - one) * log_y - (b - one) * log_no;
-    out[1] = (s - t) + pull;
-    out[2] = d_fma(logistic_tilt(&l), pull, 2 * s * t + (t * t * q_a + s * s * q_b));
-    out[3] = t * t * (one + q_a) + s * s * (one + q_b);
-    out[4] = (s * d_digamma(a + 1) + t * d_digamma(b + 1)) - d_digamma(c + 1) - one / c - s * log_y - t * log_no;
-    for (int k = 0; k < 5; k++) out[k] = d_select((z != z) | (y != y) | (c != c), d_set(NAN), out[k]);
-}
-OUT_OF_LINE void beta_lanes(const V *in, int expected, unit_t *u) {
-    D wide[3][DPARTS], out[DPARTS][5], of[5][DPARTS];
-    for (int j = 0; j < 3; j++) v_widen(in[j], wide[j]);
-    for (int d = 0; d < DPARTS; d++) {
-        d_beta(wide[0][d], wide[1][d], wide[2][d], out[d]);
-        for (int k = 0; k < 5; k++) of[k][d] = out[d][k];
-    }
-    u->value = v_narrow(of[0]), u->grad[PRED] = v_narrow(of[1]), u->hess = v_narrow(of[expected ? 3 : 2]);
-    u->grad[CONCENTRATION] = v_narrow(of[4]);
+    u->value = ((d_lgamma1p(a) + d_lgamma1p(b)) - d_lgamma1p(c)) + edges - (a - one) * log_y - (b - one) * log_no;
+    u->grad[PRED] = (s - t) + pull;
+    if (WANTS(FISHER, p))
+        u->hess = t * t * (one + q_a) + s * s * (one + q_b);
+    else
+        u->hess = d_fma(logistic_tilt(&l), pull, 2 * s * t + (t * t * q_a + s * s * q_b));
+    u->grad[CONCENTRATION] =
+        (s * d_digamma(a + 1) + t * d_digamma(b + 1)) - d_digamma(c + 1) - one / c - s * log_y - t * log_no;
+    const L missing = (z != z) | (y != y) | (c != c);
+    const D nan = d_set(NAN);
+    u->value = d_select(missing, nan, u->value), u->hess = d_select(missing, nan, u->hess);
+    u->grad[PRED] = d_select(missing, nan, u->grad[PRED]);
+    u->grad[CONCENTRATION] = d_select(missing, nan, u->grad[CONCENTRATION]);
 }
 ELEMENTWISE(beta_nll) {
     const V y = in[TARGET], c = in[CONCENTRATION], zero = v_zero();
     u->outside = (y <= zero) | (y >= v_one()) | (c <= zero) | (c == v_set(INFINITY));
-    beta_lanes(in, WANTS(FISHER, p), u);
-    u->grad[TARGET] = zero;
+    beta_nll_in_double(in, p, u);
 }
 
 enum { MIXTURE_LOGITS = 2, MIXTURE_SCALE };

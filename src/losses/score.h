@@ -165,10 +165,12 @@ DEFINE(crps_gaussian) = {
     .ulp_grad = 1.5,
     .ulp_hess = 1.5,
 };
-INLINE void d_crps(D pred, D target, D s, D out[4]) {
+IN_DOUBLE(crps_gaussian, 3) {
+    (void)p;
+    const D pred = in[PRED], target = in[TARGET], s = in[CRPS_SCALE];
     const D zero = d_set(0), one = d_set(1), infinity = d_set(INFINITY);
     pair r = exact_sum(pred, -target);
-    const L below = r.hi < zero;
+    const L below = r.hi < zero, missing = r.hi != r.hi;
     const D size = d_abs(r.hi), low = d_select(size < infinity, d_select(below, -r.lo, r.lo), zero);
     const L held = (size < infinity) & (s > zero) & (s < infinity);
     pair w = pair_quotient(pair_of(d_select(held, size, zero), d_select(held, low, zero)),
@@ -179,29 +181,17 @@ INLINE void d_crps(D pred, D target, D s, D out[4]) {
                more = pair_product(pair_times(density, d_set(2)), pair_mills_gap(w.hi));
     const pair root = pair_of(d_set(0x1.20dd750429b6dp-1), d_set(0x1.1ae3a914fed80p-57)); /* 1/sqrt(pi) */
     const pair rest = pair_product(pair_sum(more, pair_of(-root.hi, -root.lo)), pair_of(s, zero));
-    out[0] = d_select(size < infinity, pair_sum(exact_sum(size, low), rest).hi, size);
+    u->value = d_select(size < infinity, pair_sum(exact_sum(size, low), rest).hi, size);
     const D within = d_select(far & (size == size), one, d_normal_within(w));
-    out[1] = d_select(below, -within, within);
+    u->grad[PRED] = d_select(missing, r.hi, d_select(below, -within, within));
     const pair half_log_2 = pair_of(d_set(0x1.62e42fefa39efp-2), d_set(0x1.abc9e3b39803fp-57));
     const pair square = pair_times(pair_product(w, w), d_set(-0.5));
     const pair change = pair_expm1(pair_sum(half_log_2, square));
-    out[2] = pair_product(change, root).hi;
-    out[3] = 2 * density.hi / s;
-    for (int k = 1; k < 4; k++) out[k] = d_select(r.hi != r.hi, r.hi, out[k]);
-}
-OUT_OF_LINE void crps_lanes(const V *in, unit_t *u) {
-    D wide[3][DPARTS], out[DPARTS][4], of[4][DPARTS];
-    for (int j = 0; j < 3; j++) v_widen(in[j], wide[j]);
-    for (int d = 0; d < DPARTS; d++) {
-        d_crps(wide[0][d], wide[1][d], wide[2][d], out[d]);
-        for (int k = 0; k < 4; k++) of[k][d] = out[d][k];
-    }
-    u->value = v_narrow(of[0]), u->grad[PRED] = v_narrow(of[1]), u->grad[CRPS_SCALE] = v_narrow(of[2]);
-    u->hess = v_narrow(of[3]);
+    u->grad[CRPS_SCALE] = d_select(missing, r.hi, pair_product(change, root).hi);
+    u->hess = d_select(missing, r.hi, 2 * density.hi / s);
 }
 ELEMENTWISE(crps_gaussian) {
-    (void)p;
     u->outside = (in[CRPS_SCALE] <= v_zero()) | (in[CRPS_SCALE] == v_set(INFINITY));
-    crps_lanes(in, u);
+    crps_gaussian_in_double(in, p, u);
     u->grad[TARGET] = -u->grad[PRED];
 }

@@ -151,7 +151,9 @@ INLINE pair aft_offset(pair log_time, D pred) {
     const pair x = pair_sum(log_time, pair_of(d_select(huge, d_set(0), -pred), d_set(0)));
     return pair_of(d_select(huge, -pred, x.hi), d_select(huge, d_set(0), x.lo));
 }
-INLINE void d_aft(D pred, D low, D high, D s, int distribution, int full, D out[4]) {
+IN_DOUBLE(aft_nll, 4) {
+    const D pred = in[PRED], low = in[TARGET], high = in[AFT_UPPER], s = in[AFT_SCALE_INPUT];
+    const int distribution = (int)p[AFT_DISTRIBUTION][0];
     const D zero = d_set(0), one = d_set(1), infinity = d_set(INFINITY);
     const L known = low == high, no_low = low == zero, no_high = high == infinity, scaled = (s > zero) & (s < infinity);
     const D held_low = d_select((low > zero) & (low < infinity), low, one);
@@ -168,33 +170,25 @@ INLINE void d_aft(D pred, D low, D high, D s, int distribution, int full, D out[
                                : distribution == AFT_LOGISTIC ? aft_logistic(a, b, width)
                                                               : aft_extreme(a, b, width);
     const L nothing = no_low & no_high & (pred == pred);
+    const L missing = (pred != pred) | (low != low) | (high != high) | (s != s);
     D value = point.value + pair_log_of(held_s).hi;
-    if (full) value += log_low.hi + (distribution == AFT_NORMAL ? d_set(0x1.d67f1c864beb5p-1) : zero);
-    out[0] = d_select(nothing, zero, d_select(known, value, between.value));
-    out[1] = d_select(nothing, zero, -d_select(known, point.slope, between.slope) / s);
-    out[2] = d_select(nothing, zero, d_select(known, point.curve, between.curve) / s / s);
+    if (IS(p[AFT_FULL])) value += log_low.hi + (distribution == AFT_NORMAL ? d_set(0x1.d67f1c864beb5p-1) : zero);
+    u->value = d_select(nothing, zero, d_select(known, value, between.value));
+    u->grad[PRED] = d_select(nothing, zero, -d_select(known, point.slope, between.slope) / s);
+    u->hess = d_select(nothing, zero, d_select(known, point.curve, between.curve) / s / s);
     const D spread = d_select(known, point.spread, between.spread), slope = d_select(known, point.slope, between.slope);
     const L held = (spread > -infinity) | (d_abs(slope) < d_set(0x1p400)); /* else a square that overflows alone */
-    out[3] = d_select(nothing, zero, d_select(held, spread / s, -slope * (slope / s)));
-    const L missing = (pred != pred) | (low != low) | (high != high) | (s != s);
-    for (int k = 0; k < 4; k++) out[k] = d_select(missing, d_set(NAN), out[k]);
-}
-OUT_OF_LINE void aft_lanes(const V *in, int distribution, int full, unit_t *u) {
-    D wide[4][DPARTS], out[DPARTS][4], of[4][DPARTS];
-    for (int j = 0; j < 4; j++) v_widen(in[j], wide[j]);
-    for (int d = 0; d < DPARTS; d++) {
-        d_aft(wide[0][d], wide[1][d], wide[2][d], wide[3][d], distribution, full, out[d]);
-        for (int k = 0; k < 4; k++) of[k][d] = out[d][k];
-    }
-    u->value = v_narrow(of[0]), u->grad[PRED] = v_narrow(of[1]), u->hess = v_narrow(of[2]);
-    u->grad[AFT_SCALE_INPUT] = v_narrow(of[3]);
+    u->grad[AFT_SCALE_INPUT] = d_select(nothing, zero, d_select(held, spread / s, -slope * (slope / s)));
+    const D nan = d_set(NAN);
+    u->value = d_select(missing, nan, u->value), u->hess = d_select(missing, nan, u->hess);
+    u->grad[PRED] = d_select(missing, nan, u->grad[PRED]);
+    u->grad[AFT_SCALE_INPUT] = d_select(missing, nan, u->grad[AFT_SCALE_INPUT]);
 }
 ELEMENTWISE(aft_nll) {
     const V low = in[TARGET], high = in[AFT_UPPER], s = in[AFT_SCALE_INPUT], zero = v_zero(),
             infinity = v_set(INFINITY);
     u->outside = (low < zero) | (high < low) | (high == zero) | (low == infinity) | (s <= zero) | (s == infinity);
-    aft_lanes(in, (int)p[AFT_DISTRIBUTION][0], IS(p[AFT_FULL]), u);
-    u->grad[TARGET] = u->grad[AFT_UPPER] = zero;
+    aft_nll_in_double(in, p, u);
 }
 
 /* Cox (1972): sum over events i of ln(sum over j with time_j >= time_i of e^z_j) - z_i; of d events at the same time,
