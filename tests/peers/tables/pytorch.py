@@ -7,14 +7,17 @@ from typing import Any
 
 import numpy as np
 from rows import (
+    BETA,
     Difference,
     Inputs,
     Row,
     beyond,
+    digamma_size,
     everywhere,
     gradients_by_sum,
     infinite,
     largest,
+    lgamma_size,
     nan,
     not_a_number,
     one,
@@ -176,15 +179,6 @@ HELD_INSIDE = Difference(
 )
 
 
-def lgamma_size(x: Any) -> Any:
-    """Of the terms of Stirling's formula."""
-    return 1 + (1 + x) * np.abs(np.log(x))
-
-
-def digamma_size(x: Any) -> Any:
-    return 1 + np.abs(np.log(x)) + 1 / x
-
-
 NORMAL = {"value": lambda i: np.maximum(1, np.abs(np.log(i["var"]))), "var": lambda i: 1 / i["var"]}
 CAUCHY = {"value": lambda i: np.maximum(1, np.abs(np.log(i["scale"]))), "scale": lambda i: 1 / i["scale"]}
 
@@ -254,27 +248,6 @@ WEIBULL = {
     "target": lambda i: weibull(i) * np.maximum(1, i["shape"]) / i["target"],
     "shape": lambda i: weibull(i) * np.abs(weibull_log(i)) + 1 / i["shape"],
 }
-
-
-def beta_parts(i: Inputs) -> Any:
-    mean, c = 1 / (1 + np.exp(-i["pred"])), i["concentration"]
-    return mean * c, (1 - mean) * c
-
-
-def beta_value(i: Inputs) -> Any:
-    a, b = beta_parts(i)
-    logs = np.abs((a - 1) * np.log(i["target"])) + np.abs((b - 1) * np.log1p(-i["target"]))
-    return lgamma_size(a) + lgamma_size(b) + lgamma_size(a + b) + logs
-
-
-def beta_slope(i: Inputs) -> Any:
-    a, b = beta_parts(i)
-    logs = np.abs(np.log(i["target"])) + np.abs(np.log1p(-i["target"]))
-    return digamma_size(a) + digamma_size(b) + logs
-
-
-# The slope of the mean, m (1 - m), has the rounding error of 1 - m.
-BETA = {"value": beta_value, "pred": lambda i: beta_slope(i) * i["concentration"], "concentration": beta_slope}
 
 
 def trials(i: Inputs) -> Any:
