@@ -224,6 +224,10 @@ def positives(rng: Any, n: int) -> Inputs:
     return {"pred": pred, "target": target}
 
 
+def plain_positives(rng: Any, n: int) -> Inputs:
+    return {"pred": positive(rng, n), "target": positive(rng, n)}
+
+
 def variances(rng: Any, n: int) -> Inputs:
     edges = [(0, 0, 1), (1, 0, 1), (1, 0, 1e-7), (1, 0, 1e-300), (1e160, 0, 1), (0, 0, 1e8), (1, 0, 1e-6)]
     pred, target, var = pairs(edges, spread(rng, n), spread(rng, n), positive(rng, n))
@@ -353,6 +357,7 @@ def samples(rng: Any, n: int) -> Inputs:
 def times(rng: Any, n: int) -> Inputs:
     """Logarithm of a time, and bounds of it: known, from below, from above, from both sides."""
     edges = [(0, 1, 1), (1, 1, 1), (0, 1, INF), (2, 1, INF), (-1, 1, INF), (0, 0, 1), (1, 0, 1), (0, 1, 2), (1, 0.5, 4)]
+    edges += [(-6, 1, 2), (-6, 1, INF), (6, 0, 1)]
     low = positive(rng, n)
     high = np.select([np.arange(n) % 4 == k for k in range(3)], [low, np.full(n, INF), low * 2], low * 1.25)
     return named("pred target upper", edges, spread(rng, n, 2), low, high)
@@ -397,6 +402,7 @@ KINDS: dict[str, Callable[[Any, int], Inputs]] = {
     "moderate positives": moderate_positives,
     "squares": squares,
     "positives": positives,
+    "plain positives": plain_positives,
     "variances": variances,
     "scales": scales,
     "scales and df": dfs,

@@ -210,7 +210,15 @@ ROWS = [
         lambda p, t: robust(norms.MQuantileNorm(0.25, norms.HuberT()), p, t),
         (PIECES,),
     ),
-    Row("eval_measures.bias", "mean_bias_error", "finite", lambda p, t: measures.bias(p, t), (), (), "mean"),
+    Row(
+        "eval_measures.bias",
+        "mean_bias_error",
+        "finite",
+        lambda p, t: measures.bias(p, t),
+        wrt=(),
+        reduction="mean",
+        terms={"value": lambda i: np.abs(residual(i))},
+    ),
     *(
         Row(
             f"families.{name}.deviance / 2",
