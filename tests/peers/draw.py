@@ -106,6 +106,12 @@ def labelled(rng: Any, n: int) -> Inputs:
     return {"pred": joined(edges, spread(rng, (n, CLASSES))), "target": labels}
 
 
+def finite_labelled(rng: Any, n: int) -> Inputs:
+    drawn = labelled(rng, n)
+    kept = np.isfinite(drawn["pred"]).all(-1) & (np.abs(drawn["pred"]).max(-1) < 1e100)
+    return {name: a[kept] for name, a in drawn.items()}
+
+
 def distributions(rng: Any, n: int) -> Inputs:
     edges = row_edges()
     hot = np.eye(CLASSES)[np.arange(len(edges)) % CLASSES]
@@ -335,10 +341,6 @@ def levels(rng: Any, n: int) -> Inputs:
     return {"pred": joined(edges, spread(rng, (n, 4))), "target": labels}
 
 
-def plain_levels(rng: Any, n: int) -> Inputs:
-    return {"pred": spread(rng, (n, 4)), "target": rng.integers(0, CLASSES, n)}
-
-
 def labelled_vectors(rng: Any, n: int) -> Inputs:
     drawn = vectors(rng, n)
     return {**drawn, "label": 2.0 * (np.arange(len(drawn["pred"])) % 2) - 1}
@@ -354,13 +356,26 @@ def samples(rng: Any, n: int) -> Inputs:
     return {"pred": pred, "target": times, "event": events}
 
 
+def moderate_samples(rng: Any, n: int) -> Inputs:
+    """No two of the random times are the same."""
+    n //= 2
+    drawn = samples(rng, n)
+    drawn["target"][len(drawn["target"]) - n :] = rng.permuted(np.tile(np.arange(1.0, 7), (n, 1)), axis=-1)
+    return {**drawn, "pred": np.clip(drawn["pred"], -8, 8)}
+
+
 def times(rng: Any, n: int) -> Inputs:
     """Logarithm of a time, and bounds of it: known, from below, from above, from both sides."""
     edges = [(0, 1, 1), (1, 1, 1), (0, 1, INF), (2, 1, INF), (-1, 1, INF), (0, 0, 1), (1, 0, 1), (0, 1, 2), (1, 0.5, 4)]
-    edges += [(-6, 1, 2), (-6, 1, INF), (6, 0, 1)]
+    edges += [(-6, 1, 2), (-6, 1, INF), (6, 0, 1), (-2, 16, 16), (-2, 16, INF), (2, 0, 0.0625), (2, 0.03125, 0.0625)]
     low = positive(rng, n)
     high = np.select([np.arange(n) % 4 == k for k in range(3)], [low, np.full(n, INF), low * 2], low * 1.25)
     return named("pred target upper", edges, spread(rng, n, 2), low, high)
+
+def moderate_times(rng: Any, n: int) -> Inputs:
+    drawn = times(rng, n)
+    return {**drawn, "pred": np.clip(drawn["pred"], -2, 2)}
+
 
 KINDS: dict[str, Callable[[Any, int], Inputs]] = {
     "reals": reals,
@@ -379,6 +394,7 @@ KINDS: dict[str, Callable[[Any, int], Inputs]] = {
     "one distribution": one_distribution,
     "plain labels one-hot": plain_hot,
     "labels": labelled,
+    "finite labels": finite_labelled,
     "distributions": distributions,
     "plain labels": plain_rows,
     "plain distributions": plain_distributions,
@@ -420,13 +436,15 @@ KINDS: dict[str, Callable[[Any, int], Inputs]] = {
     "quantiles": quantiles,
     "bins": bins,
     "levels": levels,
-    "plain levels": plain_levels,
     "labelled vectors": labelled_vectors,
     "samples": samples,
+    "moderate samples": moderate_samples,
     "times": times,
+    "moderate times": moderate_times,
 }
 
-LABELLED = ("probability labels", "labels", "plain labels", "log labels", "levels", "plain levels")  # their targets are integers
+# Their targets are integers.
+LABELLED = ("probability labels", "labels", "finite labels", "plain labels", "log labels", "levels")
 
 
 def batch(kind: str, n: int, seed: int = 0) -> Inputs:

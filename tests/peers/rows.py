@@ -62,6 +62,16 @@ def gradients_by_sum(values: Any, inputs: Mapping[str, Any], wrt: tuple[str, ...
     return dict(zip(wrt, derive(values.sum(), [inputs[name] for name in wrt])))
 
 
+def by_autograd(torch: Any, row: Row, inputs: Inputs) -> dict[str, Any]:
+    """A row of a package on PyTorch: its function takes tensors."""
+    given = {name: torch.tensor(a) for name, a in inputs.items()}
+    for name in row.wrt:
+        given[name].requires_grad_()
+    value = row.function(*given.values())
+    found = gradients_by_sum(value, given, row.wrt, torch.autograd.grad)
+    return {name: a.detach().numpy() for name, a in {"value": value, **found}.items()}
+
+
 # ---- Where and terms, for several tables ----------------------------------------------------------------------------
 
 

@@ -12,9 +12,9 @@ from rows import (
     Inputs,
     Row,
     beyond,
+    by_autograd,
     digamma_size,
     everywhere,
-    gradients_by_sum,
     infinite,
     largest,
     lgamma_size,
@@ -44,12 +44,7 @@ def load() -> None:
 
 
 def evaluate(row: Row, inputs: Inputs) -> dict[str, Any]:
-    given = {name: torch.tensor(a) for name, a in inputs.items()}
-    for name in row.wrt:
-        given[name].requires_grad_()
-    value = row.function(*given.values())
-    found = gradients_by_sum(value, given, row.wrt, torch.autograd.grad)
-    return {name: a.detach().numpy() for name, a in {"value": value, **found}.items()}
+    return by_autograd(torch, row, inputs)
 
 
 BOTH = ("pred", "target")
