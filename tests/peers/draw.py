@@ -349,9 +349,12 @@ def labelled_vectors(rng: Any, n: int) -> Inputs:
 def samples(rng: Any, n: int) -> Inputs:
     """Of six members: logarithm of the hazard, the time until which each was seen, whether it happened then."""
     size = (n, 6)
-    pred = joined([[0] * 6, [1, 2, 3, 4, 5, 6], [40, 0, -40, 0, 1, 2], [0] * 6], spread(rng, size))
-    times = joined([[1, 2, 3, 4, 5, 6], [1, 1, 1, 2, 2, 2], [3, 2, 1, 1, 2, 3], [2] * 6], rng.integers(1, 6, size))
-    events = joined([[1] * 6, [1, 0, 1, 1, 1, 0], [0, 1, 1, 0, 1, 1], [1] * 6], rng.integers(0, 2, size))
+    edges = [[0] * 6, [1, 2, 3, 4, 5, 6], [40, 0, -40, 0, 1, 2], [0] * 6, [3, 1, 0, 2, 1, -1]]
+    until = [[1, 2, 3, 4, 5, 6], [1, 1, 1, 2, 2, 2], [3, 2, 1, 1, 2, 3], [2] * 6, [1, 2, 3, 4, 5, 6]]
+    happened = [[1] * 6, [1, 0, 1, 1, 1, 0], [0, 1, 1, 0, 1, 1], [1] * 6, [0, 0, 0, 0, 0, 1]]
+    pred = joined(edges, spread(rng, size))
+    times = joined(until, rng.integers(1, 6, size))
+    events = joined(happened, rng.integers(0, 2, size))
     events[:, 0] = np.where(events.any(-1), events[:, 0], 1)
     return {"pred": pred, "target": times, "event": events}
 
@@ -368,9 +371,11 @@ def times(rng: Any, n: int) -> Inputs:
     """Logarithm of a time, and bounds of it: known, from below, from above, from both sides."""
     edges = [(0, 1, 1), (1, 1, 1), (0, 1, INF), (2, 1, INF), (-1, 1, INF), (0, 0, 1), (1, 0, 1), (0, 1, 2), (1, 0.5, 4)]
     edges += [(-6, 1, 2), (-6, 1, INF), (6, 0, 1), (-2, 16, 16), (-2, 16, INF), (2, 0, 0.0625), (2, 0.03125, 0.0625)]
+    edges += [(2, 0.25, 0.3125), (2, 2**-8, 2**-7)]
     low = positive(rng, n)
     high = np.select([np.arange(n) % 4 == k for k in range(3)], [low, np.full(n, INF), low * 2], low * 1.25)
     return named("pred target upper", edges, spread(rng, n, 2), low, high)
+
 
 def moderate_times(rng: Any, n: int) -> Inputs:
     drawn = times(rng, n)

@@ -40,13 +40,15 @@ def far(i: Inputs) -> Any:
     return np.abs(residual(i)) > 1e153
 
 
-SQUARES = Difference("overflows", "squares the residual: infinite, or NaN where that is divided or multiplied by 0", far)
+SQUARES = Difference(
+    "overflows", "squares the residual: infinite, or NaN where that is divided or multiplied by 0", far
+)
 LIMITS = Difference("limits", "an infinite logit gives NaN where it is multiplied by 0", infinite("pred"))
 ROW_LIMITS = Difference("limits", "infinite logits, or a difference that overflows, give NaN", spread_overflows)
 
 
 def exponent(i: Inputs) -> Any:
-    """c^2 is not exactly 2, which shows in the exponential of r^2/c^2."""
+    """The exponential of r^2/2 has the relative error of its argument times that; and c^2 is not exactly 2."""
     half = residual(i) ** 2 / 2
     return np.where(half < 700, half * np.exp(-half) * np.sqrt(2 * half), 0)
 
@@ -63,9 +65,10 @@ EMPTY = Difference(
     lambda i: (i["pred"] == 0) & (i["target"] > 0),
     ("pred",),
 )
-WELSCH = {name: exponent for name in BOTH}
-GEMAN_MCCLURE = {name: geman_mcclure for name in BOTH}
+WELSCH = dict.fromkeys(BOTH, exponent)
+GEMAN_MCCLURE = dict.fromkeys(BOTH, geman_mcclure)
 SIGMOID = {"value": largest("pred"), "pred": one}
+
 
 def binary_focal(pred: Any, target: Any) -> Any:
     """It wants a second axis, of classes."""
@@ -97,7 +100,7 @@ ROWS = [
             ("charbonnier_loss", 1, {"value": one}),
             ("cauchy_loss", 0, {}),
             ("geman_mcclure_loss", -2, GEMAN_MCCLURE),
-            ("welsch_loss", "-inf", {}),
+            ("welsch_loss", "-inf", WELSCH),
         )
     ),
     Row(

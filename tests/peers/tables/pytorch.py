@@ -136,6 +136,42 @@ def listed_classes(target: Any) -> Any:
     return torch.stack([F.pad(row, (0, target.shape[1] - len(row)), value=-1) for row in rows])
 
 
+def chance(i: Inputs) -> Any:
+    return 1 / (1 + np.exp(-i["pred"]))
+
+
+def quality_gap(i: Inputs) -> Any:
+    return np.maximum(np.abs(i["target"] - chance(i)), 2.0**-53)
+
+
+def quality_value(i: Inputs) -> Any:
+    """The entropy has the rounding error of the logit, the distance that of 1."""
+    far, entropy = quality_gap(i), np.logaddexp(0, i["pred"]) - i["target"] * i["pred"]
+    return far * far * np.abs(i["pred"]) + 2 * far * entropy
+
+
+def quality_slope(i: Inputs) -> Any:
+    """The same by the product rule."""
+    s, z = chance(i), np.abs(i["pred"])
+    far, entropy = quality_gap(i), np.logaddexp(0, i["pred"]) - i["target"] * i["pred"]
+    bend = s * (1 - s)
+    return 3 * far * far + 2 * far * z * bend + 2 * entropy * (bend + far * s)
+
+
+def varifocal(i: Inputs) -> Any:
+    weight = np.where(i["target"] > 0, i["target"], 0.75 * chance(i) ** 2)
+    return weight * (1 + 2 * np.abs(i["pred"]))
+
+
+TWICE = Difference(
+    "overflows",
+    "twice the entropy is infinite, and is multiplied by 0",
+    lambda i: np.isfinite(i["pred"]) & (np.abs(i["pred"]) > 8e307),
+    ("pred",),
+)
+QUALITY = {"value": quality_value, "pred": quality_slope}
+VARIFOCAL = {"value": varifocal, "pred": varifocal}
+
 # ---- Distributions ---------------------------------------------------------------------------------------------------
 
 
@@ -522,6 +558,32 @@ ROWS = [
         f"multilabel_soft_margin(class_weight={WEIGHTS})",
         "multilabel",
         lambda p, t: F.multilabel_soft_margin_loss(p, t, weight=weights(), reduction="none"),
+        terms=SIGMOID,
+    ),
+    Row(
+        "BCEWithLogitsLoss() * (t - sigmoid(z))**2",
+        "quality_focal",
+        "logits",
+        lambda p, t: F.binary_cross_entropy_with_logits(p, t, reduction="none") * (t - torch.sigmoid(p)) ** 2,
+        (LIMITS, TWICE),
+        terms=QUALITY,
+    ),
+    Row(
+        "BCEWithLogitsLoss() * where(t > 0, t, 0.75 * sigmoid(z)**2)",
+        "varifocal",
+        "logits",
+        lambda p, t: (
+            F.binary_cross_entropy_with_logits(p, t, reduction="none")
+            * torch.where(t > 0, t, 0.75 * torch.sigmoid(p) ** 2)
+        ),
+        (LIMITS,),
+        terms=VARIFOCAL,
+    ),
+    Row(
+        "MultiLabelSoftMarginLoss() * C",
+        "one_vs_all_logistic",
+        "multilabel",
+        lambda p, t: F.multilabel_soft_margin_loss(p, t, reduction="none") * 5,
         terms=SIGMOID,
     ),
     Row(

@@ -80,6 +80,7 @@ def gumbel(i: Inputs) -> Any:
 
 GUMBEL = {"value": gumbel}
 
+
 def powers(power: float) -> Any:
     """Of each class a power less 1, times its probability."""
     return lambda i: np.maximum(1, (i["target"] * (i["target"] / i["pred"]) ** power).max(-1))
@@ -426,8 +427,22 @@ ROWS = [
             terms={"value": terms},
         )
         for name, options, distribution, make, terms, differences in (
-            ("lognorm", "0.5, scale=exp(p)", "normal", lambda p: stats.lognorm(0.5, scale=np.exp(p)), lifetime_terms(normal), (far_between(8),)),
-            ("fisk", "2, scale=exp(p)", "logistic", lambda p: stats.fisk(2, scale=np.exp(p)), lifetime_terms(logistic, np.exp), ()),
+            (
+                "lognorm",
+                "0.5, scale=exp(p)",
+                "normal",
+                lambda p: stats.lognorm(0.5, scale=np.exp(p)),
+                lifetime_terms(normal),
+                (far_between(8),),
+            ),
+            (
+                "fisk",
+                "2, scale=exp(p)",
+                "logistic",
+                lambda p: stats.fisk(2, scale=np.exp(p)),
+                lifetime_terms(logistic, np.exp),
+                (),
+            ),
             (
                 "weibull_min",
                 "2, scale=exp(p)",

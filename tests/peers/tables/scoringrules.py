@@ -58,9 +58,7 @@ SORTED = Difference(
 )
 BELOW = Difference("kink convention", "what equals the target has the slope of what lies below it", met, ("pred",))
 ENDS = Difference("kink convention", "at an end of the interval the slope is that inside", at_end, ("pred", "upper"))
-KINK = Difference(
-    "kink convention", "the gradient at 0 is that below it", lambda i: residual(i) == 0, ("pred",)
-)
+KINK = Difference("kink convention", "the gradient at 0 is that below it", lambda i: residual(i) == 0, ("pred",))
 NAN = Difference("limits", "and so is that of NaN", lambda i: np.isnan(residual(i)), ("pred",))
 MEMBERS = {"value": largest("pred"), "pred": one, "target": one}
 
@@ -107,7 +105,7 @@ ROWS = [
         "scales",
         lambda p, t, s: rules.crps_normal(t, p, s, backend="jax"),
         wrt=("pred", "target", "scale"),
-        terms={"value": lambda i: i["scale"], "scale": distance},
+        terms={"value": lambda i: i["scale"], "pred": one, "target": one, "scale": distance},
     ),
     Row(
         "interval_score(alpha=0.1)",

@@ -93,6 +93,7 @@ def at(number: float, slope: str) -> Difference:
 
 SOFTMAX = {"value": largest("pred"), "pred": one}
 
+
 def tweedie_terms(i: Inputs) -> Any:
     """Powers that a deviance near 0 is the difference of."""
     mean = np.exp(i["pred"] / 2)

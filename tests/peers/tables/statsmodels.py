@@ -169,8 +169,22 @@ ROWS = [
         (QUARTIC,),
         terms={"value": fifteen, "pred": quartic},
     ),
-    Row("TukeyBiweight(c=2)", "tukey(c=2)", "reals", lambda p, t: robust(norms.TukeyBiweight(c=2), p, t), (QUARTIC,), terms=TERMS),
-    Row("TukeyQuartic()", "tukey_quartic", "reals", lambda p, t: robust(norms.TukeyQuartic(), p, t), (QUARTIC,), terms={"pred": quartic}),
+    Row(
+        "TukeyBiweight(c=2)",
+        "tukey(c=2)",
+        "reals",
+        lambda p, t: robust(norms.TukeyBiweight(c=2), p, t),
+        (QUARTIC,),
+        terms=TERMS,
+    ),
+    Row(
+        "TukeyQuartic()",
+        "tukey_quartic",
+        "reals",
+        lambda p, t: robust(norms.TukeyQuartic(), p, t),
+        (QUARTIC,),
+        terms={"pred": quartic},
+    ),
     Row(
         "TukeyQuartic(k=2)",
         "tukey_quartic(k=2)",
@@ -179,7 +193,14 @@ ROWS = [
         (QUARTIC,),
         terms={"pred": quartic},
     ),
-    Row("StudentT()", "student_t_rho", "reals", lambda p, t: robust(norms.StudentT(), p, t), (LOGARITHM,), terms={"value": fifteen}),
+    Row(
+        "StudentT()",
+        "student_t_rho",
+        "reals",
+        lambda p, t: robust(norms.StudentT(), p, t),
+        (LOGARITHM,),
+        terms={"value": fifteen},
+    ),
     Row(
         "StudentT(df=1, c=2)",
         "student_t_rho(nu=1, c=2)",
@@ -188,11 +209,25 @@ ROWS = [
         (LOGARITHM,),
         terms={"value": fifteen},
     ),
-    Row("StudentT(df=1)", "cauchy", "reals", lambda p, t: robust(norms.StudentT(df=1), p, t), (LOGARITHM,), terms={"value": fifteen}),
     Row(
-        "RamsayE()", "ramsay_e", "reals", lambda p, t: robust(norms.RamsayE(), p, t), (INFINITE,), terms={"value": fifteen, "pred": ramsay}
+        "StudentT(df=1)",
+        "cauchy",
+        "reals",
+        lambda p, t: robust(norms.StudentT(df=1), p, t),
+        (LOGARITHM,),
+        terms={"value": fifteen},
     ),
-    Row("AndrewWave()", "andrews_wave", "reals", lambda p, t: robust(norms.AndrewWave(), p, t), (INFINITE,), terms=TERMS),
+    Row(
+        "RamsayE()",
+        "ramsay_e",
+        "reals",
+        lambda p, t: robust(norms.RamsayE(), p, t),
+        (INFINITE,),
+        terms={"value": fifteen, "pred": ramsay},
+    ),
+    Row(
+        "AndrewWave()", "andrews_wave", "reals", lambda p, t: robust(norms.AndrewWave(), p, t), (INFINITE,), terms=TERMS
+    ),
     Row("TrimmedMean()", "saturated", "reals", lambda p, t: robust(norms.TrimmedMean(), p, t), (KINK, PIECES)),
     Row("Hampel()", "hampel", "reals", lambda p, t: robust(norms.Hampel(), p, t), (NAN,), terms=HAMPEL),
     Row(

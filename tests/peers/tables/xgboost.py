@@ -112,8 +112,20 @@ SQUARED_LOGARITHMS = {
 }
 GAMMA = {"pred": one, "step": lambda i: np.exp(i["pred"]) / i["target"]}  # 1 less the Hessian, over the Hessian
 
+
+def tweedie(i: Inputs) -> Any:
+    return np.exp(i["pred"] / 2) + i["target"] * np.exp(-i["pred"] / 2)
+
+
+TWEEDIE = {"pred": tweedie, "step": lambda i: 2.0}  # over the Hessian, which is half of it
+
+
 def lower(i: Inputs) -> Any:
     return (np.log(i["target"]) - i["pred"]) / 0.5
+
+
+def between(i: Inputs) -> Any:
+    return (i["target"] > 0) & (i["target"] < i["upper"]) & np.isfinite(i["upper"])
 
 
 STEEP = Difference("clips", "gradients are held in [-15, 15]", lambda i: lower(i) > 2, ("pred",))
@@ -123,11 +135,23 @@ STEEP_NORMAL = Difference(
     "gradients are held in [-15, 15], Hessians in [1e-16, 15], densities and probabilities above 1e-12",
     lambda i: np.abs(np.where(np.isfinite(lower(i)), lower(i), 2 * (np.log(i["upper"]) - i["pred"]))) > 7,
 )
+IN_TAIL = Difference(
+    "rounding",
+    "between bounds far out: digits that 1 + erf has lost",
+    lambda i: between(i) & (np.abs(lower(i)) > 5),
+)
+EARLY = Difference(
+    "rounding",
+    "the Hessian between early bounds is the difference of two squares, of what is itself a difference",
+    lambda i: between(i) & (lower(i) < -11),
+    ("step",),
+)
 TIES = Difference(
     "definition",
     "of members with the same time each sees only the events that stand before it in the order, not all",
     lambda i: (np.diff(np.sort(i["target"]), axis=-1) == 0).any(-1),
 )
+
 
 def first_event(i: Inputs) -> Any:
     return np.where(i["event"] > 0, i["target"], np.inf).min(-1, keepdims=True)
@@ -150,9 +174,15 @@ def cox(i: Inputs) -> dict[str, Any]:
     lost = hazard.sum(-1)[:, None, None] / risk
     share = hazard[:, :, None] / risk * comes
     terms, grad, hess = (share * lost).sum(-1) + 1, share.sum(-1) - i["event"], (share * (1 - share)).sum(-1)
-    return {"pred": terms, "step": (1 + np.abs(grad / hess)) * terms / hess}
+    return {"hess": hess, "pred": terms, "step": (1 + np.abs(grad / hess)) * terms / hess}
 
 
+ALONE = Difference(
+    "rounding",
+    "of who is alone at risk whenever an event comes both are 0, but for rounding; 0 / 0 here",
+    lambda i: cox(i)["hess"] < 1e-9,
+    ("step",),
+)
 COX = {"pred": lambda i: cox(i)["pred"], "step": lambda i: cox(i)["step"]}
 
 ROWS = [
@@ -211,6 +241,7 @@ ROWS = [
         "tweedie_nll",
         "moderate log means",
         lambda: {"objective": "reg:tweedie", "tweedie_variance_power": 1.5},
+        terms=TWEEDIE,
         **GIVES,
     ),
     *(
@@ -227,10 +258,18 @@ ROWS = [
             **GIVES,
         )
         for distribution, differences in (
-            ("normal", (STEEP_NORMAL,)),
+            ("normal", (STEEP_NORMAL, IN_TAIL)),
             ("logistic", ()),
-            ("extreme", (STEEP, CURVED)),
+            ("extreme", (STEEP, CURVED, EARLY)),
         )
     ),
-    Row("survival:cox", "cox_nll", "moderate samples", lambda: {"objective": "survival:cox"}, (TIES, NO_EVENT), terms=COX, **GIVES),
+    Row(
+        "survival:cox",
+        "cox_nll",
+        "moderate samples",
+        lambda: {"objective": "survival:cox"},
+        (TIES, NO_EVENT, ALONE),
+        terms=COX,
+        **GIVES,
+    ),
 ]
