@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 NAMES = ("pytorch", "keras", "optax", "sklearn", "xgboost", "lightgbm", "scipy", "ceres", "statsmodels")
-NAMES += ("scoringrules", "kornia", "entmax", "coral_pytorch", "pytorch_optimizer")
+NAMES += ("catboost", "scoringrules", "kornia", "entmax", "coral_pytorch", "pytorch_optimizer")
 
 
 def load(name: str) -> Any:
