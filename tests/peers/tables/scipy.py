@@ -351,6 +351,38 @@ ROWS = [
         )
     ),
     Row(
+        "stats.logistic.logpdf(0) - stats.logistic.logpdf(t, p)",
+        "logit_dist",
+        "reals",
+        lambda p, t: stats.logistic.logpdf(0) - stats.logistic.logpdf(t, p),
+        wrt=(),
+        terms={"value": one},
+    ),
+    Row(
+        "-stats.norm.logpdf(t, p, 0.5)",
+        "barron_nll(alpha=2, scale=0.5)",
+        "reals",
+        lambda p, t: -stats.norm.logpdf(t, p, 0.5),
+        wrt=(),
+        terms={"value": one},
+    ),
+    Row(
+        "-stats.cauchy.logpdf(t, p, sqrt(0.5))",
+        "barron_nll(alpha=0, scale=0.5)",
+        "reals",
+        lambda p, t: -stats.cauchy.logpdf(t, p, np.sqrt(0.5)),
+        wrt=(),
+        terms={"value": one},
+    ),
+    Row(
+        "-stats.genhyperbolic.logpdf(t, 1, 1, 0, p, 0.5)",
+        "barron_nll(alpha=1, scale=0.5)",
+        "finite",
+        lambda p, t: -stats.genhyperbolic.logpdf(t, 1, 1, 0, p, 0.5),
+        wrt=(),
+        terms={"value": one},
+    ),
+    Row(
         "-stats.t.logpdf(t, df, p, scale)",
         "student_t_nll(full=true)",
         "scales and df",
