@@ -193,10 +193,10 @@ BESSEL = Difference(
     "the Bessel function is that of single precision: a polynomial, or one times a power and an exponential from 3.75 on",
     everywhere,
     ("value",),
-    within=lambda i: 2.5e-7,
+    within=lambda i: 2e-7,
 )
 BESSEL_SLOPE = Difference(
-    "approximates", "and so in the gradient by the concentration", everywhere, ("concentration",), lambda i: 2e-6
+    "approximates", "and so in the gradient by the concentration", everywhere, ("concentration",), lambda i: 1e-6
 )
 NORMALISES = Difference(
     "definition", "divides by the sum of the row, through which the gradient flows", everywhere, ("pred",)
