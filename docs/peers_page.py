@@ -30,7 +30,7 @@ def cell(text: str) -> str:
 
 def spec_cell(row: Any) -> str:
     """The spec with a link to each loss, and the reduction if the row is about one."""
-    names = [name for name in re.findall(r"[a-z]\w*", row.spec) if name in set(lossfn.names())]
+    names = [name for name in re.findall(r"[a-z]\w*(?![\w=])", row.spec) if name in set(lossfn.names())]
     links = ", ".join(f"[{name}](losses/{name}.md)" for name in dict.fromkeys(names) if name != row.spec)
     reduced = f", reduction={row.reduction}" if row.reduction != "none" else ""
     if not links:

@@ -204,9 +204,10 @@ DEFINE(cox_nll) = {
     .latex = "\\sum_{i:\\,\\delta_i = 1} \\ln \\sum_{j:\\,y_j \\ge y_i} e^{z_j} - z_i",
     .tasks = "survival",
     .see_also = "aft_nll",
-    .look_alikes = "statsmodels: PHReg: the same, ties=efron for its ties='efron'\n"
-                   "pycox: CoxPHLoss: the mean over the events\n"
-                   "XGBoost: survival:cox: gradient of this; a negative label there is a time without event",
+    .look_alikes =
+        "statsmodels: PHReg: the same, ties=efron for its ties='efron'\n"
+        "pycox: CoxPHLoss: the mean over the events\n"
+        "XGBoost: survival:cox: gradient of this where no times are equal; a negative label is one without event",
     .source =
         "D. Cox, Regression models and life-tables, J. R. Stat. Soc. B 34, 1972; B. Efron, The efficiency of Cox's "
         "likelihood function for censored data, JASA 72, 1977",

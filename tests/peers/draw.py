@@ -106,6 +106,12 @@ def labelled(rng: Any, n: int) -> Inputs:
     return {"pred": joined(edges, spread(rng, (n, CLASSES))), "target": labels}
 
 
+def finite_labelled(rng: Any, n: int) -> Inputs:
+    drawn = labelled(rng, n)
+    kept = np.isfinite(drawn["pred"]).all(-1) & (np.abs(drawn["pred"]).max(-1) < 1e100)
+    return {name: a[kept] for name, a in drawn.items()}
+
+
 def distributions(rng: Any, n: int) -> Inputs:
     edges = row_edges()
     hot = np.eye(CLASSES)[np.arange(len(edges)) % CLASSES]
@@ -224,6 +230,10 @@ def positives(rng: Any, n: int) -> Inputs:
     return {"pred": pred, "target": target}
 
 
+def plain_positives(rng: Any, n: int) -> Inputs:
+    return {"pred": positive(rng, n), "target": positive(rng, n)}
+
+
 def variances(rng: Any, n: int) -> Inputs:
     edges = [(0, 0, 1), (1, 0, 1), (1, 0, 1e-7), (1, 0, 1e-300), (1e160, 0, 1), (0, 0, 1e8), (1, 0, 1e-6)]
     pred, target, var = pairs(edges, spread(rng, n), spread(rng, n), positive(rng, n))
@@ -234,6 +244,142 @@ def scales(rng: Any, n: int) -> Inputs:
     edges = [(0, 0, 1), (1, 0, 1), (-1, 0, 1), (40, 0, 1), (-40, 0, 1), (-1e4, 0, 1), (1e160, 0, 1), (1, 0, 1e-8)]
     pred, target, scale = pairs(edges, spread(rng, n), spread(rng, n), positive(rng, n))
     return {"pred": pred, "target": target, "scale": scale}
+
+
+def named(names: str, edges: list[tuple[float, ...]], *random: Any) -> Inputs:
+    return dict(zip(names.split(), pairs(edges, *random)))
+
+
+def dfs(rng: Any, n: int) -> Inputs:
+    edges = [(0, 0, 1, 3), (1, 0, 1, 1), (-40, 0, 1, 0.5), (1e160, 0, 1, 3), (1, 0, 1e-8, 30), (2, 0, 1, 1e8)]
+    random = spread(rng, n), spread(rng, n), positive(rng, n), positive(rng, n)
+    return named("pred target scale df", edges, *random)
+
+
+def log_scales(rng: Any, n: int) -> Inputs:
+    """Of the logarithm of a positive target."""
+    edges = [(0, 1, 1), (1, 1, 0.5), (-20, 1e-3, 1), (300, 1e3, 1), (0, 1e300, 1), (0, 1e-300, 0.1)]
+    return named("pred target scale", edges, spread(rng, n, 2), positive(rng, n), positive(rng, n))
+
+
+def shapes(rng: Any, n: int) -> Inputs:
+    edges = [(0, 1, 1), (1, 1, 0.5), (-20, 1e-3, 1), (300, 1e3, 1), (0, 2, 3), (1, 1e-300, 2)]
+    return named("pred target shape", edges, spread(rng, n, 2), positive(rng, n), positive(rng, n))
+
+
+def angles(rng: Any, n: int) -> Inputs:
+    edges = [(0, 0, 1), (1, 0, 1), (3.125, -3.125, 2), (1, 0, 1e-8), (0, 1, 700), (0.5, 0, 1e4), (100, 0, 1)]
+    return named("pred target concentration", edges, spread(rng, n), spread(rng, n), positive(rng, n))
+
+
+def fractions(rng: Any, n: int) -> Inputs:
+    """The logit of a mean, a fraction and a concentration."""
+    edges = [(0, 0.5, 10), (1, 0.25, 1), (-3, 1e-9, 2), (3, 1 - 2**-20, 50), (8, 0.75, 1e3), (0, 0.5, 1e-3)]
+    return named("pred target concentration", edges, spread(rng, n, 2), unit(rng, n), positive(rng, n))
+
+
+def log_counts(rng: Any, n: int) -> Inputs:
+    edges = [(p, t) for p in (0, 1, -20, 20, -300, 300) for t in (0, 1, 7)]
+    return named("pred target", edges, spread(rng, n, 2), rng.poisson(3, n))
+
+
+def gates(rng: Any, n: int) -> Inputs:
+    """The logarithm of a mean, a count, the logit of an excess of zeros."""
+    edges = [(p, t, g) for p in (0, 1, -10, 5) for t in (0, 1, 7) for g in (0, -3, 10)]
+    counts = rng.poisson(3, n) * rng.integers(0, 2, n)
+    return named("pred target gate", edges, spread(rng, n, 2), counts, spread(rng, n, 2))
+
+
+def trials(rng: Any, n: int) -> Inputs:
+    edges = [(p, t, f) for p in (0, 1, -20, 20, 800, -800) for t, f in ((0, 0), (0, 1), (3, 0), (2, 5))]
+    return named("pred target failures", edges, spread(rng, n), rng.poisson(3, n), rng.poisson(3, n))
+
+
+def normals(rng: Any, n: int) -> Inputs:
+    """Mean and logarithm of the variance."""
+    edges = [(0, 0), (1, 0), (0, 1), (1e-9, 1e-9), (0, 1e-5), (40, -40), (1, 300), (1, -300), (1e100, 2)]
+    return named("pred log_var", edges, spread(rng, n), spread(rng, n, 2))
+
+
+def intervals(rng: Any, n: int) -> Inputs:
+    edges = [(0, 0, 0), (-1, 0, 1), (0, 0, 1), (0, 1, 1), (0, -1, 1), (0, 2, 1), (-1e160, 1, 1e160)]
+    lower = spread(rng, n)
+    return named("pred target upper", edges, lower, spread(rng, n), lower + positive(rng, n))
+
+
+def components(rng: Any, n: int) -> Inputs:
+    """Three normal distributions, mixed."""
+    size = (n, 3)
+    means = joined([[0, 0, 0], [0, 5, -5], [40, 60, -80], [1, 2, 3]], spread(rng, size))
+    shares = joined([[0, 0, 0], [0, -30, 2], [1, 2, 3], [800, 0, -800]], spread(rng, size))
+    scales = joined([[1, 1, 1], [0.5, 1, 2], [1, 0.125, 1], [1e-3, 1, 1e3]], positive(rng, size))
+    return {"pred": means, "target": joined([0, 1, 0, 2], spread(rng, n)), "logits": shares, "scale": scales}
+
+
+def members(rng: Any, n: int) -> Inputs:
+    """An ensemble, and what happened."""
+    pred = joined([[0] * 5, [1, 2, 3, 4, 5], [1, 1, 2, 2, 3], [-1e9, 0, 1, 2, 1e9]], spread(rng, (n, 5)))
+    return {"pred": pred, "target": joined([0, 3, 0, 0.5], spread(rng, n))}
+
+
+def quantiles(rng: Any, n: int) -> Inputs:
+    drawn = members(rng, n)
+    return {"pred": np.sort(drawn["pred"]), "target": drawn["target"]}
+
+
+def bins(rng: Any, n: int) -> Inputs:
+    """Logits of the numbers 0 to 4, and a number between."""
+    target = np.minimum(rng.integers(0, 4 * 256, n) / 256, 3.75)
+    edges = row_edges()[:5]
+    return {"pred": joined(edges, spread(rng, (n, CLASSES))), "target": joined([0, 1, 0.5, 3.75, 2], target)}
+
+
+def levels(rng: Any, n: int) -> Inputs:
+    """Logits of four thresholds, and a label from 0 to 4."""
+    edges = [[0] * 4, [800, 0, 1, -800], [40, 20, -20, -40], [-40, -20, 20, 40], [INF, 0, 0, 0], [NAN, 0, 0, 0]]
+    labels = np.concatenate([[2, 1, 0, 4, 2, 1], rng.integers(0, CLASSES, n)])
+    return {"pred": joined(edges, spread(rng, (n, 4))), "target": labels}
+
+
+def labelled_vectors(rng: Any, n: int) -> Inputs:
+    drawn = vectors(rng, n)
+    return {**drawn, "label": 2.0 * (np.arange(len(drawn["pred"])) % 2) - 1}
+
+
+def samples(rng: Any, n: int) -> Inputs:
+    """Of six members: logarithm of the hazard, the time until which each was seen, whether it happened then."""
+    size = (n, 6)
+    edges = [[0] * 6, [1, 2, 3, 4, 5, 6], [40, 0, -40, 0, 1, 2], [0] * 6, [3, 1, 0, 2, 1, -1]]
+    until = [[1, 2, 3, 4, 5, 6], [1, 1, 1, 2, 2, 2], [3, 2, 1, 1, 2, 3], [2] * 6, [1, 2, 3, 4, 5, 6]]
+    happened = [[1] * 6, [1, 0, 1, 1, 1, 0], [0, 1, 1, 0, 1, 1], [1] * 6, [0, 0, 0, 0, 0, 1]]
+    pred = joined(edges, spread(rng, size))
+    times = joined(until, rng.integers(1, 6, size))
+    events = joined(happened, rng.integers(0, 2, size))
+    events[:, 0] = np.where(events.any(-1), events[:, 0], 1)
+    return {"pred": pred, "target": times, "event": events}
+
+
+def moderate_samples(rng: Any, n: int) -> Inputs:
+    """No two of the random times are the same."""
+    n //= 2
+    drawn = samples(rng, n)
+    drawn["target"][len(drawn["target"]) - n :] = rng.permuted(np.tile(np.arange(1.0, 7), (n, 1)), axis=-1)
+    return {**drawn, "pred": np.clip(drawn["pred"], -8, 8)}
+
+
+def times(rng: Any, n: int) -> Inputs:
+    """Logarithm of a time, and bounds of it: known, from below, from above, from both sides."""
+    edges = [(0, 1, 1), (1, 1, 1), (0, 1, INF), (2, 1, INF), (-1, 1, INF), (0, 0, 1), (1, 0, 1), (0, 1, 2), (1, 0.5, 4)]
+    edges += [(-6, 1, 2), (-6, 1, INF), (6, 0, 1), (-2, 16, 16), (-2, 16, INF), (2, 0, 0.0625), (2, 0.03125, 0.0625)]
+    edges += [(2, 0.25, 0.3125), (2, 2**-8, 2**-7)]
+    low = positive(rng, n)
+    high = np.select([np.arange(n) % 4 == k for k in range(3)], [low, np.full(n, INF), low * 2], low * 1.25)
+    return named("pred target upper", edges, spread(rng, n, 2), low, high)
+
+
+def moderate_times(rng: Any, n: int) -> Inputs:
+    drawn = times(rng, n)
+    return {**drawn, "pred": np.clip(drawn["pred"], -2, 2)}
 
 
 KINDS: dict[str, Callable[[Any, int], Inputs]] = {
@@ -253,6 +399,7 @@ KINDS: dict[str, Callable[[Any, int], Inputs]] = {
     "one distribution": one_distribution,
     "plain labels one-hot": plain_hot,
     "labels": labelled,
+    "finite labels": finite_labelled,
     "distributions": distributions,
     "plain labels": plain_rows,
     "plain distributions": plain_distributions,
@@ -276,11 +423,33 @@ KINDS: dict[str, Callable[[Any, int], Inputs]] = {
     "moderate positives": moderate_positives,
     "squares": squares,
     "positives": positives,
+    "plain positives": plain_positives,
     "variances": variances,
     "scales": scales,
+    "scales and df": dfs,
+    "log scales": log_scales,
+    "shapes": shapes,
+    "angles": angles,
+    "fractions": fractions,
+    "log counts": log_counts,
+    "gates": gates,
+    "trials": trials,
+    "normals": normals,
+    "intervals": intervals,
+    "components": components,
+    "members": members,
+    "quantiles": quantiles,
+    "bins": bins,
+    "levels": levels,
+    "labelled vectors": labelled_vectors,
+    "samples": samples,
+    "moderate samples": moderate_samples,
+    "times": times,
+    "moderate times": moderate_times,
 }
 
-LABELLED = ("probability labels", "labels", "plain labels", "log labels")  # their targets are integers
+# Their targets are integers.
+LABELLED = ("probability labels", "labels", "finite labels", "plain labels", "log labels", "levels")
 
 
 def batch(kind: str, n: int, seed: int = 0) -> Inputs:

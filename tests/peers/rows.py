@@ -62,6 +62,16 @@ def gradients_by_sum(values: Any, inputs: Mapping[str, Any], wrt: tuple[str, ...
     return dict(zip(wrt, derive(values.sum(), [inputs[name] for name in wrt])))
 
 
+def by_autograd(torch: Any, row: Row, inputs: Inputs) -> dict[str, Any]:
+    """A row of a package on PyTorch: its function takes tensors."""
+    given = {name: torch.tensor(a) for name, a in inputs.items()}
+    for name in row.wrt:
+        given[name].requires_grad_()
+    value = row.function(*given.values())
+    found = gradients_by_sum(value, given, row.wrt, torch.autograd.grad)
+    return {name: a.detach().numpy() for name, a in {"value": value, **found}.items()}
+
+
 # ---- Where and terms, for several tables ----------------------------------------------------------------------------
 
 
@@ -148,3 +158,34 @@ def nan(name: str) -> Callable[[Inputs], Any]:
         return found.any(-1) if found.ndim > 1 else found
 
     return where
+
+
+def lgamma_size(x: Any) -> Any:
+    """Of the terms of Stirling's formula."""
+    return 1 + (1 + x) * np.abs(np.log(x))
+
+
+def digamma_size(x: Any) -> Any:
+    return 1 + np.abs(np.log(x)) + 1 / x
+
+
+def beta_parts(i: Inputs) -> Any:
+    mean, c = 1 / (1 + np.exp(-i["pred"])), i["concentration"]
+    return mean * c, (1 - mean) * c
+
+
+def beta_value(i: Inputs) -> Any:
+    a, b = beta_parts(i)
+    logs = np.abs((a - 1) * np.log(i["target"])) + np.abs((b - 1) * np.log1p(-i["target"]))
+    of_rest = i["concentration"] * digamma_size(b)  # b, which has the rounding error of 1 - m
+    return lgamma_size(a) + lgamma_size(b) + lgamma_size(a + b) + of_rest + logs
+
+
+def beta_slope(i: Inputs) -> Any:
+    a, b = beta_parts(i)
+    logs = np.abs(np.log(i["target"])) + np.abs(np.log1p(-i["target"]))
+    return digamma_size(a) + digamma_size(b) + logs
+
+
+# The slope of the mean, m (1 - m), has the rounding error of 1 - m.
+BETA = {"value": beta_value, "pred": lambda i: beta_slope(i) * i["concentration"], "concentration": beta_slope}

@@ -17,7 +17,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-NAMES = ("pytorch", "keras", "optax", "sklearn", "xgboost", "lightgbm", "scipy", "ceres", "statsmodels")
+NAMES = (
+    *("pytorch", "keras", "optax", "sklearn", "xgboost", "lightgbm", "catboost", "scipy", "ceres", "statsmodels"),
+    *("scoringrules", "kornia", "entmax", "coral_pytorch", "pytorch_optimizer"),
+)
 
 
 def load(name: str) -> Any:

@@ -90,4 +90,5 @@ ROWS = [
     Row("gamma", "gamma_nll", "moderate log means", on("gamma", twice), **GIVES),
     Row("binary", "bce_with_logits", "moderate margins 0/1", on("binary", across), **GIVES),
     Row("cross_entropy", "bce_with_logits", "moderate logits", on("cross_entropy", across), **GIVES),
+    Row("tweedie", "tweedie_nll", "moderate log means", on("tweedie", twice, tweedie_variance_power=1.5), **GIVES),
 ]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""PyTorch: torch.nn, by its functional forms."""
+"""PyTorch: torch.nn, by its functional forms, and the likelihoods of torch.distributions."""
 
 from __future__ import annotations
 
@@ -7,17 +7,21 @@ from typing import Any
 
 import numpy as np
 from rows import (
+    BETA,
     Difference,
     Inputs,
     Row,
     beyond,
+    by_autograd,
+    digamma_size,
     everywhere,
-    gradients_by_sum,
     infinite,
     largest,
+    lgamma_size,
     nan,
     not_a_number,
     one,
+    residual,
 )
 
 HEADING, PACKAGE = "PyTorch", "torch"
@@ -27,26 +31,24 @@ PRECISION = "double precision; a few operations, each within an ulp or two"
 
 torch: Any = None
 F: Any = None
+D: Any = None
 
 
 def load() -> None:
-    global torch, F
+    global torch, F, D
     import torch as package
+    import torch.distributions
     import torch.nn.functional
 
-    torch, F = package, torch.nn.functional
+    torch, F, D = package, torch.nn.functional, torch.distributions
 
 
 def evaluate(row: Row, inputs: Inputs) -> dict[str, Any]:
-    given = {name: torch.tensor(a) for name, a in inputs.items()}
-    for name in row.wrt:
-        given[name].requires_grad_()
-    value = row.function(*given.values())
-    found = gradients_by_sum(value, given, row.wrt, torch.autograd.grad)
-    return {name: a.detach().numpy() for name, a in {"value": value, **found}.items()}
+    return by_autograd(torch, row, inputs)
 
 
 BOTH = ("pred", "target")
+LOCATED = ("pred", "target", "scale")
 SOFTMAX = {"value": largest("pred"), "pred": one}  # log-sum-exp less a logit; probability less target
 SIGMOID = {"value": largest("pred"), "pred": one, "target": largest("pred")}
 LIMITS = Difference("limits", "an infinite logit gives NaN where it is multiplied or subtracted", infinite("pred"))
@@ -120,11 +122,202 @@ def weights() -> Any:
     return torch.tensor(WEIGHTS, dtype=torch.float64)
 
 
+def neighbours(pred: Any, target: Any) -> Any:
+    """As object detectors write it, for a number between two bins."""
+    left = target.long()
+    far = target - left
+    entropies = [F.cross_entropy(pred, label, reduction="none") for label in (left, left + 1)]
+    return entropies[0] * (1 - far) + entropies[1] * far
+
+
 def listed_classes(target: Any) -> Any:
     """Rows of 0/1 as PyTorch takes them: the classes that are 1, then -1."""
     rows = [torch.nonzero(row).ravel() for row in target]
     return torch.stack([F.pad(row, (0, target.shape[1] - len(row)), value=-1) for row in rows])
 
+
+def chance(i: Inputs) -> Any:
+    return 1 / (1 + np.exp(-i["pred"]))
+
+
+def quality_gap(i: Inputs) -> Any:
+    return np.maximum(np.abs(i["target"] - chance(i)), 2.0**-53)
+
+
+def quality_value(i: Inputs) -> Any:
+    """The entropy has the rounding error of the logit, the distance that of 1."""
+    far, entropy = quality_gap(i), np.logaddexp(0, i["pred"]) - i["target"] * i["pred"]
+    return far * far * np.abs(i["pred"]) + 2 * far * entropy
+
+
+def quality_slope(i: Inputs) -> Any:
+    """The same by the product rule."""
+    s, z = chance(i), np.abs(i["pred"])
+    far, entropy = quality_gap(i), np.logaddexp(0, i["pred"]) - i["target"] * i["pred"]
+    bend = s * (1 - s)
+    return 3 * far * far + 2 * far * z * bend + 2 * entropy * (bend + far * s)
+
+
+def varifocal(i: Inputs) -> Any:
+    weight = np.where(i["target"] > 0, i["target"], 0.75 * chance(i) ** 2)
+    return weight * (1 + 2 * np.abs(i["pred"]))
+
+
+TWICE = Difference(
+    "overflows",
+    "twice the entropy is infinite, and is multiplied by 0",
+    lambda i: np.isfinite(i["pred"]) & (np.abs(i["pred"]) > 8e307),
+    ("pred",),
+)
+QUALITY = {"value": quality_value, "pred": quality_slope}
+VARIFOCAL = {"value": varifocal, "pred": varifocal}
+
+# ---- Distributions ---------------------------------------------------------------------------------------------------
+
+
+def quotient(i: Inputs) -> Any:
+    return residual(i) / i["scale"]
+
+
+SQUARES = Difference("overflows", "squares the residual", lambda i: np.abs(quotient(i)) > 1e154)
+NO_RATE = Difference(
+    "limits", "the gradient is 0 / 0 where both are 0", lambda i: (i["pred"] == 0) & (i["target"] == 0), ("pred",)
+)
+POWER = Difference(
+    "overflows",
+    "the power of the target underflows before its logarithm is taken",
+    lambda i: i["shape"] * (np.log(i["target"]) - i["pred"]) < -708,
+)
+BESSEL = Difference(
+    "approximates",
+    "the Bessel function is that of single precision: a polynomial, or one times a power and an exponential from 3.75 on",
+    everywhere,
+    ("value",),
+    within=lambda i: 2e-7,
+)
+BESSEL_SLOPE = Difference(
+    "approximates", "and so in the gradient by the concentration", everywhere, ("concentration",), lambda i: 1e-6
+)
+NORMALISES = Difference(
+    "definition", "divides by the sum of the row, through which the gradient flows", everywhere, ("pred",)
+)
+HELD_INSIDE = Difference(
+    "clips",
+    "probabilities are held in [2^-52, 1 - 2^-52]",
+    lambda i: (i["pred"] == 0).any(-1),
+    ("value",),
+    lambda i: 1e-13,
+)
+
+
+NORMAL = {"value": lambda i: np.maximum(1, np.abs(np.log(i["var"]))), "var": lambda i: 1 / i["var"]}
+CAUCHY = {"value": lambda i: np.maximum(1, np.abs(np.log(i["scale"]))), "scale": lambda i: 1 / i["scale"]}
+
+
+def gumbel(i: Inputs) -> Any:
+    """exp has the relative error of its argument times that."""
+    z = quotient(i)
+    return np.maximum(1, np.abs(z)) * np.maximum(1, np.exp(z))
+
+
+GUMBEL = {
+    "value": lambda i: gumbel(i) + np.abs(np.log(i["scale"])),
+    "pred": lambda i: gumbel(i) / i["scale"],
+    "target": lambda i: gumbel(i) / i["scale"],
+    "scale": lambda i: gumbel(i) * np.maximum(1, np.abs(quotient(i))) / i["scale"],
+}
+
+
+def turned(i: Inputs) -> Any:
+    """The sine of an angle has its rounding error."""
+    return i["concentration"] * np.abs(residual(i))
+
+
+def counted(i: Inputs) -> Any:
+    return (1 + i["target"]) * np.maximum(1, np.abs(i["pred"]))
+
+
+def student_pull(i: Inputs) -> Any:
+    """What the power of the density pulls by, beside the scale's 1."""
+    square, df = quotient(i) ** 2, i["df"]
+    return np.maximum(1, (df + 1) * square / (df + square))
+
+
+STUDENT = {
+    "value": lambda i: np.maximum(lgamma_size(i["df"]), np.abs(np.log(i["scale"]))),
+    "scale": lambda i: student_pull(i) / i["scale"],
+    "df": lambda i: np.maximum(digamma_size(i["df"]), student_pull(i) / i["df"]),
+}
+
+
+def log_gap(i: Inputs) -> Any:
+    """What the residual of the logarithm is the difference of, over the squared scale."""
+    return (np.abs(np.log(i["target"])) + np.abs(i["pred"])) / i["scale"] ** 2
+
+
+LOGNORMAL = {
+    "value": lambda i: np.maximum(1, np.abs(np.log(i["target"]))),
+    "pred": log_gap,
+    "target": lambda i: np.maximum(1, log_gap(i)) / i["target"],
+    "scale": lambda i: (1 + log_gap(i) * np.abs(i["pred"] - np.log(i["target"]))) / i["scale"],
+}
+
+
+def weibull_log(i: Inputs) -> Any:
+    return np.log(i["target"]) - i["pred"]
+
+
+def weibull(i: Inputs) -> Any:
+    """exp(u) and 1, the first with the error of u."""
+    u = i["shape"] * weibull_log(i)
+    return np.maximum(1, np.exp(u) * np.maximum(1, np.abs(u)))
+
+
+WEIBULL = {
+    "value": lambda i: weibull(i) + np.abs(i["shape"] * weibull_log(i)) + np.abs(np.log(i["shape"])),
+    "pred": lambda i: weibull(i) * np.maximum(1, i["shape"]),
+    "target": lambda i: weibull(i) * np.maximum(1, i["shape"]) / i["target"],
+    "shape": lambda i: weibull(i) * np.abs(weibull_log(i)) + 1 / i["shape"],
+}
+
+
+def trials(i: Inputs) -> Any:
+    return i["target"] + i["failures"]
+
+
+BINOMIAL = {"value": lambda i: lgamma_size(1 + trials(i)) + trials(i) * np.abs(i["pred"]), "pred": trials}
+
+
+def mixed(i: Inputs) -> Any:
+    """The logarithm of what each component gives to the density."""
+    shares = i["logits"] - i["logits"].max(-1, keepdims=True)
+    shares = shares - np.log(np.exp(shares).sum(-1, keepdims=True))
+    return shares - mixed_square(i) / 2 - np.log(i["scale"])
+
+
+def mixed_square(i: Inputs) -> Any:
+    return ((i["target"][:, None] - i["pred"]) / i["scale"]) ** 2
+
+
+def mixed_part(i: Inputs) -> Any:
+    """A component's share of the density, which has the relative error of what it is the exponential of."""
+    logs = mixed(i)
+    part = np.exp(logs - logs.max(-1, keepdims=True))
+    return part / part.sum(-1, keepdims=True) * (1 + np.abs(logs).max(-1, keepdims=True))
+
+
+def mixed_pull(i: Inputs) -> Any:
+    return mixed_part(i) * np.sqrt(mixed_square(i)) / i["scale"]
+
+
+MIXTURE = {
+    "value": lambda i: 1 + np.abs(mixed(i)).max(-1),
+    "pred": mixed_pull,
+    "target": lambda i: mixed_pull(i).max(-1),
+    "logits": one,
+    "scale": lambda i: mixed_part(i) * np.maximum(1, mixed_square(i)) / i["scale"],
+}
+SHIFTED = {"value": largest("pred"), "pred": lambda i: np.maximum(1, largest("pred")(i))}
 
 ROWS = [
     Row("MSELoss()", "mse", "reals", lambda p, t: F.mse_loss(p, t, reduction="none"), wrt=BOTH),
@@ -345,5 +538,215 @@ ROWS = [
             NORM_EPS,
             NORM_EPS_GRADIENT,
         ),
+    ),
+    Row(
+        "CosineEmbeddingLoss(margin=0.25)",
+        "cosine_embedding(margin=0.25)",
+        "labelled vectors",
+        lambda p, t, label: F.cosine_embedding_loss(p, t, label, margin=0.25, reduction="none"),
+        (SQUARE_OVERFLOWS, NORM_EPS, NORM_EPS_GRADIENT),
+    ),
+    Row(
+        "MultiLabelSoftMarginLoss()",
+        "multilabel_soft_margin",
+        "multilabel",
+        lambda p, t: F.multilabel_soft_margin_loss(p, t, reduction="none"),
+        terms=SIGMOID,
+    ),
+    Row(
+        "MultiLabelSoftMarginLoss(weight=w)",
+        f"multilabel_soft_margin(class_weight={WEIGHTS})",
+        "multilabel",
+        lambda p, t: F.multilabel_soft_margin_loss(p, t, weight=weights(), reduction="none"),
+        terms=SIGMOID,
+    ),
+    Row(
+        "BCEWithLogitsLoss() * (t - sigmoid(z))**2",
+        "quality_focal",
+        "logits",
+        lambda p, t: F.binary_cross_entropy_with_logits(p, t, reduction="none") * (t - torch.sigmoid(p)) ** 2,
+        (LIMITS, TWICE),
+        terms=QUALITY,
+    ),
+    Row(
+        "BCEWithLogitsLoss() * where(t > 0, t, 0.75 * sigmoid(z)**2)",
+        "varifocal",
+        "logits",
+        lambda p, t: (
+            F.binary_cross_entropy_with_logits(p, t, reduction="none")
+            * torch.where(t > 0, t, 0.75 * torch.sigmoid(p) ** 2)
+        ),
+        (LIMITS,),
+        terms=VARIFOCAL,
+    ),
+    Row(
+        "MultiLabelSoftMarginLoss() * C",
+        "one_vs_all_logistic",
+        "multilabel",
+        lambda p, t: F.multilabel_soft_margin_loss(p, t, reduction="none") * 5,
+        terms=SIGMOID,
+    ),
+    Row(
+        "CrossEntropyLoss() of 30 * tanh(z / 30)",
+        "softcap_cross_entropy",
+        "labels",
+        lambda p, t: F.cross_entropy(30 * torch.tanh(p / 30), t, reduction="none"),
+        terms={"value": lambda i: 30.0, "pred": one},
+    ),
+    Row(
+        "CrossEntropyLoss() of z + log(prior)",
+        f"logit_adjusted(prior={WEIGHTS})",
+        "labels",
+        lambda p, t: F.cross_entropy(p + torch.log(weights()), t, reduction="none"),
+        terms=SHIFTED,
+    ),
+    Row(
+        "CrossEntropyLoss() of both neighbours, each times the distance to the other",
+        "distribution_focal",
+        "bins",
+        lambda p, t: neighbours(p, t),
+        terms=SOFTMAX,
+    ),
+    Row(
+        "-Normal(p, sqrt(var)).log_prob(t)",
+        "gaussian_nll(full=true)",
+        "variances",
+        lambda p, t, var: -D.Normal(p, torch.sqrt(var)).log_prob(t),
+        wrt=("pred", "target", "var"),
+        terms=NORMAL,
+    ),
+    Row(
+        "-Laplace(p, scale).log_prob(t)",
+        "laplace_nll(full=true)",
+        "scales",
+        lambda p, t, s: -D.Laplace(p, s).log_prob(t),
+        wrt=LOCATED,
+    ),
+    Row(
+        "-Cauchy(p, scale).log_prob(t)",
+        "cauchy_nll(full=true)",
+        "scales",
+        lambda p, t, s: -D.Cauchy(p, s).log_prob(t),
+        (SQUARES,),
+        wrt=LOCATED,
+        terms=CAUCHY,
+    ),
+    Row(
+        "-Gumbel(p, scale).log_prob(t)",
+        "gumbel_nll",
+        "scales",
+        lambda p, t, s: -D.Gumbel(p, s).log_prob(t),
+        wrt=LOCATED,
+        terms=GUMBEL,
+    ),
+    Row(
+        "-StudentT(df, p, scale).log_prob(t)",
+        "student_t_nll(full=true)",
+        "scales and df",
+        lambda p, t, s, df: -D.StudentT(df, p, s).log_prob(t),
+        (SQUARES,),
+        wrt=(*LOCATED, "df"),
+        terms=STUDENT,
+    ),
+    Row(
+        "-LogNormal(p, scale).log_prob(t)",
+        "lognormal_nll(full=true)",
+        "log scales",
+        lambda p, t, s: -D.LogNormal(p, s).log_prob(t),
+        wrt=LOCATED,
+        terms=LOGNORMAL,
+    ),
+    Row(
+        "-Weibull(exp(p), shape).log_prob(t)",
+        "weibull_nll(full=true)",
+        "shapes",
+        lambda p, t, k: -D.Weibull(torch.exp(p), k).log_prob(t),
+        (POWER,),
+        wrt=("pred", "target", "shape"),
+        terms=WEIBULL,
+    ),
+    Row(
+        "-Exponential(exp(-p)).log_prob(t)",
+        "gamma_nll",
+        "log means",
+        lambda p, t: -D.Exponential(torch.exp(-p)).log_prob(t),
+        terms={"value": largest("pred"), "pred": one},
+    ),
+    Row(
+        "-VonMises(p, concentration).log_prob(t)",
+        "von_mises_nll(full=true)",
+        "angles",
+        lambda p, t, k: -D.VonMises(p, k).log_prob(t),
+        (BESSEL, BESSEL_SLOPE),
+        wrt=("pred", "target", "concentration"),
+        terms={"pred": turned, "target": turned},
+    ),
+    Row(
+        "-Beta(m c, (1 - m) c).log_prob(t), m = sigmoid(p)",
+        "beta_nll",
+        "fractions",
+        lambda p, t, c: -D.Beta(torch.sigmoid(p) * c, torch.sigmoid(-p) * c).log_prob(t),
+        wrt=("pred", "concentration"),
+        terms=BETA,
+    ),
+    Row(
+        "-Poisson(p).log_prob(t)",
+        "poisson_nll(log_input=false, full=true)",
+        "rates",
+        lambda p, t: -D.Poisson(p).log_prob(t),
+        (NO_RATE,),
+    ),
+    Row(
+        "-Binomial(t + failures, logits=p).log_prob(t)",
+        "binomial_nll(full=true)",
+        "trials",
+        lambda p, t, failures: -D.Binomial(t + failures, logits=p).log_prob(t),
+        terms=BINOMIAL,
+    ),
+    Row(
+        "-NegativeBinomial(1, logits=p).log_prob(t)",
+        "negative_binomial_nll",
+        "log counts",
+        lambda p, t: -D.NegativeBinomial(1, logits=p).log_prob(t),
+        terms={"value": counted, "pred": counted},
+    ),
+    Row(
+        "-MixtureSameFamily(Categorical(logits=logits), Normal(p, scale)).log_prob(t)",
+        "mixture_density(full=true)",
+        "components",
+        lambda p, t, logits, s: -D.MixtureSameFamily(D.Categorical(logits=logits), D.Normal(p, s)).log_prob(t),
+        wrt=("pred", "target", "logits", "scale"),
+        terms=MIXTURE,
+    ),
+    Row(
+        "kl_divergence(Normal(p, exp(log_var / 2)), Normal(0, 1))",
+        "gaussian_kl",
+        "normals",
+        lambda p, log_var: D.kl_divergence(D.Normal(p, torch.exp(log_var / 2)), D.Normal(0, 1)),
+        wrt=("pred", "log_var"),
+        terms={"value": one, "log_var": one},
+    ),
+    Row(
+        "kl_divergence(Categorical(t), Categorical(p))",
+        "kl_div",
+        "inner pairs",
+        lambda p, t: D.kl_divergence(D.Categorical(t), D.Categorical(p)),
+        (NORMALISES,),
+        terms={"value": one},
+    ),
+    Row(
+        "kl_divergence(Categorical(p), Categorical(t))",
+        "reverse_kl",
+        "inner pairs",
+        lambda p, t: D.kl_divergence(D.Categorical(p), D.Categorical(t)),
+        (NORMALISES,),
+        terms={"value": one},
+    ),
+    Row(
+        "Categorical(p).entropy()",
+        "entropy",
+        "one distribution",
+        lambda p: D.Categorical(p).entropy(),
+        (NORMALISES, HELD_INSIDE),
     ),
 ]

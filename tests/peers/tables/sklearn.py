@@ -16,15 +16,18 @@ PRECISION = "double precision; a few operations, each within an ulp or two"
 losses: Any = None
 sgd: Any = None
 metrics: Any = None
+nmf: Any = None
 
 
 def load() -> None:
-    global losses, metrics, sgd
+    global losses, metrics, nmf, sgd
     import sklearn._loss.loss
+    import sklearn.decomposition._nmf
     import sklearn.linear_model._sgd_fast
     import sklearn.metrics
 
     losses, sgd, metrics = sklearn._loss.loss, sklearn.linear_model._sgd_fast, sklearn.metrics
+    nmf = sklearn.decomposition._nmf
 
 
 def evaluate(row: Row, inputs: Inputs) -> dict[str, Any]:
@@ -35,6 +38,11 @@ def evaluate(row: Row, inputs: Inputs) -> dict[str, Any]:
 
 def trained(loss: Any, pred: Any, target: Any) -> Any:
     return loss.loss_gradient(y_true=target, raw_prediction=pred)
+
+
+def deviance(loss: Any, pred: Any, target: Any) -> Any:
+    value, slope = trained(loss, pred, target)
+    return value + loss.constant_to_optimal_zero(target), slope
 
 
 def stochastic(loss: Any, pred: Any, target: Any) -> Any:
@@ -84,6 +92,30 @@ def at(number: float, slope: str) -> Difference:
 
 
 SOFTMAX = {"value": largest("pred"), "pred": one}
+
+
+def tweedie_terms(i: Inputs) -> Any:
+    """Powers that a deviance near 0 is the difference of."""
+    mean = np.exp(i["pred"] / 2)
+    return np.maximum(2 * mean + 2 * i["target"] / mean, 4 * np.sqrt(i["target"]))
+
+
+def pulls(i: Inputs) -> Any:
+    return 4 * np.maximum(1, np.maximum(i["pred"], i["target"]))
+
+
+NO_MEAN = Difference("limits", "infinity less infinity is NaN: a mean of 0", lambda i: i["pred"] == 0, ("value",))
+NOTHING = Difference(
+    "limits",
+    "and so is the gradient where both are 0",
+    lambda i: (i["pred"] == 0) & (i["target"] == 0),
+    ("pred",),
+)
+TINY = Difference(
+    "clips",
+    "predictions below 2^-23 are raised to it, and terms with a target below it are left out",
+    lambda i: np.minimum(i["pred"], i["target"]) < 2.0**-23,
+)
 
 ROWS = [
     Row("HalfSquaredError()", "half_squared_error", "reals", lambda p, t: trained(losses.HalfSquaredError(), p, t)),
@@ -206,6 +238,39 @@ ROWS = [
         ),
         wrt=(),
     ),
+    Row(
+        "HalfTweedieLoss(power=1.5), plus constant_to_optimal_zero",
+        "tweedie_nll",
+        "log means",
+        lambda p, t: deviance(losses.HalfTweedieLoss(power=1.5), p, t),
+        terms={"value": tweedie_terms, "pred": tweedie_terms},
+    ),
+    Row(
+        "HalfTweedieLossIdentity(power=1.5), plus constant_to_optimal_zero",
+        "tweedie_nll(log_input=false)",
+        "positives",
+        lambda p, t: deviance(losses.HalfTweedieLossIdentity(power=1.5), p, t),
+        (NO_MEAN, NOTHING),
+        terms={"value": pulls, "pred": pulls},
+    ),
+    *(
+        Row(
+            f"NMF(beta_loss={beta!r})",
+            spec,
+            "positives",
+            lambda p, t, beta=beta: [nmf._beta_divergence(b, a, 1.0, beta) for a, b in zip(p, t)],
+            differences,
+            wrt=(),
+            terms={"value": pulls},
+        )
+        for beta, spec, differences in (
+            ("itakura-saito", "itakura_saito", (TINY,)),
+            ("kullback-leibler", "beta_divergence(beta=1)", (TINY,)),
+            ("frobenius", "beta_divergence(beta=2)", ()),
+            (0.5, "beta_divergence(beta=0.5)", (TINY,)),
+            (1.5, "beta_divergence(beta=1.5)", (TINY,)),
+        )
+    ),
     *(
         Row(name, spec, kind, function, differences, (), "mean")
         for name, spec, kind, function, differences in (
@@ -240,6 +305,34 @@ ROWS = [
                 "categorical_cross_entropy(clamp=2.220446049250313e-16)",
                 "probability labels",
                 lambda p, t: metrics.log_loss(t, p, labels=range(5)),
+                (),
+            ),
+            (
+                "mean_poisson_deviance",
+                "2*tweedie_nll(log_input=false, power=1)",
+                "plain positives",
+                lambda p, t: metrics.mean_poisson_deviance(t, p),
+                (),
+            ),
+            (
+                "mean_gamma_deviance",
+                "2*tweedie_nll(log_input=false, power=2)",
+                "plain positives",
+                lambda p, t: metrics.mean_gamma_deviance(t, p),
+                (),
+            ),
+            (
+                "mean_tweedie_deviance(power=1.5)",
+                "2*tweedie_nll(log_input=false)",
+                "plain positives",
+                lambda p, t: metrics.mean_tweedie_deviance(t, p, power=1.5),
+                (),
+            ),
+            (
+                "hinge_loss of several classes",
+                "crammer_singer",
+                "plain labels",
+                lambda p, t: metrics.hinge_loss(t, p, labels=range(5)),
                 (),
             ),
             ("brier_score_loss", "mse", "hard probabilities", lambda p, t: metrics.brier_score_loss(t, p), ()),

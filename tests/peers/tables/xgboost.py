@@ -26,23 +26,46 @@ def load() -> None:
     xgboost = package
 
 
-def leaves(objective: dict[str, Any], pred: Any, target: float, weight: float) -> list[float]:
+COMMON = {"eta": 1, "min_child_weight": 0, "nthread": 1, "base_score": 0.5, "verbosity": 0}
+
+
+def leaves(objective: dict[str, Any], data: Any, margin: Any, weight: float) -> list[float]:
     """Of the first tree, or the first trees of all classes."""
-    pred = np.atleast_1d(pred).astype(np.float32)
-    data = xgboost.DMatrix(np.zeros((1, 1), np.float32), label=[target], base_margin=pred[None, :])
-    common = {"eta": 1, "min_child_weight": 0, "lambda": weight, "nthread": 1, "base_score": 0.5, "verbosity": 0}
-    booster = xgboost.train({**common, **objective}, data, 1)
+    data.set_base_margin(np.asarray(margin, np.float32))
+    booster = xgboost.train({**COMMON, "lambda": weight, **objective}, data, 1)
     model = json.loads(booster.save_raw("json"))["learner"]["gradient_booster"]["model"]
     return [tree["split_conditions"][0] for tree in model["trees"]]
+
+
+def of_unit(unit: dict[str, Any]) -> Any:
+    """A sample by itself: its target, or bounds of it."""
+    data, target = xgboost.DMatrix(np.zeros((1, 1), np.float32)), [unit["target"]]
+    if "upper" in unit:
+        data.set_float_info("label_lower_bound", target)
+        data.set_float_info("label_upper_bound", [unit["upper"]])
+    else:
+        data.set_label(target)
+    return data, np.atleast_1d(unit["pred"])[None, :]
+
+
+def of_member(unit: dict[str, Any], j: int) -> Any:
+    """All members of a sample, of which one has a weight; a time at which nothing happened is negative there."""
+    n = len(unit["pred"])
+    label = np.where(unit["event"] > 0, unit["target"], -unit["target"])
+    return xgboost.DMatrix(np.zeros((n, 1), np.float32), label=label, weight=np.eye(n)[j]), unit["pred"]
 
 
 def evaluate(row: Row, inputs: Inputs) -> dict[str, Any]:
     """The leaf without lambda is the Newton step, -g/h."""
     objective = row.function()
     times = objective.pop("hessian_times", 1)  # what its Hessian is too large by
-    pairs = list(zip(inputs["pred"], inputs["target"]))
-    grads = -HEAVY * np.array([leaves(objective, *pair, HEAVY) for pair in pairs])
-    steps = times * np.array([leaves(objective, *pair, 0) for pair in pairs])
+    units = [{name: a[k] for name, a in inputs.items()} for k in range(len(inputs["pred"]))]
+    if "event" in inputs:
+        given = [of_member(unit, j) for unit in units for j in range(len(unit["pred"]))]
+    else:
+        given = [of_unit(unit) for unit in units]
+    grads = -HEAVY * np.array([leaves(objective, *one, HEAVY) for one in given])
+    steps = times * np.array([leaves(objective, *one, 0) for one in given])
     shape = inputs["pred"].shape
     with np.errstate(all="ignore"):
         return {"pred": grads.reshape(shape), "step": steps.reshape(shape)}
@@ -88,6 +111,79 @@ SQUARED_LOGARITHMS = {
     "step": lambda i: logarithms(i) * (1 + i["pred"]) / log_slope(i),
 }
 GAMMA = {"pred": one, "step": lambda i: np.exp(i["pred"]) / i["target"]}  # 1 less the Hessian, over the Hessian
+
+
+def tweedie(i: Inputs) -> Any:
+    return np.exp(i["pred"] / 2) + i["target"] * np.exp(-i["pred"] / 2)
+
+
+TWEEDIE = {"pred": tweedie, "step": lambda i: 2.0}  # over the Hessian, which is half of it
+
+
+def lower(i: Inputs) -> Any:
+    return (np.log(i["target"]) - i["pred"]) / 0.5
+
+
+def between(i: Inputs) -> Any:
+    return (i["target"] > 0) & (i["target"] < i["upper"]) & np.isfinite(i["upper"])
+
+
+STEEP = Difference("clips", "gradients are held in [-15, 15]", lambda i: lower(i) > 2, ("pred",))
+CURVED = Difference("clips", "and Hessians in [1e-16, 15]", lambda i: lower(i) > 1.3, ("step",))
+STEEP_NORMAL = Difference(
+    "clips",
+    "gradients are held in [-15, 15], Hessians in [1e-16, 15], densities and probabilities above 1e-12",
+    lambda i: np.abs(np.where(np.isfinite(lower(i)), lower(i), 2 * (np.log(i["upper"]) - i["pred"]))) > 7,
+)
+IN_TAIL = Difference(
+    "rounding",
+    "between bounds far out: digits that 1 + erf has lost",
+    lambda i: between(i) & (np.abs(lower(i)) > 5),
+)
+EARLY = Difference(
+    "rounding",
+    "the Hessian between early bounds is the difference of two squares, of what is itself a difference",
+    lambda i: between(i) & (lower(i) < -11),
+    ("step",),
+)
+TIES = Difference(
+    "definition",
+    "of members with the same time each sees only the events that stand before it in the order, not all",
+    lambda i: (np.diff(np.sort(i["target"]), axis=-1) == 0).any(-1),
+)
+
+
+def first_event(i: Inputs) -> Any:
+    return np.where(i["event"] > 0, i["target"], np.inf).min(-1, keepdims=True)
+
+
+NO_EVENT = Difference(
+    "limits",
+    "of who was seen no longer when the first event came gradient and Hessian are 0, and so is the step; 0 / 0 here",
+    lambda i: i["target"] < first_event(i),
+    ("step",),
+)
+
+
+def cox(i: Inputs) -> dict[str, Any]:
+    """The sum at risk is what is left of that of all, with its rounding error. Of gradient and Hessian: what they are,
+    and the terms they are the difference of."""
+    hazard = np.exp(i["pred"])
+    comes = (i["target"][:, :, None] >= i["target"][:, None, :]) & (i["event"][:, None, :] > 0)  # to whom, which
+    risk = (hazard[:, None, :] * (i["target"][:, None, :] >= i["target"][:, :, None])).sum(-1)[:, None, :]
+    lost = hazard.sum(-1)[:, None, None] / risk
+    share = hazard[:, :, None] / risk * comes
+    terms, grad, hess = (share * lost).sum(-1) + 1, share.sum(-1) - i["event"], (share * (1 - share)).sum(-1)
+    return {"hess": hess, "pred": terms, "step": (1 + np.abs(grad / hess)) * terms / hess}
+
+
+ALONE = Difference(
+    "rounding",
+    "of who is alone at risk whenever an event comes both are 0, but for rounding; 0 / 0 here",
+    lambda i: cox(i)["hess"] < 1e-9,
+    ("step",),
+)
+COX = {"pred": lambda i: cox(i)["pred"], "step": lambda i: cox(i)["step"]}
 
 ROWS = [
     Row("reg:squarederror", "half_squared_error", "moderate", lambda: {"objective": "reg:squarederror"}, **GIVES),
@@ -138,6 +234,42 @@ ROWS = [
         "plain labels",
         lambda: {"objective": "multi:softprob", "num_class": 5, "hessian_times": 2},
         terms=SOFTMAX,
+        **GIVES,
+    ),
+    Row(
+        "reg:tweedie",
+        "tweedie_nll",
+        "moderate log means",
+        lambda: {"objective": "reg:tweedie", "tweedie_variance_power": 1.5},
+        terms=TWEEDIE,
+        **GIVES,
+    ),
+    *(
+        Row(
+            f"survival:aft, aft_loss_distribution={distribution!r}, aft_loss_distribution_scale=0.5",
+            f"aft_nll(distribution={distribution}, scale=0.5)",
+            "moderate times",
+            lambda distribution=distribution: {
+                "objective": "survival:aft",
+                "aft_loss_distribution": distribution,
+                "aft_loss_distribution_scale": 0.5,
+            },
+            differences,
+            **GIVES,
+        )
+        for distribution, differences in (
+            ("normal", (STEEP_NORMAL, IN_TAIL)),
+            ("logistic", ()),
+            ("extreme", (STEEP, CURVED, EARLY)),
+        )
+    ),
+    Row(
+        "survival:cox",
+        "cox_nll",
+        "moderate samples",
+        lambda: {"objective": "survival:cox"},
+        (TIES, NO_EVENT, ALONE),
+        terms=COX,
         **GIVES,
     ),
 ]
