@@ -11,6 +11,7 @@ from results import (
     WANTS,
     Record,
     Results,
+    arithmetic_time,
     best,
     binds,
     ratio,
@@ -49,22 +50,52 @@ def place(record: Record) -> str:
     return f"{record['case']}, {size(record['elements'])}, {threads_words(record['threads'])}"
 
 
-def peer(
-    key: str, *cases: str, dtype: str = "float32", elementwise: bool = False, not_loss: str = ""
-) -> Callable[[Results], Figures]:
-    """Ratios to a peer at large sizes, with recycled allocations; of all cases, or of those named."""
+def of_peer(
+    results: Results, key: str, cases: tuple[str, ...], dtype: str, elementwise: bool
+) -> Iterator[tuple[Record, float]]:
+    """What a peer was compared in at large sizes, with recycled allocations: all cases or those named; and the ratio."""
+    for record in results.find(kind="case", allocator="recycled", dtype=dtype):
+        if record["elements"] < LARGE * 0.9 or (cases and record["case"] not in cases):
+            continue
+        found = ratio(record, key)
+        if found and not (elementwise and len(record["shape"]) > 1):
+            yield record, found
 
+
+def most_by_arithmetic(results: Results, record: Record, key: str) -> float | None:
+    """The ratio to a peer if a call took no longer than its arithmetic does in the first cache, shared by all threads;
+    that of losses of rows is measured on rows of 1024."""
+    theirs, dtype = best(record, key), {"float32": "f32", "float64": "f64"}[record["dtype"]]
+    for near in results.native("limit", loss=record["loss"], dtype=dtype, want=record["want"]):
+        per_element = arithmetic_time(near)
+        if theirs and per_element:
+            return theirs / (per_element * record["elements"] / record["threads"])
+    return None
+
+
+def peer_bar(text: str, least: float, key: str, *cases: str, dtype: str = "float32", elementwise: bool = False) -> Bar:
     def figures(results: Results) -> Figures:
-        for record in results.find(kind="case", allocator="recycled", dtype=dtype):
-            if record["elements"] < LARGE * 0.9 or (cases and record["case"] not in cases):
-                continue
-            if (elementwise and len(record["shape"]) > 1) or record["loss"] == not_loss:
-                continue
-            found = ratio(record, key)
-            if found:
-                yield f"{place(record)}{', gradient and Hessian' if record['want'] == 'grad_hess' else ''}", found
+        for record, found in of_peer(results, key, cases, dtype, elementwise):
+            yield f"{place(record)}{', gradient and Hessian' if record['want'] == 'grad_hess' else ''}", found
 
-    return figures
+    def floor(results: Results) -> str:
+        """Which of those that miss the bar could not meet it whatever memory did."""
+        missing = [r for r, found in of_peer(results, key, cases, dtype, elementwise) if found < least]
+        most = [(most_by_arithmetic(results, record, key), place(record)) for record in missing]
+        known = [(ratio_, where) for ratio_, where in most if ratio_]
+        beyond = [pair for pair in known if pair[0] < least]
+        if not beyond:
+            return ""
+        least_of_all = min(beyond)
+        return (
+            f"{len(beyond)} of the {len(missing)} that miss it have arithmetic that does not allow it, measured in the "
+            f"first cache: {least_of_all[1]}, at most {least_of_all[0]:.3g} x"
+        )
+
+    def floors(results: Results) -> str:
+        return "; ".join(filter(None, (floor(results), if_memory_alone_bound(key, *cases)(results) if cases else "")))
+
+    return Bar("peers", text, least, figures, floor=floors)
 
 
 def limit(want: str, dtype: str) -> Callable[[Results], Figures]:
@@ -118,6 +149,23 @@ def halves_over_singles(results: Results) -> Figures:
             half, full = best(record, "lossfn"), best(single, "lossfn")
             if half and full:
                 yield record["loss"], full / half
+
+
+def halves_by_arithmetic(results: Results) -> str:
+    """How much faster halves could be if they took no longer than in the first cache."""
+    most = []
+    for record in results.native("limit", want="value_grad", dtype="bf16", unit="element"):
+        for single in results.native("limit", want="value_grad", dtype="f32", loss=record["loss"]):
+            half, full = arithmetic_time(record), best(single, "lossfn")
+            if half and full and single["elements"] == record["elements"]:
+                most.append((full / single["elements"] / half, record["loss"]))
+    if not most:
+        return ""
+    short = sum(ratio_ < 1.7 for ratio_, _ in most)
+    return (
+        f"{short} of {len(most)} take more than that of f32's time in the first cache already; what their arithmetic "
+        f"allows goes from {min(most)[0]:.2g} x ({min(most)[1]}) to {max(most)[0]:.2g} x ({max(most)[1]})"
+    )
 
 
 def call_time(
@@ -244,7 +292,7 @@ BARS = (
         for want in ("value_grad", "value_grad_hess")
         for dtype in DTYPES
     ),
-    Bar("memory", "bf16 over f32, value and gradient", 1.7, halves_over_singles),
+    Bar("memory", "bf16 over f32, value and gradient", 1.7, halves_over_singles, floor=halves_by_arithmetic),
     Bar(
         "arithmetic",
         "bce_with_logits per element in cache, AVX-512",
@@ -312,34 +360,17 @@ BARS = (
     Bar("threads", "all threads never slower than one, at any size (3 % is noise)", 0.97, never_slower),
     Bar("threads", "share of the threads that arithmetic gets", 0.85, efficiency),
     Bar("threads", "waking the pool", 3, wake_up, "µs", True),
+    *(peer_bar(f"{' and '.join(cases)} over PyTorch eager", least, "torch", *cases) for cases, least in TORCH.items()),
     *(
-        Bar(
-            "peers",
-            f"{' and '.join(cases)} over PyTorch eager",
-            least,
-            peer("torch", *cases),
-            floor=if_memory_alone_bound("torch", *cases),
-        )
-        for cases, least in TORCH.items()
-    ),
-    *(
-        Bar(
-            "peers",
-            f"cross entropy, C = {cols}, over PyTorch eager",
-            least,
-            peer("torch", f"cross_entropy, C = {cols}"),
-        )
+        peer_bar(f"cross entropy, C = {cols}, over PyTorch eager", least, "torch", f"cross_entropy, C = {cols}")
         for cols, least in CLASSES.items()
     ),
-    Bar("peers", "losses of elements over JAX", 1.0, peer("jax", elementwise=True)),
-    Bar("peers", "losses of elements over torch.compile", 1.5, peer("compile", elementwise=True)),
-    Bar("peers", "cross entropy over JAX", 2, peer("jax", *(f"cross_entropy, C = {cols}" for cols in CLASSES))),
-    Bar(
-        "peers",
-        "cross entropy over torch.compile",
-        2,
-        peer("compile", *(f"cross_entropy, C = {cols}" for cols in CLASSES)),
+    peer_bar("losses of elements over JAX", 1.0, "jax", elementwise=True),
+    peer_bar("losses of elements over torch.compile", 1.5, "compile", elementwise=True),
+    *(
+        peer_bar(f"cross entropy over {name}", 2, key, *(f"cross_entropy, C = {cols}" for cols in CLASSES))
+        for key, name in (("jax", "JAX"), ("compile", "torch.compile"))
     ),
-    Bar("peers", "all over scikit-learn, f64", 5, peer("sklearn", dtype="float64")),
-    Bar("peers", "all over scikit-learn, f32", 10, peer("sklearn")),
+    peer_bar("all over scikit-learn, f64", 5, "sklearn", dtype="float64"),
+    peer_bar("all over scikit-learn, f32", 10, "sklearn"),
 )

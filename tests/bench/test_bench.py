@@ -86,6 +86,26 @@ def test_bars_judge_the_worst(theirs, met):
     assert bars.Bar("", "", 3, bar.figures, at_most=True).judge(results)[0] == 1
 
 
+def limit_record(**others):
+    record = {"kind": "native", "program": "limit", "loss": "mse", "dtype": "f32", "unit": "element", "reads": 2}
+    return {**record, "want": "value_grad", "writes": 1, "elements": 1 << 24, "elements_in_cache": 1000, **others}
+
+
+@pytest.mark.parametrize(("in_cache", "says"), [(0.2, "at most 1.2 x"), (0.05, "")])
+def test_floors_say_what_arithmetic_allows(in_cache, says):
+    results = Results()
+    n = 1 << 24
+    results.add(case_record(times={"lossfn": [n * 4e-4], "torch": [n * 2.4e-4]}))
+    results.add(limit_record(times={"lossfn": [n * 3e-4], "in_cache": [in_cache], "stream": [n * 1e-5]}))
+    results.add(limit_record(dtype="bf16", times={"lossfn": [n * 3e-4], "in_cache": [0.25], "stream": [n * 1e-5]}))
+    (bar,) = (bar for bar in bars.BARS if bar.text.startswith("mse and huber"))
+    text = bar.floor(results)
+    assert says in text and ("arithmetic" in text) == bool(says)
+    assert "mse at the stream's speed, 16 Mi: 24 x" in text
+    (bar,) = (bar for bar in bars.BARS if bar.text.startswith("bf16 over f32"))
+    assert bar.floor(results).startswith("1 of 1 take more") and "1.2 x (mse)" in bar.floor(results)
+
+
 def test_tables_of_the_page_are_whole():
     results = Results(machine={"cpu": "c", "cores": 2, "caches": [], "memory": "m", "system": "s", "python": "p"})
     results.machine.update(compiler="cc", isa="avx512", load=0.0)
