@@ -392,25 +392,35 @@ WHOLE_ROWS(ldam) {
 
 /* Cross entropy of logits that were bent into (-cap, cap): y = cap tanh(z/cap). With g and h by y, y' = 1 - (y/cap)^2
  * and y'' = -2 y y'/cap^2, by z: g y' and h y'^2 + g y''. */
-enum { SOFTCAP = 3 };
-static void softcap_setup(const double *params, double *constants) { set_finely(params[SOFTCAP], constants + SOFTCAP); }
+enum { SOFTCAP = BASE_CONSTANTS, SOFTCAP_Z_LOSS = SOFTCAP + 2 };
+static void softcap_setup(const double *params, double *constants) {
+    set_base(params[0], constants);
+    set_finely(params[4], constants + SOFTCAP);
+    constants[SOFTCAP_Z_LOSS] = params[5];
+}
 DEFINE(softcap_cross_entropy) = {
     LOSS(softcap_cross_entropy),
     .aliases = "",
     .family = "multiclass",
     .summary = "Cross entropy of logits that a hyperbolic tangent holds below a cap.",
-    .formula = "cross_entropy of cap tanh(pred / cap)",
-    .latex = "\\sum_k w_k t_k \\left(\\log\\sum_c e^{y_c} - y_k\\right), \\quad y = a \\tanh(z / a)",
+    .formula =
+        "cross_entropy of y = cap tanh(pred / cap): sum over classes of class_weight target (Z - y) + z_loss Z^2; "
+        " Z = log sum exp(y)",
+    .latex = "\\sum_k w_k t_k \\left(Z - y_k\\right) + \\lambda Z^2, \\quad Z = \\log\\sum_c e^{y_c}, \\quad y = a "
+             "\\tanh(z / a)",
     .tasks = "multiclass",
     .see_also = "cross_entropy, logit_adjusted",
-    .look_alikes = "Liger: LigerCrossEntropyLoss(softcap=30): cap=30\nGemma 2: final_logit_softcapping=30: cap=30",
+    .look_alikes = "Liger: LigerCrossEntropyLoss(softcap=30): cap=30; lse_square_scale as z_loss\nGemma 2: "
+                   "final_logit_softcapping=30: cap=30",
     .source = "Gemma Team, Gemma 2: improving open language models at a practical size, 2024",
     .kinks = "",
     .unit = LOSSFN_UNIT_ROW,
     .n_inputs = 2,
-    .n_params = 4,
+    .n_params = 6,
     .inputs = {SOFTMAX_INPUTS},
-    .params = {CLASS_PARAMS, PARAM_DOUBLE("cap", "30", 0, 1, INFINITY, 1, "what no logit exceeds")},
+    .params = {PARAM_BASE, CLASS_PARAMS, PARAM_DOUBLE("cap", "30", 0, 1, INFINITY, 1, "what no logit exceeds"),
+               PARAM_DOUBLE("z_loss", "0", 0, 0, INFINITY, 1,
+                            "factor of the squared log-sum-exp (in nats), which it keeps near 0")},
     .traits = LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE |
               LOSSFN_TRAIT_LIPSCHITZ,
     .lipschitz = 1.4142135623730951,
@@ -423,6 +433,29 @@ DEFINE(softcap_cross_entropy) = {
     .ulp_hess = 12,
     .setup = softcap_setup,
 };
+/* Adds z_loss times the square of Z = ln sum exp y to cross entropy and its derivatives by y. */
+ALWAYS_INLINE void add_z_loss(whole_row_t *r, const REAL *y, const REAL *low, V z_loss) {
+    const softmax_t q = softmax_of(r, y, low);
+    const V z = q.top + (q.top_low + q.log_total), twice = 2 * z_loss, pull = twice * z;
+    row_sum_t product = row_sum();
+    r->value = r->value + (z_loss * z * z)[0];
+    EACH_VECTOR(r, i) {
+        const V prob = softmax_at(&q, i),
+                rest = v_select(row_is(i, q.at), q.rest, q.total - softmax_exp(&q, i)) * q.inverse;
+        if (r->grad[PRED]) v_store(r->grad[PRED] + i, v_fma(pull, prob, v_load(r->grad[PRED] + i)));
+        if (r->hess) v_store(r->hess + i, v_fma(prob, v_fma(pull, rest, twice * prob), v_load(r->hess + i)));
+        if (r->product) row_add(&product, r, i, prob * v_load(r->vector + i));
+    }
+    const V middle = row_total_v(&product);
+    for (int64_t i = 0; r->product && i < r->n; i += LANES) {
+        const V along = v_fma(pull, v_load(r->vector + i) - middle, twice * middle);
+        v_store(r->product + i, v_fma(softmax_at(&q, i), along, v_load(r->product + i)));
+    }
+}
+ALWAYS_INLINE void row_in_base(const whole_row_t *r, REAL *x) {
+    if (!x || is_natural(r->p)) return;
+    EACH_VECTOR(r, i) v_store(x + i, in_base(v_load(x + i), r->p));
+}
 WHOLE_ROWS(softcap_cross_entropy) {
     REAL *const *const s = r->scratch, *const y = s[2], *const low = s[3], *const slope = s[4], *const bend = s[5];
     REAL *const turned = s[6], *const by_y = s[7], *const by_z = r->grad[PRED];
@@ -453,6 +486,10 @@ WHOLE_ROWS(softcap_cross_entropy) {
     if (by_z || r->hess || r->product) r->grad[PRED] = by_y;
     r->vector = turned;
     softmax_phi(r, y, low, v_one(), cross_entropy_phi);
+    r->value = in_base(v_set((double)r->value), r->p)[0];
+    row_in_base(r, r->grad[PRED]), row_in_base(r, r->grad[TARGET]);
+    row_in_base(r, r->hess), row_in_base(r, r->product);
+    if (IS(r->p[SOFTCAP_Z_LOSS])) add_z_loss(r, y, low, r->p[SOFTCAP_Z_LOSS]);
     r->grad[PRED] = by_z, r->vector = vector;
     EACH_VECTOR(r, i) {
         const V y1 = v_load(slope + i), y2 = v_load(bend + i), g = v_load(by_y + i);

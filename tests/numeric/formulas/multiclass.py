@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from formulas.classes import cross_entropy
 from mpmath import mp, mpf
 from reference import BINARY, BINS, CLASSES, INF, LEVELS, LOGITS, OUTSIDE, REAL, loss, sigmoid, softplus, times
 
@@ -456,15 +457,19 @@ def entmax15(pred, target, class_weight=None, label_smoothing=0, class_mask=None
     {"label_smoothing": 0.125},
     {"class_weight": "ramp", "cap": 5},
     {"cap": 1.5},
+    {"base": 2},
+    {"z_loss": 0.25, "cap": 5},
+    {"z_loss": 2.0**-13, "class_weight": "ramp"},
     unit="row",
     pred=LOGITS,
     target=CLASSES,
+    based=True,
 )
-def softcap_cross_entropy(pred, target, class_weight=None, label_smoothing=0, class_mask=None, cap=30):
+def softcap_cross_entropy(pred, target, class_weight=None, label_smoothing=0, class_mask=None, cap=30, z_loss=0):
     a = mpf(cap)
     y = [a * mp.tanh(z / a) for z in pred]
     first = [mp.sech(z / a) ** 2 for z in pred]
-    result = softmax_phi(y, target, class_weight, label_smoothing, class_mask, lambda c, p, q, s: (s, mpf(-1), mpf(0)))
+    result = cross_entropy(y, target, class_weight, label_smoothing, class_mask, z_loss)
     if result is OUTSIDE:
         return OUTSIDE
 
