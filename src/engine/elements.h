@@ -76,7 +76,7 @@ static void lay_out(walk_t *w, REAL *memory, int64_t n, int more) {
     int64_t length = needed * BLOCK > AT_HAND ? BLOCK : needed ? AT_HAND / needed : LONGEST_BLOCK;
     if (needed && length > ROOM / needed) length = ROOM / needed;
     if (length > LONGEST_BLOCK) length = LONGEST_BLOCK;
-    if (w->plan->is_large && w->plan->tile == 0 && length > BLOCK) length = BLOCK;
+    if (needed && w->plan->is_large && w->plan->tile == 0 && length > BLOCK) length = BLOCK;
     if (length > n) length = n + LANES - 1;
     length = length / LANES * LANES;
     w->arena = (arena_t){memory, 0, length};

@@ -208,7 +208,8 @@ static void huber_rho(double s, const double *p, double out[3]) {
     if (!(root > delta)) {
         out[0] = s, out[1] = 1, out[2] = 0;
     } else {
-        out[0] = delta * (2 * root - delta), out[1] = delta / root, out[2] = -0.5 * (delta / root) / s;
+        const double half = 0.5 / s; /* need not wait for the root */
+        out[0] = delta * (2 * root - delta), out[1] = delta / root, out[2] = -half * (delta / root);
     }
 }
 DEFINE(huber) = {
