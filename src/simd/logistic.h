@@ -6,9 +6,9 @@
 #include "pair.h"
 
 typedef struct {
-    pair e, sum; /* e^-|z|, and 1 more */
-    D size;      /* |z| */
-    L up;        /* z > 0 */
+    pair e, sum, gone; /* e^-|z|, 1 more and 1 less */
+    D size;            /* |z| */
+    L up;              /* z > 0 */
 } logistic_pair;
 INLINE logistic_pair logistic_pair_of(D z) {
     pair e;
@@ -17,16 +17,20 @@ INLINE logistic_pair logistic_pair_of(D z) {
     const pair unit = pair_sum(pair_of(d_set(1), d_set(0)), e);
     l.e = pair_of(d_scale(unit.hi, n), d_scale(unit.lo, n));
     l.sum = pair_sum(pair_of(d_set(1), d_set(0)), l.e);
+    const D power = d_power_of_two(d_at_least(n, -1000));
+    l.gone = pair_sum(exact_sum(power, d_set(-1)), pair_of(e.hi * power, e.lo * power));
     return l;
 }
-/* s - c, 0 <= c <= 1 */
+/* s - c, 0 <= c <= 1: the difference of 1 - c and c, one of them times e^-|z|; near z = 0, 1 - 2 c and what is gone */
 INLINE pair logistic_gap(const logistic_pair *l, D c) {
     const D zero = d_set(0);
-    const pair no = exact_sum(d_set(1), -c);
-    const pair far = pair_product(no, l->e), near = pair_product(pair_of(-c, zero), l->e);
-    const pair over = pair_of(d_select(l->up, no.hi, far.hi), d_select(l->up, no.lo, far.lo));
-    const pair under = pair_of(d_select(l->up, near.hi, -c), d_select(l->up, near.lo, zero));
-    return pair_quotient(pair_sum(over, under), l->sum);
+    const L near = l->size < d_set(0.5);
+    const pair no = exact_sum(d_set(1), -c), yes = pair_of(-c, zero), apart = pair_sum(no, yes);
+    const pair part = pair_of(d_select(near, l->gone.hi, l->e.hi), d_select(near, l->gone.lo, l->e.lo));
+    const pair less = pair_product(pair_of(d_select(l->up, yes.hi, no.hi), d_select(l->up, yes.lo, no.lo)), part);
+    const D rest = d_select(near, apart.hi, d_select(l->up, no.hi, -c));
+    const D rest_low = d_select(near, apart.lo, d_select(l->up, no.lo, zero));
+    return pair_quotient(pair_sum(pair_of(rest, rest_low), less), l->sum);
 }
 /* 1 - s, and s (1 - s) */
 INLINE D logistic_rest(const logistic_pair *l) { return d_select(l->up, l->e.hi, d_set(1)) / l->sum.hi; }

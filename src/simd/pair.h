@@ -49,6 +49,40 @@ typedef struct {
 } pair;
 
 INLINE pair pair_of(D hi, D lo) { return (pair){hi, lo}; }
+INLINE pair pair_times(pair a, D factor) { return pair_of(a.hi * factor, a.lo * factor); } /* by a power of 2 */
+
+#ifdef LOSSFN_REAL_F32
+
+/* In single precision a double has twice the digits: whatever an error of 2^-50 is amplified by, it stays out of sight,
+ * and a pair is a double. lo is 0 but for what a loss puts there. */
+INLINE pair exact_sum(D a, D b) { return pair_of(a + b, d_set(0)); }
+INLINE pair quick_sum(D a, D b) { return pair_of(a + b, d_set(0)); }
+INLINE pair exact_product(D a, D b) { return pair_of(a * b, d_set(0)); }
+INLINE pair pair_sum(pair a, pair b) { return pair_of((a.hi + b.hi) + (a.lo + b.lo), d_set(0)); }
+INLINE pair pair_product(pair a, pair b) { return pair_of(a.hi * b.hi, d_set(0)); }
+INLINE pair pair_quotient(pair a, pair b) { return pair_of(a.hi / b.hi, d_set(0)); }
+
+/* ln(2^k (1 + f)), f in [-0.3, 0.42], as below */
+INLINE pair pair_log(D k, pair f) {
+    static const double c[] = {2. / 3, 2. / 5, 2. / 7, 2. / 9, 2. / 11, 2. / 13, 2. / 15, 2. / 17, 2. / 19};
+    const D x = f.hi + f.lo, z = x / (x + 2), w = z * z;
+    const D rest = d_fma(k, d_set(0x1.abc9e3b39803fp-56), d_fma(z * w, D_POLYNOMIAL(w, c), 2 * z));
+    return pair_of(d_fma(k, d_set(0x1.62e42fefa39efp-1), rest), d_set(0));
+}
+
+/* exp t = 2^n (1 + e), |e| < 0.42, for |t| < 3000 (beyond, as at 3000) */
+INLINE D pair_exp(pair t, pair *e) {
+    static const double c[] = {1. / 2,    1. / 6,     1. / 24,     1. / 120,     1. / 720,
+                               1. / 5040, 1. / 40320, 1. / 362880, 1. / 3628800, 1. / 39916800};
+    const D x = d_between(t.hi + t.lo, -3000, 3000), n = d_round(x * d_set(0x1.71547652b82fep+0));
+    const D r = d_fma(-n, d_set(0x1.abc9e3b39803fp-56), d_fma(-n, d_set(0x1.62e42fefa39efp-1), x));
+    *e = pair_of(d_fma(r * r, D_POLYNOMIAL(r, c), r), d_set(0));
+    return n;
+}
+INLINE D pair_exp_finely(pair t, pair *e) { return pair_exp(t, e); }
+
+#else
+
 INLINE pair exact_sum(D a, D b) { /* exact */
     D s = a + b, t = s - a;
     return pair_of(s, (a - (s - t)) + (b - t));
@@ -74,7 +108,6 @@ INLINE pair pair_quotient(pair a, pair b) {
     D rest = d_fma(-q, b.hi, a.hi) + d_fma(-q, b.lo, a.lo);
     return quick_sum(q, rest / b.hi);
 }
-INLINE pair pair_times(pair a, D factor) { return pair_of(a.hi * factor, a.lo * factor); } /* by a power of 2 */
 
 /* ln(2^k (1 + f)), f in [-0.3, 0.42]: relative error 2^-65. With z = f/(2 + f), w = z^2,
  * ln(1 + f) = 2 atanh z = 2 z (1 + w/3 + w^2 (1/5 + w/7 + ...)); w^2/5 < 2^-12, so there double is enough. */
@@ -91,26 +124,6 @@ INLINE pair pair_log(D k, pair f) {
     pair ln2 = exact_product(k, d_set(0x1.62e42fefa39efp-1)); /* k ln 2 */
     ln2.lo = d_fma(k, d_set(0x1.abc9e3b39803fp-56), ln2.lo);
     return pair_sum(ln2, pair_sum(z, pair_product(z, sum)));
-}
-
-/* ln x, x > 0 finite */
-INLINE pair pair_log_of(D x) {
-    D m, k = d_split(x, &m);
-    L upper = m > d_set(0x1.6a09e667f3bcdp+0); /* sqrt 2 */
-    m = d_select(upper, m / 2, m);
-    return pair_log(d_select(upper, k + 1, k), pair_of(m - 1, d_set(0)));
-}
-
-/* ln(1 + f), f > -1 finite */
-INLINE pair pair_log1p(pair f) {
-    const D one = d_set(1);
-    D m, k = d_split(one + f.hi, &m);
-    const L upper = m > d_set(0x1.6a09e667f3bcdp+0), near = d_abs(f.hi) < d_set(0.25);
-    k = d_select(near, d_set(0), d_select(upper, k + 1, k));
-    const pair sum = exact_sum(one, f.hi);
-    const D shrink = d_power_of_two(d_between(-k, -1022, 1022));
-    const pair left = exact_sum(sum.hi * shrink, -one), g = quick_sum(left.hi, left.lo + (sum.lo + f.lo) * shrink);
-    return pair_log(k, pair_of(d_select(near, f.hi, g.hi), d_select(near, f.lo, g.lo)));
 }
 
 /* t = n ln 2 + r, |r| < ln(2)/2 and a little; |t| held below 3000 */
@@ -147,6 +160,28 @@ INLINE D pair_exp_finely(pair t, pair *e) {
     sum = pair_sum(pair_of(d_set(0.5), d_set(0)), pair_product(r, sum));
     *e = pair_sum(r, pair_product(pair_product(r, r), sum));
     return n;
+}
+
+#endif
+
+/* ln x, x > 0 finite */
+INLINE pair pair_log_of(D x) {
+    D m, k = d_split(x, &m);
+    L upper = m > d_set(0x1.6a09e667f3bcdp+0); /* sqrt 2 */
+    m = d_select(upper, m / 2, m);
+    return pair_log(d_select(upper, k + 1, k), pair_of(m - 1, d_set(0)));
+}
+
+/* ln(1 + f), f > -1 finite */
+INLINE pair pair_log1p(pair f) {
+    const D one = d_set(1);
+    D m, k = d_split(one + f.hi, &m);
+    const L upper = m > d_set(0x1.6a09e667f3bcdp+0), near = d_abs(f.hi) < d_set(0.25);
+    k = d_select(near, d_set(0), d_select(upper, k + 1, k));
+    const pair sum = exact_sum(one, f.hi);
+    const D shrink = d_power_of_two(d_between(-k, -1022, 1022));
+    const pair left = exact_sum(sum.hi * shrink, -one), g = quick_sum(left.hi, left.lo + (sum.lo + f.lo) * shrink);
+    return pair_log(k, pair_of(d_select(near, f.hi, g.hi), d_select(near, f.lo, g.lo)));
 }
 
 /* e^t 2^shift */
