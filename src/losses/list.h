@@ -90,6 +90,7 @@ WHOLE_ROW_LOSS(generalized_cross_entropy)
 WHOLE_ROW_LOSS(logit_adjusted)
 WHOLE_ROW_LOSS(ldam)
 WHOLE_ROW_LOSS(softcap_cross_entropy)
+WHOLE_ROW_LOSS(bi_tempered_logistic)
 #endif
 
 #if IN_FAMILY(multiclass)

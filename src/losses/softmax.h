@@ -498,3 +498,5 @@ WHOLE_ROWS(softcap_cross_entropy) {
         if (r->product) v_store(r->product + i, v_fma(v_load(r->product + i), y1, g * y2 * v_load(vector + i)));
     }
 }
+
+#include "losses/tempered.h"

@@ -24,7 +24,7 @@ SEPARABLE = {
     "hellinger", "chi2", "brier", "alpha_divergence", "tsallis_divergence", "multilabel_soft_margin", "one_vs_all_logistic",
     "nll", "ordinal_cross_entropy",
 }  # fmt: skip
-WITH_PRODUCT = SOFTMAX | SEPARABLE | {"sparsemax", "entmax15", "corn", "softcap_cross_entropy"}
+WITH_PRODUCT = SOFTMAX | SEPARABLE | {"sparsemax", "entmax15", "corn", "softcap_cross_entropy", "bi_tempered_logistic"}
 
 
 def product(loss: clib.Loss, inputs: list[Any], vector: Any, **options: Any) -> Any:

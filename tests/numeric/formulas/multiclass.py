@@ -484,3 +484,111 @@ def softcap_cross_entropy(pred, target, class_weight=None, label_smoothing=0, cl
             for g, h, f, v in zip(slopes, curves, first, y, strict=True)
         ],
     }
+
+
+# ---- Tempered logarithm and exponential ------------------------------------------------------------------------------
+
+
+def tempered_log(t, x):
+    if x == 0:
+        return -INF if t == 1 else 1 / (t - 1)
+    return mp.log(x) if t == 1 else (x ** (1 - t) - 1) / (1 - t)
+
+
+def tempered_deviance(t, log):
+    """-log_t(p) - (1 - p^(2 - t))/(2 - t), where two terms cancel if p is near 1."""
+    small = -mp.mag(log) if log else mp.prec + 1
+    if small > mp.prec:
+        return log * log / 2
+    with mp.extraprec(2 * max(int(small), 0)):
+        return mp.expm1((2 - t) * log) / (2 - t) - (log if t == 1 else mp.expm1((1 - t) * log) / (1 - t))
+
+
+def tempered_softmax(t, gaps):
+    """The probabilities of logits that lie so far below the largest one, and what the largest one's lacks to 1."""
+    likeliest = next(c for c in gaps if gaps[c] == 0)
+    if t == 1:
+        e = {c: mp.exp(-y) for c, y in gaps.items()}
+        total = mp.fsum(e.values())
+        return {c: x / total for c, x in e.items()}, mp.fsum(e[c] for c in e if c != likeliest) / total, likeliest
+    s = t - 1
+    log = lambda x: -mp.log1p(s * x) / s  # noqa: E731  (of exp_t(-x))
+    at, step = mpf(0), mpf(1)
+    while abs(step) > at * mpf(10) ** (5 - mp.dps):  # Newton's method on a convex sum, from the left
+        below = mp.fsum(mp.exp(log(at + y)) for c, y in gaps.items() if c != likeliest)
+        step = (below + mp.expm1(log(at))) / mp.fsum(mp.exp(log(at + y)) ** t for y in gaps.values())
+        at += step
+        if at == 0:
+            break
+    return {c: mp.exp(log(at + y)) for c, y in gaps.items()}, -mp.expm1(log(at)), likeliest
+
+
+@loss(
+    {"label_smoothing": 0.125}, {"class_weight": "ramp", "t1": 0.5, "t2": 2}, {"t1": 1, "t2": 1}, {"t1": 0, "t2": 4},
+    {"t1": 1 - 2.0**-12, "t2": 1 + 2.0**-12, "label_smoothing": 0.25}, {"class_weight": "ramp", "t1": 0.25, "t2": 1},
+    {"t1": 1, "t2": 1.5},
+    unit="row", pred=LOGITS, target=CLASSES,
+)  # fmt: skip
+def bi_tempered_logistic(pred, target, class_weight=None, label_smoothing=0, class_mask=None, t1=0.8, t2=1.3):
+    n = len(pred)
+    live, t, w, hard = coefficients(target, n, label_smoothing, class_weight, class_mask)
+    top = max(pred[c] for c in live)
+    if top == -INF or min(t[c] for c in live) < 0:
+        return OUTSIDE
+    p, lacking, likeliest = tempered_softmax(t2, {c: top - pred[c] for c in live})
+    rest = {c: lacking if c == likeliest else 1 - p[c] for c in live}
+    a, m, order = {c: t[c] * w[c] for c in live}, t2 - t1, 2 - t1
+    mass = mp.fsum(a.values())
+    powers = {c: p[c] ** order / order for c in live}
+    if hard:
+        log = mp.log1p(-lacking) if target == likeliest else mp.log(p[target]) if p[target] else -INF
+        own = tempered_deviance(t1, log)
+        value: Any = w[target] * (own + mp.fsum(powers[c] for c in live if c != target))
+    else:
+        value = (
+            *(times(a[c], tempered_log(t1, t[c])) for c in live), *(-times(a[c], tempered_log(t1, p[c])) for c in live),
+            *(-a[c] * t[c] ** (1 - t1) / order for c in live), *(mass * x for x in powers.values()),
+        )  # fmt: skip
+
+    # p^t2 and the derivatives of the loss by the probabilities, times it; the shares of p^t2, and their complements
+    raised = {c: p[c] ** t2 for c in live}
+    total = mp.fsum(raised.values())
+    q = {c: raised[c] / total for c in live}
+    lack = {c: mp.fsum(raised[k] for k in live if k != c) / total for c in live}
+    kept = {c: p[c] ** (t2 - 1) for c in live}
+
+    def slope(c: int) -> tuple[Any, ...]:
+        if hard and c == target:
+            return (-w[c] * p[c] ** m * rest[c],)
+        if c == likeliest and p[c] > 0.5:
+            return (p[c] ** m * mp.fsum(a[k] for k in live if k != c), -mass * p[c] ** m * lacking)
+        return (mass * p[c] ** (m + 1), -a[c] * p[c] ** m)
+
+    def bend(c: int) -> tuple[Any, ...]:
+        return ((1 + m) * mass * p[c] ** (m + 1) * kept[c], -m * a[c] * p[c] ** m * kept[c])
+
+    slopes, bends = {c: slope(c) for c in live}, {c: bend(c) for c in live}
+
+    def grad(c: int) -> tuple[Any, ...]:
+        return (*(lack[c] * x for x in slopes[c]), *(-q[c] * x for k in live if k != c for x in slopes[k]))
+
+    def curve(c: int) -> tuple[Any, ...]:
+        turned = t2 * q[c] * (kept[c] * lack[c] ** 2 + q[c] * mp.fsum(kept[k] * q[k] for k in live if k != c))
+        return (
+            *(lack[c] ** 2 * x for x in bends[c]), *(q[c] ** 2 * x for k in live if k != c for x in bends[k]),
+            *(-turned * x for k in live for x in slopes[k]),
+        )  # fmt: skip
+
+    whole = mp.fsum(powers.values())
+    return {
+        "value": value,
+        "pred": [grad(c) if c in p else 0 for c in range(n)],
+        "target": [
+            tuple(
+                times((1 - label_smoothing) * w[c], x)
+                for x in (tempered_log(t1, t[c]), -tempered_log(t1, p[c]) if p[c] or t[c] else 0, whole)
+            ) if c in p else 0
+            for c in range(n)
+        ],
+        "hess": [curve(c) if c in p else 0 for c in range(n)],
+    }  # fmt: skip
