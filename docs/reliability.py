@@ -137,6 +137,30 @@ def accuracy() -> list[str]:
     return [*out, ""]
 
 
+def sweeps() -> list[str]:
+    """Nothing where none was recorded."""
+    found = {name: one for group in records("sweep").values() for name, one in group.items()}
+    if not found:
+        return []
+    out = ["## exp, log and friends", ""]
+    out += [
+        "The functions of `src/simd` in f32, on bit patterns of the argument spread evenly over all 2^32 of them; `--long` takes"
+    ]
+    out += [
+        "every one, or every seventh where the reference takes long. The reference is in double or more, and itself compared"
+    ]
+    out += [
+        "with MPFR. One instruction set is measured; digests of what all of them give for the same patterns are equal. Errors"
+    ]
+    out += ["and bounds are in ulp of the exact result, subnormal results included.", ""]
+    out += ["| function | patterns | largest error | at | bound |", "|---|---|---|---|---|"]
+    for name, one in found.items():
+        if not one["error"] <= one["bound"]:
+            sys.exit(f"{name} is {one['error']} ulp off at {one['at']}, its bound is {one['bound']}")
+        out.append(f"| {name} | {one['tried']:,} | {one['error']:.3f} | `{one['at']}` | {one['bound']:g} |")
+    return [*out, ""]
+
+
 def main() -> None:
     if not (RECORDS / "accuracy").is_dir():
         sys.exit(f"{RECORDS} has no figures: run all tests first")
@@ -148,7 +172,9 @@ def main() -> None:
         "What a run of all tests found (`sh cmake/bootstrap test`; `--long` takes larger budgets).",
         "",
     ]
-    PAGE.write_text("\n".join([*intro, *tests(), *same_bits(), *accuracy()]).rstrip() + "\n", encoding="utf-8")
+    PAGE.write_text(
+        "\n".join([*intro, *tests(), *same_bits(), *sweeps(), *accuracy()]).rstrip() + "\n", encoding="utf-8"
+    )
     print(f"{PAGE.relative_to(ROOT)} is written")
 
 
