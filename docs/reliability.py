@@ -36,6 +36,7 @@ STAGES = {
     "install": "installed copies, and how others consume them",
     "asan": "the C tests under the address and undefined-behaviour sanitizers",
     "tsan": "what runs on several threads under the thread sanitizer",
+    "valgrind": "C tests under valgrind: what is read was written, what is taken is given back; no suppressions",
     "clang": "the build with clang",
 }
 DTYPES = ("f32", "f64", "f16", "bf16")
