@@ -38,6 +38,7 @@ STAGES = {
     "tsan": "what runs on several threads under the thread sanitizer",
     "valgrind": "C tests under valgrind: what is read was written, what is taken is given back; no suppressions",
     "clang": "the build with clang",
+    "coverage": "the C, conformance and Python tests again, with counters",
 }
 DTYPES = ("f32", "f64", "f16", "bf16")
 
@@ -162,6 +163,43 @@ def sweeps() -> list[str]:
     return [*out, ""]
 
 
+def percent(covered: int, of: int) -> str:
+    return f"{100 * covered / of:.1f}" if of else "–"
+
+
+def coverage() -> list[str]:
+    """Nothing where none was recorded: only a long run does."""
+    if "coverage" not in (found := records("coverage")):
+        return []
+    files, missed = found["coverage"]["files"], found["coverage"]["missed"]
+    out = ["## Coverage", ""]
+    out += [
+        "The parts of the library that are not mathematics, by gcov without optimisation, as the C, conformance and Python tests"
+    ]
+    out += [
+        "reach them through the public functions; the instruction set is the baseline. A header of the engine is compiled into"
+    ]
+    out += ["every loss, and its branches are counted in every copy.", ""]
+    out += ["| file | lines | covered, % | branches | taken, % |", "|---|---|---|---|---|"]
+    for part in sorted({str(Path(name).parent) for name in files}):
+        inside = [one for name, one in files.items() if str(Path(name).parent) == part]
+        sums = {key: sum(one[key] for one in inside) for key in inside[0]}
+        for name, one in [*((n, f) for n, f in files.items() if str(Path(n).parent) == part), (f"**{part}**", sums)]:
+            lines, branches = (
+                percent(one["lines_covered"], one["lines"]),
+                percent(one["branches_covered"], one["branches"]),
+            )
+            out.append(f"| {name} | {one['lines']} | {lines} | {one['branches']} | {branches} |")
+    if missed:
+        out += ["", "No test reaches these lines of `src/api` and `src/core`:", "", "| line | why |", "|---|---|"]
+        for one in missed:
+            if not one["reason"]:
+                sys.exit(f"{one['file']}:{one['line']} is not covered and has no reason")
+            text = one["text"].replace("|", "\\|")
+            out.append(f"| {one['file']}: `{text}` | {one['reason']} |")
+    return [*out, ""]
+
+
 def main() -> None:
     if not (RECORDS / "accuracy").is_dir():
         sys.exit(f"{RECORDS} has no figures: run all tests first")
@@ -174,7 +212,8 @@ def main() -> None:
         "",
     ]
     PAGE.write_text(
-        "\n".join([*intro, *tests(), *same_bits(), *sweeps(), *accuracy()]).rstrip() + "\n", encoding="utf-8"
+        "\n".join([*intro, *tests(), *same_bits(), *sweeps(), *coverage(), *accuracy()]).rstrip() + "\n",
+        encoding="utf-8",
     )
     print(f"{PAGE.relative_to(ROOT)} is written")
 

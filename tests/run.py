@@ -23,6 +23,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import covered
+
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 LOGS = BUILD / "test"
@@ -104,12 +106,13 @@ class Stage:
         report = LOGS / f"{self.name}-python.xml"
         report.unlink(missing_ok=True)
         library = BUILD / "dev" / "liblossfn.so"
-        code = self.run(
-            *(sys.executable, "-m", "pytest", "-q", "-n", self.jobs, f"--junit-xml={report}", folder),
-            env={"LOSSFN_LIBRARY": str(library)},
-        )
+        code = self.run(*pytest_command(self, report), folder, env={"LOSSFN_LIBRARY": str(library)})
         count = count_report(report)
         return count if code == 0 or count.failed else count + Count(failed=1)
+
+
+def pytest_command(stage: Stage, report: Path) -> tuple[object, ...]:
+    return (sys.executable, "-m", "pytest", "-q", "-n", stage.jobs, f"--junit-xml={report}")
 
 
 def count_report(report: Path) -> Count:
@@ -208,6 +211,27 @@ def stage_valgrind(stage: Stage) -> Count:
     return total
 
 
+def stage_coverage(stage: Stage) -> Count:
+    """What tests reach through the public functions of a build with counters; see covered.py. Few cases do."""
+    if not stage.build("coverage"):
+        return Count(failed=1)
+    build = BUILD / "coverage"
+    for counters in build.rglob("*.gcda"):
+        counters.unlink()
+    env = {"LOSSFN_TEST_LONG": "", "LOSSFN_TEST_BUDGET": "0.1", "LOSSFN_RECORDS": ""}
+    count = stage.ctest("coverage", "-L", "^(unit|stress|fuzz)$", "-E", "^stress/large$", env=env)
+    env |= {"LOSSFN_LIBRARY": str(build / "liblossfn.so"), "LD_LIBRARY_PATH": str(build)}
+    for folder in ("conformance", "python"):
+        report = LOGS / f"{stage.name}-{folder}.xml"
+        report.unlink(missing_ok=True)
+        stage.run(*pytest_command(stage, report), ROOT / "tests" / folder, env=env)
+        count += count_report(report)
+    files = covered.collect()
+    (RECORDS / "coverage").mkdir(exist_ok=True)
+    (RECORDS / "coverage" / "coverage.json").write_text(json.dumps(covered.record(files)))
+    return count + stage.one(sys.executable, ROOT / "tests" / "covered.py")  # fails on a line without a reason
+
+
 def stage_clang(stage: Stage) -> Count:
     if not stage.build("clang", "baseline"):
         return Count(failed=1)
@@ -284,7 +308,9 @@ STAGES = {
     "tsan": stage_tsan,
     "valgrind": stage_valgrind,
     "clang": stage_clang,
+    "coverage": stage_coverage,
 }
+LONG_ONLY = {"coverage"}  # unless it is named
 
 
 def main() -> int:
@@ -298,7 +324,7 @@ def main() -> int:
     RECORDS.mkdir(parents=True, exist_ok=True)
     lines, total = [], Count()
     begin = time.monotonic()
-    for name in options.stages or STAGES:
+    for name in options.stages or [name for name in STAGES if LONG or name not in LONG_ONLY]:
         print(f"-- {name}", file=sys.stderr, flush=True)
         stage = Stage(name, options.jobs)
         start = time.monotonic()
