@@ -22,7 +22,10 @@ PARTS = ("src/api", "src/core", "src/engine")
 COMPLETE = ("src/api", "src/core")
 
 # By file: the text of a line, and why no test gets there.
-REASONS: dict[str, dict[str, str]] = {}
+NO_STEP = "a slope that is off by rounding alone points nowhere downhill: the search ends where it is"
+REASONS: dict[str, dict[str, str]] = {
+    "src/api/best_row.c": {"*length = 0;": NO_STEP, "return LOSSFN_OK;": NO_STEP},
+}
 
 
 def counters() -> list[Path]:
