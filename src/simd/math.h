@@ -11,7 +11,7 @@
  *     v_exp            1.05   1.05       v_tanh                0.75   0.75
  *     v_exp_parts, v_exp_minus_parts
  *                      1.20   1.20
- *     v_exp_minus      1.05   1.05       v_log1p_unit          1.25   1.25
+ *     v_exp_minus      1.05   1.05       v_log1p_unit          1.30   1.30
  *     v_expm1          0.85   0.95       v_log, v_log1p        0.85   0.85
  *     v_log_base       1.20   1.20       v_pow                 0.85   1.75
  *     v_expm1_less     1.60   1.60 */

@@ -143,12 +143,14 @@ static double small(int powers) {
 static const double specials[] = {0,    1,     0.5,   0.75,   1.5,    2,      10,      17,     20,      40,  88,
                                   88.7, 88.73, 89,    103.9,  104,    709.7,  709.79,  710,    745,     746, 1e30,
                                   1e-5, 1e-8,  1e-40, 1e-310, 4e-324, 1e-300, 0x1p-60, 3e-120, INFINITY};
+/* Where sweeps of all f32 found most of atan, log1p_unit, expm1_less and exp */
+static const double hardest[] = {0x1.af4aaap-2, 0x1.f7797ap-1, 0x1.977e84p-1, 0x1.da5b7ap+5};
 
 /* One argument: any bit pattern, near 1 and the branches, moderate, and the values above with their neighbours.
  */
 static REAL argument(uint64_t i) {
     double sign = next() & 1 ? -1 : 1;
-    switch (i % 9) {
+    switch (i % 10) {
     case 0:
         return from_bits((bits_t)next());
     case 1:
@@ -165,6 +167,8 @@ static REAL argument(uint64_t i) {
         return (REAL)(sign * uniform());
     case 7: /* near multiples of pi/2 */
         return (REAL)(sign * (double)(next() >> next() % 64) * 0x1.921fb54442d18p0);
+    case 8:
+        return (REAL)(sign * hardest[next() % (sizeof hardest / sizeof hardest[0])]);
     default: {
         REAL x = (REAL)(sign * specials[next() % (sizeof specials / sizeof specials[0])]);
         return from_bits(to_bits(x) + (bits_t)(next() % 5) - 2);

@@ -40,8 +40,8 @@ static double c_cospi(double x, double y) {
 }
 
 static const struct function functions[] = {
-    ROW(atan, atan, 0.8, 0.75), ROW(sin, sin, 0.85, 0.85),     ROW(cos, cos, 0.85, 0.85),
-    ROW(sinpi, sinpi, 1, 0.85), ROW(cospi, cospi, 0.85, 0.85),
+    ROW(atan, atan, 0.85, 0.75), ROW(sin, sin, 0.85, 0.85),     ROW(cos, cos, 0.85, 0.85),
+    ROW(sinpi, sinpi, 1, 1),     ROW(cospi, cospi, 0.85, 0.85),
 };
 
 /* The two f64 nearest to multiples of pi/2, of their own size and of all (R. C. Ng's and W. Kahan's). */
