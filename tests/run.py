@@ -188,10 +188,11 @@ def stage_valgrind(stage: Stage) -> Count:
     valgrind knows no AVX-512, and neither rounding modes nor flags of floating point, so unit/engine/fpenv is left out."""
     cpu = Path("/proc/cpuinfo")
     isas = ["avx2"] if cpu.exists() and re.search(r"\bavx2\b", cpu.read_text()) else ["baseline"]
-    programs = ["core_handle", "core_memory", "core_registry", "core_status", "engine_direct"]
+    programs = ["api_check", "api_extend", "api_memory", "core_handle", "core_memory", "core_registry"]
     runs, specs = (5000, 5000) if LONG else (200, 200)
     if LONG:
-        programs += ["core_number", "core_spec", "engine_exact", "engine_pool"]
+        programs += ["api_accumulator", "api_rho", "core_number", "core_spec", "core_status"]
+        programs += ["engine_direct", "engine_exact", "engine_pool"]
         isas = sorted({*isas, "baseline"})
     commands: list[list[object]] = [[f"lossfn_test_unit_{name}"] for name in programs]
     corpus = ROOT / "tests" / "fuzz" / "corpus"
