@@ -36,7 +36,9 @@ STAGES = {
     "install": "installed copies, and how others consume them",
     "asan": "the C tests under the address and undefined-behaviour sanitizers",
     "tsan": "what runs on several threads under the thread sanitizer",
+    "valgrind": "C tests under valgrind: what is read was written, what is taken is given back; no suppressions",
     "clang": "the build with clang",
+    "coverage": "the C, conformance and Python tests again, with counters",
 }
 DTYPES = ("f32", "f64", "f16", "bf16")
 
@@ -137,6 +139,67 @@ def accuracy() -> list[str]:
     return [*out, ""]
 
 
+def sweeps() -> list[str]:
+    """Nothing where none was recorded."""
+    found = {name: one for group in records("sweep").values() for name, one in group.items()}
+    if not found:
+        return []
+    out = ["## exp, log and friends", ""]
+    out += [
+        "The functions of `src/simd` in f32, on bit patterns of the argument spread evenly over all 2^32 of them; `--long` takes"
+    ]
+    out += [
+        "every one, or every seventh where the reference takes long. The reference is in double or more, and itself compared"
+    ]
+    out += [
+        "with MPFR. One instruction set is measured; digests of what all of them give for the same patterns are equal. Errors"
+    ]
+    out += ["and bounds are in ulp of the exact result, subnormal results included.", ""]
+    out += ["| function | patterns | largest error | at | bound |", "|---|---|---|---|---|"]
+    for name, one in found.items():
+        if not one["error"] <= one["bound"]:
+            sys.exit(f"{name} is {one['error']} ulp off at {one['at']}, its bound is {one['bound']}")
+        out.append(f"| {name} | {one['tried']:,} | {one['error']:.3f} | `{one['at']}` | {one['bound']:g} |")
+    return [*out, ""]
+
+
+def percent(covered: int, of: int) -> str:
+    return f"{100 * covered / of:.1f}" if of else "–"
+
+
+def coverage() -> list[str]:
+    """Nothing where none was recorded: only a long run does."""
+    if "coverage" not in (found := records("coverage")):
+        return []
+    files, missed = found["coverage"]["files"], found["coverage"]["missed"]
+    out = ["## Coverage", ""]
+    out += [
+        "The parts of the library that are not mathematics, by gcov without optimisation, as the C, conformance and Python tests"
+    ]
+    out += [
+        "reach them through the public functions; the instruction set is the baseline. A header of the engine is compiled into"
+    ]
+    out += ["every loss, and its branches are counted in every copy.", ""]
+    out += ["| file | lines | covered, % | branches | taken, % |", "|---|---|---|---|---|"]
+    for part in sorted({str(Path(name).parent) for name in files}):
+        inside = [one for name, one in files.items() if str(Path(name).parent) == part]
+        sums = {key: sum(one[key] for one in inside) for key in inside[0]}
+        for name, one in [*((n, f) for n, f in files.items() if str(Path(n).parent) == part), (f"**{part}**", sums)]:
+            lines, branches = (
+                percent(one["lines_covered"], one["lines"]),
+                percent(one["branches_covered"], one["branches"]),
+            )
+            out.append(f"| {name} | {one['lines']} | {lines} | {one['branches']} | {branches} |")
+    if missed:
+        out += ["", "No test reaches these lines of `src/api` and `src/core`:", "", "| line | why |", "|---|---|"]
+        for one in missed:
+            if not one["reason"]:
+                sys.exit(f"{one['file']}:{one['line']} is not covered and has no reason")
+            text = one["text"].replace("|", "\\|")
+            out.append(f"| {one['file']}: `{text}` | {one['reason']} |")
+    return [*out, ""]
+
+
 def main() -> None:
     if not (RECORDS / "accuracy").is_dir():
         sys.exit(f"{RECORDS} has no figures: run all tests first")
@@ -148,7 +211,10 @@ def main() -> None:
         "What a run of all tests found (`sh cmake/bootstrap test`; `--long` takes larger budgets).",
         "",
     ]
-    PAGE.write_text("\n".join([*intro, *tests(), *same_bits(), *accuracy()]).rstrip() + "\n", encoding="utf-8")
+    PAGE.write_text(
+        "\n".join([*intro, *tests(), *same_bits(), *sweeps(), *coverage(), *accuracy()]).rstrip() + "\n",
+        encoding="utf-8",
+    )
     print(f"{PAGE.relative_to(ROOT)} is written")
 
 

@@ -23,6 +23,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import covered
+
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 LOGS = BUILD / "test"
@@ -104,12 +106,13 @@ class Stage:
         report = LOGS / f"{self.name}-python.xml"
         report.unlink(missing_ok=True)
         library = BUILD / "dev" / "liblossfn.so"
-        code = self.run(
-            *(sys.executable, "-m", "pytest", "-q", "-n", self.jobs, f"--junit-xml={report}", folder),
-            env={"LOSSFN_LIBRARY": str(library)},
-        )
+        code = self.run(*pytest_command(self, report), folder, env={"LOSSFN_LIBRARY": str(library)})
         count = count_report(report)
         return count if code == 0 or count.failed else count + Count(failed=1)
+
+
+def pytest_command(stage: Stage, report: Path) -> tuple[object, ...]:
+    return (sys.executable, "-m", "pytest", "-q", "-n", stage.jobs, f"--junit-xml={report}")
 
 
 def count_report(report: Path) -> Count:
@@ -177,6 +180,57 @@ def stage_tsan(stage: Stage) -> Count:
     # What runs on several threads.
     env = {"TSAN_OPTIONS": "die_after_fork=0:halt_on_error=1:second_deadlock_stack=1"}
     return stage.ctest("tsan", "-R", "^stress/|pool|thread|accumulator|registry", env=env)
+
+
+def stage_valgrind(stage: Stage) -> Count:
+    """C tests of the release build under memcheck, without suppressions; in the long run those that take minutes, too.
+
+    valgrind knows no AVX-512, and neither rounding modes nor flags of floating point, so unit/engine/fpenv is left out."""
+    cpu = Path("/proc/cpuinfo")
+    isas = ["avx2"] if cpu.exists() and re.search(r"\bavx2\b", cpu.read_text()) else ["baseline"]
+    programs = ["api_check", "api_extend", "api_memory", "core_handle", "core_memory", "core_registry"]
+    runs, specs = (5000, 5000) if LONG else (200, 200)
+    if LONG:
+        programs += ["api_accumulator", "api_rho", "core_number", "core_spec", "core_status"]
+        programs += ["engine_direct", "engine_exact", "engine_pool"]
+        isas = sorted({*isas, "baseline"})
+    commands: list[list[object]] = [[f"lossfn_test_unit_{name}"] for name in programs]
+    corpus = ROOT / "tests" / "fuzz" / "corpus"
+    commands += [["lossfn_fuzz_run", runs, corpus / "run"], ["lossfn_fuzz_spec", specs, corpus / "spec"]]
+    commands += [["lossfn_test_stress_memory"]] if LONG else []
+    total = Count()
+    for isa in isas:
+        for program, *arguments in commands:
+            # A child of the pool's tests ends while its threads run: the C library's own block of each is "possibly lost".
+            kinds = ["--errors-for-leak-kinds=definite"] if program == "lossfn_test_unit_engine_pool" else []
+            code = stage.run(
+                *("valgrind", "--quiet", "--error-exitcode=1", "--leak-check=full", "--track-origins=yes", *kinds),
+                *(BUILD / "dev" / "tests" / str(program), *arguments),
+                env={"LOSSFN_ISA": isa, "LOSSFN_TEST_LONG": "", "LOSSFN_RECORDS": ""},
+            )
+            total += Count(failed=1) if code else Count(passed=1)
+    return total
+
+
+def stage_coverage(stage: Stage) -> Count:
+    """What tests reach through the public functions of a build with counters; see covered.py."""
+    if not stage.build("coverage"):
+        return Count(failed=1)
+    build = BUILD / "coverage"
+    for counters in build.rglob("*.gcda"):
+        counters.unlink()
+    env = {"LOSSFN_TEST_LONG": "", "LOSSFN_TEST_BUDGET": "1", "LOSSFN_RECORDS": ""}
+    count = stage.ctest("coverage", "-L", "^(unit|stress|fuzz)$", "-E", "^stress/large$", env=env)
+    env |= {"LOSSFN_LIBRARY": str(build / "liblossfn.so"), "LD_LIBRARY_PATH": str(build)}
+    for folder in ("conformance", "python"):
+        report = LOGS / f"{stage.name}-{folder}.xml"
+        report.unlink(missing_ok=True)
+        stage.run(*pytest_command(stage, report), ROOT / "tests" / folder, env=env)
+        count += count_report(report)
+    files = covered.collect()
+    (RECORDS / "coverage").mkdir(exist_ok=True)
+    (RECORDS / "coverage" / "coverage.json").write_text(json.dumps(covered.record(files)))
+    return count + stage.one(sys.executable, ROOT / "tests" / "covered.py")  # fails on a line without a reason
 
 
 def stage_clang(stage: Stage) -> Count:
@@ -253,8 +307,11 @@ STAGES = {
     "lint": stage_lint,
     "asan": stage_asan,
     "tsan": stage_tsan,
+    "valgrind": stage_valgrind,
     "clang": stage_clang,
+    "coverage": stage_coverage,
 }
+LONG_ONLY = {"coverage"}  # unless it is named
 
 
 def main() -> int:
@@ -268,7 +325,7 @@ def main() -> int:
     RECORDS.mkdir(parents=True, exist_ok=True)
     lines, total = [], Count()
     begin = time.monotonic()
-    for name in options.stages or STAGES:
+    for name in options.stages or [name for name in STAGES if LONG or name not in LONG_ONLY]:
         print(f"-- {name}", file=sys.stderr, flush=True)
         stage = Stage(name, options.jobs)
         start = time.monotonic()

@@ -163,21 +163,22 @@ static void check_target(findings_t *f, const lossfn_t *loss, const lossfn_tenso
     }
 }
 
-/* Shapes that would fit with another class axis. */
+static int fits_along(const lossfn_tensor_t *pred, const lossfn_tensor_t *target, int32_t axis) {
+    int fits = 1;
+    for (int32_t d = 0, r = 0; d < pred->ndim; d++)
+        if (d != axis) fits &= target->shape[r++] == pred->shape[d];
+    return fits;
+}
+
+/* Shapes that would fit with another class axis, and do not with this one. */
 static void check_axis(findings_t *f, const lossfn_t *loss, const lossfn_tensor_t *pred,
                        const lossfn_tensor_t *target) {
     if (loss->unit != LOSSFN_UNIT_ROW || loss->inputs[1].scale != LOSSFN_SCALE_LABEL || target->ndim != pred->ndim - 1)
         return;
-    for (int32_t axis = 0; axis < pred->ndim; axis++) {
-        int fits = 1;
-        for (int32_t d = 0, r = 0; d < pred->ndim; d++)
-            if (d != axis) fits &= target->shape[r++] == pred->shape[d];
-        if (axis == (loss->axis < 0 ? loss->axis + pred->ndim : loss->axis)) {
-            if (fits) return;
-        } else if (fits) {
-            find(f, "target fits pred with axis=%d", (int)axis);
-        }
-    }
+    const int32_t own = loss->axis < 0 ? loss->axis + pred->ndim : loss->axis;
+    if (own >= 0 && own < pred->ndim && fits_along(pred, target, own)) return;
+    for (int32_t axis = 0; axis < pred->ndim; axis++)
+        if (axis != own && fits_along(pred, target, axis)) find(f, "target fits pred with axis=%d", (int)axis);
 }
 
 static void check_delta(findings_t *f, const lossfn_t *loss, const lossfn_tensor_t *pred,

@@ -2,9 +2,9 @@
  *
  * Bounds in ulp, measured by tests/unit/simd/test_trig.c:
  *                                            f32    f64
- *     v_atan                                0.80   0.75
+ *     v_atan                                0.85   0.75
  *     v_sin, v_cos, v_cospi                 0.85   0.85
- *     v_sinpi                                  1   0.85
+ *     v_sinpi                                  1      1
  *
  * sin and cos of more than TRIG_FAR are reduced lane by lane, with as many bits of 2/pi as it takes; whoever expects
  * such arguments has a slow loss, but a right one. */

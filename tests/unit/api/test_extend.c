@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT
+ * How a user-made kernel fails, and losses of which only some gradients are known. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+#include "lossfn/extend.h"
+
+/* What the kernel below fails with */
+static lossfn_status_t status_given;
+static const char *text_given;
+
+static lossfn_status_t failing(const lossfn_block_t *block) {
+    return text_given ? lossfn_call_fail(block->call, status_given, text_given) : status_given;
+}
+
+/* |pred - target|, with d/dpred on request */
+static lossfn_status_t distance(const lossfn_block_t *block) {
+    const double *pred = block->inputs[0], *target = block->inputs[1];
+    double *values = block->values, *grads = block->grads[0];
+    for (int64_t i = 0; i < block->count; i++) {
+        const double r = pred[i] - target[i];
+        if (values) values[i] = r < 0 ? -r : r;
+        if (grads) grads[i] = r < 0 ? -1 : 1;
+    }
+    return LOSSFN_OK;
+}
+
+static double pred[] = {1, 2, 4}, target[] = {2, 0, 1};
+
+static lossfn_args_t arguments(lossfn_tensor_t tensors[2], double *value) {
+    const int64_t shape[] = {3};
+    lossfn_args_t args;
+    lossfn_args_init(&args);
+    assert_int_equal(lossfn_tensor_init_const(&tensors[0], pred, LOSSFN_F64, 1, shape), LOSSFN_OK);
+    assert_int_equal(lossfn_tensor_init_const(&tensors[1], target, LOSSFN_F64, 1, shape), LOSSFN_OK);
+    args.n_inputs = 2;
+    args.inputs[0] = &tensors[0], args.inputs[1] = &tensors[1];
+    args.value = value;
+    return args;
+}
+
+static lossfn_t *make(lossfn_status_t (*kernel)(const lossfn_block_t *), uint32_t flags) {
+    lossfn_vtable_t table;
+    lossfn_t *loss = NULL;
+    lossfn_vtable_init(&table);
+    table.elementwise = kernel;
+    table.flags = flags;
+    assert_int_equal(lossfn_create_custom(&loss, &table, NULL, NULL, NULL), LOSSFN_OK);
+    return loss;
+}
+
+static void fails(lossfn_status_t given, const char *text, lossfn_status_t expected) {
+    lossfn_tensor_t tensors[2];
+    double value = -1;
+    lossfn_args_t args = arguments(tensors, &value);
+    lossfn_t *loss = make(failing, 0);
+    status_given = given, text_given = text;
+    assert_int_equal(lossfn_run(loss, &args), expected);
+    assert_true(value == -1);
+    if (text) assert_non_null(strstr(lossfn_last_error(), strlen(text) < 50 ? text : "xxxx"));
+    lossfn_destroy(loss);
+}
+
+/* A status that the library has is kept; another one, or success with a message, is CALLBACK. */
+static void failures_of_a_kernel(void **unused) {
+    (void)unused;
+    char much[5000];
+    memset(much, 'x', sizeof much - 1);
+    much[sizeof much - 1] = 0;
+    fails(LOSSFN_ERROR_MEMORY, NULL, LOSSFN_ERROR_MEMORY);
+    fails(12345, NULL, LOSSFN_ERROR_CALLBACK);
+    fails(LOSSFN_ERROR_PARAMETER, "no such thing", LOSSFN_ERROR_PARAMETER);
+    fails(LOSSFN_OK, "it went wrong", LOSSFN_ERROR_CALLBACK);
+    fails(54321, much, LOSSFN_ERROR_CALLBACK);
+    assert_int_equal(lossfn_call_fail(NULL, LOSSFN_ERROR_MEMORY, "nobody hears"), LOSSFN_ERROR_MEMORY);
+    assert_int_equal(lossfn_call_fail(NULL, LOSSFN_OK, NULL), LOSSFN_ERROR_CALLBACK);
+}
+
+/* The check of a gradient moves the inputs alone whose gradient there is. */
+static void gradients_that_are_not_given(void **unused) {
+    (void)unused;
+    lossfn_tensor_t tensors[2];
+    lossfn_args_t args = arguments(tensors, NULL);
+    lossfn_gradient_report_t report;
+    lossfn_t *none = make(distance, 0), *first = make(distance, LOSSFN_VTABLE_GRAD);
+    memset(&report, 0, sizeof report);
+    report.struct_size = sizeof report;
+    assert_int_equal(lossfn_check_gradient(first, &args, &report), LOSSFN_OK);
+    assert_true(report.agrees);
+    assert_int_equal(report.compared, 3);
+    assert_int_equal(lossfn_check_gradient(none, &args, &report), LOSSFN_OK);
+    assert_false(report.agrees);
+    assert_int_equal(report.compared, 0);
+    /* d/dtarget is promised by its description, but not by the flags. */
+    const lossfn_input_info_t inputs[] = {
+        {.struct_size = sizeof *inputs, .name = "pred", .scale = LOSSFN_SCALE_REAL, .differentiable = 1},
+        {.struct_size = sizeof *inputs, .name = "target", .scale = LOSSFN_SCALE_REAL, .differentiable = 1}};
+    lossfn_vtable_t table;
+    lossfn_t *half = NULL;
+    lossfn_vtable_init(&table);
+    table.elementwise = distance, table.flags = LOSSFN_VTABLE_GRAD;
+    table.inputs = inputs, table.n_inputs = 2;
+    assert_int_equal(lossfn_create_custom(&half, &table, NULL, NULL, NULL), LOSSFN_OK);
+    assert_int_equal(lossfn_check_gradient(half, &args, &report), LOSSFN_OK);
+    assert_true(report.agrees);
+    assert_int_equal(report.compared, 3);
+    lossfn_destroy(none), lossfn_destroy(first), lossfn_destroy(half);
+}
+
+/* A choice that a spec would not read back bare is quoted, with the quote that is not in it. */
+static void words_in_specs(void **unused) {
+    (void)unused;
+    static const char *const specs[] = {"acme.words(mode=\"far away\")", "acme.words(mode='so \"far\"')", "acme.words",
+                                        "acme.words(base=e)"};
+    const lossfn_param_info_t params[] = {{.struct_size = sizeof *params,
+                                           .name = "mode",
+                                           .choices = "near, far away, so \"far\"",
+                                           .default_value = "near",
+                                           .type = LOSSFN_PARAM_CHOICE},
+                                          {.struct_size = sizeof *params,
+                                           .name = "base",
+                                           .default_value = "2",
+                                           .type = LOSSFN_PARAM_DOUBLE,
+                                           .lower = 1,
+                                           .upper = 10}};
+    lossfn_vtable_t table;
+    lossfn_vtable_init(&table);
+    table.elementwise = distance;
+    table.params = params, table.n_params = 2;
+    assert_int_equal(lossfn_register("acme.words", &table, NULL, NULL), LOSSFN_OK);
+    for (size_t i = 0; i < sizeof specs / sizeof *specs; i++) {
+        char text[200];
+        lossfn_t *loss = NULL;
+        assert_int_equal(lossfn_create(&loss, specs[i]), LOSSFN_OK);
+        lossfn_spec(loss, text, sizeof text);
+        assert_string_equal(text, specs[i]);
+        lossfn_destroy(loss);
+    }
+    assert_int_equal(lossfn_unregister("acme.words"), LOSSFN_OK);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(failures_of_a_kernel),
+                                       cmocka_unit_test(gradients_that_are_not_given),
+                                       cmocka_unit_test(words_in_specs)};
+    return cmocka_run_group_tests_name("extend", tests, NULL, NULL);
+}

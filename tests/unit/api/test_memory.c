@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT
+ * Searches take memory of their own: each of their allocations fails in turn. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include "lossfn/extend.h"
+
+static int until_failure, alive;
+
+static void *take(void *user, uint64_t size) {
+    (void)user;
+    if (until_failure-- == 0) return NULL;
+    alive++;
+    return malloc((size_t)size);
+}
+static void give_back(void *user, void *pointer, uint64_t size) {
+    (void)user, (void)size;
+    alive -= pointer != NULL;
+    free(pointer);
+}
+
+static lossfn_args_t args;
+static lossfn_status_t gradient(const lossfn_t *loss) {
+    lossfn_gradient_report_t report;
+    memset(&report, 0, sizeof report);
+    report.struct_size = sizeof report;
+    return lossfn_check_gradient(loss, &args, &report);
+}
+static lossfn_status_t minimum(const lossfn_t *loss) {
+    double least[3];
+    const int64_t shape[] = {3};
+    lossfn_tensor_t values;
+    lossfn_args_t call = args;
+    assert_int_equal(lossfn_tensor_init(&values, least, LOSSFN_F64, 1, shape), LOSSFN_OK);
+    call.values = &values;
+    return lossfn_minimum(loss, &call);
+}
+
+static void fails_at_each(const char *spec, lossfn_status_t (*search)(const lossfn_t *)) {
+    const lossfn_allocator_t allocator = {sizeof allocator, take, give_back, NULL};
+    lossfn_t *loss = NULL;
+    int failures = 0;
+    until_failure = -1;
+    assert_int_equal(lossfn_set_allocator(&allocator), LOSSFN_OK);
+    assert_int_equal(lossfn_create(&loss, spec), LOSSFN_OK);
+    const int before = alive;
+    for (;; failures++) {
+        until_failure = failures;
+        const lossfn_status_t status = search(loss);
+        assert_int_equal(alive, before);
+        if (status == LOSSFN_OK) break;
+        assert_int_equal(status, LOSSFN_ERROR_MEMORY);
+        assert_non_null(strstr(lossfn_last_error(), "out of memory"));
+    }
+    assert_true(failures > 0);
+    until_failure = -1;
+    lossfn_destroy(loss);
+    assert_int_equal(lossfn_set_allocator(NULL), LOSSFN_OK);
+}
+
+static void searches(void **unused) {
+    (void)unused;
+    static const double pred[] = {0.5, 0.25, 0.7}, target[] = {1, 0, 1};
+    const int64_t shape[] = {3};
+    lossfn_tensor_t p, t;
+    assert_int_equal(lossfn_tensor_init_const(&p, pred, LOSSFN_F64, 1, shape), LOSSFN_OK);
+    assert_int_equal(lossfn_tensor_init_const(&t, target, LOSSFN_F64, 1, shape), LOSSFN_OK);
+    lossfn_args_init(&args);
+    args.n_inputs = 2;
+    args.inputs[0] = &p, args.inputs[1] = &t;
+    fails_at_each("mse", gradient);
+    fails_at_each("mse", minimum);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(searches)};
+    return cmocka_run_group_tests_name("memory of searches", tests, NULL, NULL);
+}
