@@ -233,7 +233,7 @@ ALWAYS_INLINE void tempered_classes(const tempered_t *q, int64_t i, tempered_cla
     v_widen(v_load(q->downs + i), down), v_widen(v_load(q->lows + i), low);
     for (int d = 0; d < DPARTS; d++) {
         const L held = ~(down[d] < most / 4);
-        c[d].down = pair_of(d_select(held, most, down[d] * 4), d_select(held, zero, low[d] * 4));
+        c[d].down = quick_sum(d_select(held, most, down[d] * 4), d_select(held, zero, low[d] * 4));
         c[d].log = pair_sum(c[d].down, q->log_total);
         c[d].log = pair_of(-c[d].log.hi, -c[d].log.lo);
         c[d].at = d_select(held, down[d] * -4, c[d].log.hi);

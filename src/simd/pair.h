@@ -54,7 +54,8 @@ INLINE pair pair_times(pair a, D factor) { return pair_of(a.hi * factor, a.lo * 
 #ifdef LOSSFN_REAL_F32
 
 /* In single precision a double has twice the digits: whatever an error of 2^-50 is amplified by, it stays out of sight,
- * and a pair is a double. lo is 0 but for what a loss puts there. */
+ * and a pair is a double. Only sums look at lo: two parts of a number that were rounded to single precision are brought
+ * together by quick_sum. */
 INLINE pair exact_sum(D a, D b) { return pair_of(a + b, d_set(0)); }
 INLINE pair quick_sum(D a, D b) { return pair_of(a + b, d_set(0)); }
 INLINE pair exact_product(D a, D b) { return pair_of(a * b, d_set(0)); }
