@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""More cases of the kinds of bug that the gauntlet collects: A binary, B classes, C sums and regression, D divergences."""
+"""More cases of the kinds of bug that the gauntlet collects: A binary, B classes, C sums and regression, D divergences,
+E directions, F margins, H robust losses, S shapes."""
 
 from __future__ import annotations
 
@@ -204,6 +205,59 @@ def test_d_identities(dtype: str) -> None:
     assert none("entropy").run(zero, want="values").values[0] == 0
     assert none("kl_div").run(zero, zero, want="values").values[0] == 0
     assert none("kl_div").run(zero, np.full((1, 4), 0.25, real), want="values").values[0] == np.inf
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 16, 17, 100, 1000])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_e_directions_alone_count(dtype: str, size: int) -> None:
+    """E01 to E05: lengths near overflow and underflow change nothing, vectors of zeros are at a right angle to all,
+    nothing is beyond -1 and 1, and a gradient stands upright on its vector."""
+    real = sample.FLOATS[dtype]
+    info, rng = np.finfo(real), np.random.default_rng(size)
+    x, y = (rng.normal(size=(100, size)).astype(real) for _ in range(2))
+    plain = none("cosine_similarity").run(x, y, want="values grad:pred")
+    room = int(np.log2(size)) + 4
+    for up, down in (
+        (0, 0),
+        (info.maxexp - room, info.minexp + info.nmant + 4),
+        (info.minexp + info.nmant + 4, 0),
+        (-9, 5),
+    ):
+        a, b = np.ldexp(x, up), np.ldexp(y, down)
+        out = none("cosine_similarity").run(a, b, want="values")
+        np.testing.assert_allclose(out.values, plain.values, rtol=0, atol=4 * info.eps)
+        assert (np.abs(out.values) <= 1).all()
+        same = none("cosine_distance").run(a, np.ldexp(a, min(0, -up) // 2 * 2), want="values")
+        assert not same.values.any()
+        against = none("cosine_distance").run(a, -a, want="values").values
+        assert (against <= 2).all() and (against >= 2 - 4 * info.eps).all()
+    upright = np.abs((plain.grads["pred"].astype(float) * x).sum(-1))
+    assert (upright <= 40 * info.eps * np.abs(plain.grads["pred"] * x).sum(-1) + info.tiny).all()
+    for a, b in ((x * 0, y), (x, y * 0), (x * 0, y * 0)):
+        out = none("cosine_distance").run(a, b, want="values grads")
+        assert (out.values == 1).all()
+        assert not out.grads["pred"].any() and not out.grads["target"].any()
+
+
+MARGINS = [name for name in harness.NAMES if clib.describe(name).family == b"margin"]
+
+
+@pytest.mark.parametrize("name", MARGINS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_f_margins_are_symmetric(name: str, dtype: str) -> None:
+    """F01: the loss of pred at -1 is that of -pred at 1, bit for bit, also far out; labels of any dtype say the same."""
+    real = sample.FLOATS[dtype]
+    z = sample.reals(np.random.default_rng(8), scaled(3000), real)
+    one = none(name).run(z, np.ones_like(z), want="values grad:pred hess")
+    other = none(name).run(-z, -np.ones_like(z), want="values grad:pred hess")
+    np.testing.assert_array_equal(one.values, other.values)
+    np.testing.assert_array_equal(one.grads["pred"], -other.grads["pred"])
+    if one.hess is not None:
+        np.testing.assert_array_equal(one.hess, other.hess)
+    assert not np.isnan(one.values[np.isfinite(z)]).any()
+    for labels in (np.ones(z.shape, np.int8), np.ones(z.shape, np.int64), np.ones(z.shape, bool)):
+        same(one, none(name).run(z, labels, want="values grad:pred hess"), labels.dtype)
+    assert np.isnan(none(name).run(z[:1] * np.nan, np.ones(1, real), want="values").values).all()
 
 
 @pytest.mark.parametrize("alpha", [1e-9, -1e-9, 2 - 1e-10, 2 + 1e-10, 1e-300, 0.0, 2.0, 1e9, -1e9, np.inf, -np.inf])
