@@ -39,57 +39,59 @@ DEFINE(crps_ensemble) = {
     .lipschitz = 1,
     .hess_kinds = EXACT,
     .whole_rows = 1,
-    .n_scratch = 1,
+    .n_scratch = 4,
     .ulp_value = 2,
     .ulp_grad = 1,
     .ulp_hess = 0.5,
 };
-/* How many of the sorted x are less than `limit`. */
-ALWAYS_INLINE int64_t count_below(const REAL *x, int64_t n, REAL limit, const int equal_too) {
-    int64_t low = 0;
-    for (int64_t high = n; low < high;) {
-        const int64_t middle = low + (high - low) / 2;
-        if (equal_too ? x[middle] <= limit : x[middle] < limit)
-            low = middle + 1;
-        else
-            high = middle;
+/* k (k - fair)/all for the lanes from k on, each times `step`. */
+ALWAYS_INLINE V crps_share(int64_t k, double step, double fair, double all) {
+    static const double count[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    D share[DPARTS];
+    for (int d = 0; d < DPARTS; d++) {
+        const D at = d_set((double)k) + d_set(step) * d_load(count + d * DLANES);
+        share[d] = at * (at - fair) / all;
     }
-    return low;
+    return v_narrow(share);
 }
 WHOLE_ROWS(crps_ensemble) {
     const int64_t n = r->n, fair = IS(r->p[CRPS_FAIR]) && n > 1;
     const REAL y = r->in[TARGET][0];
     REAL *const x = r->scratch[0];
+    row_index_t *const at = r->grad[PRED] ? (row_index_t *)r->scratch[2] : NULL;
     memcpy(x, r->in[PRED], (size_t)n * sizeof *x);
-    row_sort(x, n);
+    for (int64_t i = 0; at && i < n; i++) at[i] = (row_index_t)i;
+    row_sort(x, r->scratch[1], at, at ? (row_index_t *)r->scratch[3] : NULL, n);
     const double all = (double)n * (double)(n - fair);
+    const V middle = v_set((double)y);
     row_sum_t value = row_sum();
     for (int64_t i = 0; i < n + 1; i += LANES) { /* the gap before member i; the first and the last end at y */
-        REAL low[LANES], high[LANES], below[LANES], above[LANES];
-        for (int l = 0; l < LANES; l++) {
+        REAL low[LANES], high[LANES];
+        const int inside = i > 0 && i + LANES <= n;
+        for (int l = 0; !inside && l < LANES; l++) {
             const int64_t k = i + l;
             low[l] = k > 0 && k <= n ? x[k - 1] : y < x[0] || k > n ? y : x[0];
             high[l] = k < n ? x[k] : y > x[n - 1] && k == n ? y : low[l];
-            below[l] = (REAL)((double)k * (double)(k - fair) / all);
-            above[l] = (REAL)((double)(n - k) * (double)(n - k - fair) / all);
         }
-        const V from = v_load(low), to = v_load(high), at = v_set((double)y);
-        const V under = distance_between(from, v_lesser(at, to)), over = distance_between(v_greater(at, from), to);
+        const V from = v_load(inside ? x + i - 1 : low), to = v_load(inside ? x + i : high);
+        const V under = distance_between(from, v_lesser(middle, to)),
+                over = distance_between(v_greater(middle, from), to);
+        const V below = crps_share(i, 1, (double)fair, all), above = crps_share(n - i, -1, (double)fair, all);
         D wide[DPARTS];
-        v_widen(v_where(under != v_zero(), v_load(below) * under) + v_where(over != v_zero(), v_load(above) * over),
-                wide);
+        v_widen(v_where(under != v_zero(), below * under) + v_where(over != v_zero(), above * over), wide);
         row_add_wide(&value, i, wide);
     }
     r->value = (REAL)row_total(&value);
     int64_t balance = 0;
-    for (int64_t i = 0; i < n; i++) {
-        const REAL m = r->in[PRED][i];
-        const int64_t side = (m > y) - (m < y);
-        const int64_t rank = count_below(x, n, m, 0) - (n - count_below(x, n, m, 1)); /* how many more are below it */
-        balance += side;
-        if (r->grad[PRED]) r->grad[PRED][i] = (REAL)(((double)(n - fair) * (double)side - (double)rank) / all);
-        if (r->hess) r->hess[i] = 0;
+    for (int64_t i = 0, end; i < n; i = end) { /* members that are equal */
+        const int64_t side = (x[i] > y) - (x[i] < y);
+        for (end = i + 1; end < n && x[end] == x[i]; end++) continue;
+        const int64_t rank = i - (n - end); /* how many more are below than above */
+        balance += side * (end - i);
+        const REAL slope = (REAL)(((double)(n - fair) * (double)side - (double)rank) / all);
+        for (int64_t k = i; at && k < end; k++) r->grad[PRED][at[k]] = slope;
     }
+    for (int64_t i = 0; r->hess && i < n; i++) r->hess[i] = 0;
     if (r->grad[TARGET]) r->grad[TARGET][0] = (REAL)(-(double)balance / (double)n);
 }
 

@@ -294,7 +294,7 @@ WHOLE_ROWS(cox_nll) {
     }
     if (r->outside >= 0) return;
     memcpy(c.times, time, (size_t)n * sizeof *time);
-    row_sort(c.times, n);
+    row_sort(c.times, s[7], NULL, NULL, n);
     for (int64_t i = 0; i < n; i++) {
         const int64_t b = cox_place(&c, n, time[i]);
         if (z[i] > c.top[b]) c.top[b] = z[i];

@@ -112,24 +112,50 @@ ALWAYS_INLINE REAL row_top(const whole_row_t *r, const REAL *x, int64_t without,
     return row_top_of(r, x, without, class, 0);
 }
 
-/* Sorts x[0..n), the smallest first, in place. */
-static inline __attribute__((unused)) void row_sort(REAL *x, int64_t n) {
-    for (int64_t built = n / 2, left = n; left > 1;) { /* a heap, then its largest to the end, one by one */
-        REAL moved;
-        if (built > 0) {
-            moved = x[--built];
-        } else {
-            moved = x[--left];
-            x[left] = x[0];
+/* Numbers of classes, in an array of REAL. */
+typedef int32_t __attribute__((may_alias)) row_index_t;
+
+/* Sorts x[0..n), the smallest first, and carries at[] along, if it is given; both have as much room elsewhere. Short
+ * runs by insertion, then merged from one array into the other, without branches on what is compared. */
+static inline __attribute__((unused)) void row_sort(REAL *x, REAL *room, row_index_t *at, row_index_t *at_room,
+                                                    int64_t n) {
+    enum { RUN = 8 };
+    REAL *const home = x;
+    row_index_t *const at_home = at;
+    for (int64_t begin = 0; begin < n; begin += RUN)
+        for (int64_t i = begin + 1; i < n && i < begin + RUN; i++) {
+            const REAL moved = x[i];
+            const row_index_t from = at ? at[i] : 0;
+            int64_t k = i;
+            for (; k > begin && moved < x[k - 1]; k--) {
+                x[k] = x[k - 1];
+                if (at) at[k] = at[k - 1];
+            }
+            x[k] = moved;
+            if (at) at[k] = from;
         }
-        int64_t hole = built;
-        for (int64_t child; (child = 2 * hole + 1) < left; hole = child) {
-            child += child + 1 < left && x[child] < x[child + 1];
-            if (!(moved < x[child])) break;
-            x[hole] = x[child];
+    for (int64_t run = RUN; run < n; run *= 2) {
+        for (int64_t begin = 0; begin < n; begin += 2 * run) {
+            const int64_t middle = begin + run < n ? begin + run : n, end = middle + run < n ? middle + run : n;
+            int64_t first = begin, second = middle;
+            for (int64_t k = begin; k < end; k++) {
+                /* what is not in the second run is read, but does not count */
+                const int64_t other = second < end ? second : first;
+                const int later = (first == middle) | ((second < end) & (x[other] < x[first < middle ? first : begin]));
+                const int64_t from = later ? second : first;
+                room[k] = x[from];
+                if (at) at_room[k] = at[from];
+                first += !later, second += later;
+            }
         }
-        x[hole] = moved;
+        REAL *const x_before = x;
+        row_index_t *const at_before = at;
+        x = room, room = x_before;
+        at = at_room, at_room = at_before;
     }
+    if (x == home) return;
+    memcpy(home, x, (size_t)n * sizeof *x);
+    if (at) memcpy(at_home, at, (size_t)n * sizeof *at);
 }
 
 #endif
