@@ -212,3 +212,20 @@ def test_for_solvers():
         lossfn.bce_with_logits.irls_weight(1.0)
     with pytest.raises(lossfn.ShapeError, match="squared"):
         loss.rho("four")
+
+
+def test_parameters_of_a_call_go_before_those_of_the_loss():
+    loss = lossfn.create("huber", delta=1.5, reduction="sum")
+    pred, target = [1.0, 2.0], [0.0, 5.0]
+    assert loss(pred, target) == 3.875
+    assert list(loss(pred, target, reduction="none")) == [0.5, 3.375]
+    assert loss(pred, target, delta=100.0) == 5
+    assert repr(loss.replace(delta=100.0)) == "lossfn.create('huber(delta=100, reduction=sum)')"
+    assert loss.replace(delta=None, reduction=None) == lossfn.create("huber")
+    weighted = lossfn.create("cross_entropy(class_weight=[1,2,0.5], label_smoothing=0.25)")
+    assert weighted.replace(class_weight=[1, 1, 1]).spec == "cross_entropy(class_weight=[1,1,1], label_smoothing=0.25)"
+    assert weighted.replace(class_weight=None).spec == "cross_entropy(label_smoothing=0.25)"
+    both = lossfn.create("0.5*huber(delta=1) + huber(delta=2)")
+    assert both.replace(reduction="sum").spec == "0.5*huber(reduction=sum) + huber(delta=2)"
+    with pytest.raises(lossfn.ParameterError, match="belongs into the spec"):
+        both.replace(delta=3.0)

@@ -227,7 +227,30 @@ local function key_of(params)
     return concat(keys, ";")
 end
 
--- The loss with further parameters, made once for the same values.
+-- A canonical spec without what it says of these parameters.
+local function without(text, params)
+    return (text:gsub("%b()", function(list)
+        local kept, at = {}, 2
+        while at < #list do
+            local key, first = list:match("^([%w_]+)=()", at)
+            if not key then return nil end
+            local last
+            if list:sub(first, first) == "[" then
+                last = list:find("]", first, true)
+            elseif list:sub(first, first) == '"' then
+                last = first + 1
+                while list:sub(last, last) ~= '"' do last = last + (list:sub(last, last) == "\\" and 2 or 1) end
+            else
+                last = list:find("[,)]", first) - 1
+            end
+            if params[key] == nil then kept[#kept + 1] = list:sub(at, last) end
+            at = last + 3 -- after the comma and a space
+        end
+        return #kept > 0 and "(" .. concat(kept, ", ") .. ")" or ""
+    end))
+end
+
+-- The loss with other parameters, made once for the same values.
 local function bind(loss, params)
     local key = key_of(params)
     local bound = loss.bound[key]
@@ -238,7 +261,8 @@ local function bind(loss, params)
         for k, v in pairs(params) do all[k] = v end
         bound = lossfn.custom(loss.custom.fn, all)
     else
-        bound = new_loss(new_handle(loss.text, params), loss.text)
+        local handle = new_handle(without(loss.text, params), params)
+        bound = new_loss(handle, core.spec(handle))
     end
     if loss.n_bound >= 256 then loss.bound, loss.n_bound = {}, 0 end
     loss.bound[key], loss.n_bound = bound, loss.n_bound + 1
