@@ -603,7 +603,7 @@ DEFINE(tweedie_nll) = {
 };
 IN_DOUBLE(tweedie_nll, 2) {
     const int by = IS(p[MEAN_LOG_INPUT]) ? DEVIANCE_BY_LOG : DEVIANCE_BY_MEAN;
-    const pair order = exact_sum(d_set(2), d_set(-finely(p + TWEEDIE_POWER)));
+    const pair order = pair_sum_of(d_set(2), d_set(-finely(p + TWEEDIE_POWER)));
     const deviance_t d = d_power_deviance(in[PRED], in[TARGET], order, by);
     u->value = d.value, u->grad[PRED] = d.slope, u->hess = WANTS(FISHER, p) ? d.expected : d.curve;
 }
@@ -954,9 +954,9 @@ ALWAYS_INLINE void mixture_logs(const whole_row_t *r, double top, int64_t i, D *
     v_widen(v_select(s > v_zero(), s, v_one()), scales), v_widen(v_load(r->in[MIXTURE_LOGITS] + i), logs);
     for (int d = 0; d < DPARTS; d++) {
         const D zero = d_set(0), lowest = d_set(-INFINITY);
-        const pair q = pair_quotient(exact_sum(targets[d], -means[d]), pair_of(scales[d], zero));
+        const pair q = pair_quotient(pair_sum_of(targets[d], -means[d]), pair_of(scales[d], zero));
         const pair half = pair_times(pair_product(q, q), d_set(-0.5)), log = pair_log_of(scales[d]);
-        const pair sum = pair_sum(pair_sum(half, pair_of(-log.hi, -log.lo)), exact_sum(logs[d], d_set(-top)));
+        const pair sum = pair_sum(pair_sum(half, pair_of(-log.hi, -log.lo)), pair_sum_of(logs[d], d_set(-top)));
         const L gone = (logs[d] == lowest) | ~(d_abs(half.hi) < d_set(INFINITY));
         logs[d] = d_select(gone, lowest, sum.hi);
         rests[d] = d_select(gone, zero, sum.lo);
@@ -990,7 +990,7 @@ WHOLE_ROWS(mixture_density) {
         mixture_logs(r, first, i, logs, rests);
         D back[DPARTS];
         for (int d = 0; d < DPARTS; d++) {
-            const pair down = exact_sum(logs[d], d_set(-most));
+            const pair down = pair_sum_of(logs[d], d_set(-most));
             const L gone = logs[d] == d_set(-INFINITY);
             logs[d] = d_select(gone, d_set(-INFINITY), down.hi);
             rests[d] = d_select(gone, d_set(0), (rests[d] - d_set(most_low)) + down.lo);

@@ -171,7 +171,7 @@ IN_DOUBLE(crps_gaussian, 3) {
     (void)p;
     const D pred = in[PRED], target = in[TARGET], s = in[CRPS_SCALE];
     const D zero = d_set(0), one = d_set(1), infinity = d_set(INFINITY);
-    pair r = exact_sum(pred, -target);
+    pair r = pair_sum_of(pred, -target);
     const L below = r.hi < zero, missing = r.hi != r.hi;
     const D size = d_abs(r.hi), low = d_select(size < infinity, d_select(below, -r.lo, r.lo), zero);
     const L held = (size < infinity) & (s > zero) & (s < infinity);
@@ -183,7 +183,7 @@ IN_DOUBLE(crps_gaussian, 3) {
                more = pair_product(pair_times(density, d_set(2)), pair_mills_gap(w.hi));
     const pair root = pair_of(d_set(0x1.20dd750429b6dp-1), d_set(0x1.1ae3a914fed80p-57)); /* 1/sqrt(pi) */
     const pair rest = pair_product(pair_sum(more, pair_of(-root.hi, -root.lo)), pair_of(s, zero));
-    u->value = d_select(size < infinity, pair_sum(exact_sum(size, low), rest).hi, size);
+    u->value = d_select(size < infinity, pair_sum(pair_sum_of(size, low), rest).hi, size);
     const D within = d_select(far & (size == size), one, d_normal_within(w));
     u->grad[PRED] = d_select(missing, r.hi, d_select(below, -within, within));
     const pair half_log_2 = pair_of(d_set(0x1.62e42fefa39efp-2), d_set(0x1.abc9e3b39803fp-57));

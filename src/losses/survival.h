@@ -241,7 +241,7 @@ ALWAYS_INLINE void cox_put(REAL *const of[2], int64_t i, double x) {
     of[1][i] = (REAL)(x - (double)of[0][i]);
 }
 /* e^(a - b), the difference exact */
-ALWAYS_INLINE double exp_apart(double a, double b) { return d_exp(exact_sum(d_set(a), d_set(-b)), d_set(0))[0]; }
+ALWAYS_INLINE double exp_apart(double a, double b) { return d_exp(pair_sum_of(d_set(a), d_set(-b)), d_set(0))[0]; }
 ALWAYS_INLINE double log_wide(double x) { return pair_log_of(d_set(x)).hi[0]; }
 ALWAYS_INLINE int64_t cox_place(const cox_t *c, int64_t n, REAL time) {
     int64_t low = 0;

@@ -90,7 +90,7 @@ typedef struct {
 ALWAYS_INLINE void row_add_pair(row_pairs_t *sum, int64_t i, int d, L where, pair x) {
     const int64_t at = i % ROW_LANES / DLANES + d;
     const D zero = d_set(0);
-    const pair s = exact_sum(sum->high[at], d_select(where, x.hi, zero));
+    const pair s = pair_sum_of(sum->high[at], d_select(where, x.hi, zero));
     sum->high[at] = s.hi;
     sum->low[at] += s.lo + d_select(where, x.lo, zero);
 }
@@ -98,7 +98,7 @@ ALWAYS_INLINE pair row_total_pair(const row_pairs_t *sum) {
     pair total = pair_of(d_set(0), d_set(0));
     for (int l = 0; l < ROW_LANES; l++) {
         const double high = sum->high[l / DLANES][l % DLANES], low = sum->low[l / DLANES][l % DLANES];
-        total = pair_sum(total, quick_sum(d_set(high), d_set(low)));
+        total = pair_sum(total, pair_quick_sum(d_set(high), d_set(low)));
     }
     return total;
 }
@@ -113,7 +113,7 @@ ALWAYS_INLINE void d_where(M m, L *lanes) {
 ALWAYS_INLINE pair tempered_down(const tempered_t *q, D z, D *share) {
     const D zero = d_set(0), one = d_set(1);
     const L gone = z == d_set(-INFINITY);
-    pair y = exact_sum(d_set(q->quarter), -d_select(gone, d_set(q->quarter), z * 0.25));
+    pair y = pair_sum_of(d_set(q->quarter), -d_select(gone, d_set(q->quarter), z * 0.25));
     y = pair_of(d_scale(y.hi, q->power), d_scale(y.lo, q->power));
     const pair u = pair_product(q->scale, y);
     const L near = u.hi < d_set(0x1p-54), far = ~(u.hi < d_set(0x1p1000));
@@ -121,7 +121,7 @@ ALWAYS_INLINE pair tempered_down(const tempered_t *q, D z, D *share) {
     *share = d_select(far, zero, one / (one + d_select(far, zero, u.hi)));
     if (q->wide) {
         const pair whole = pair_log_of(d_select(far, y.hi, one));
-        const pair sum = pair_sum(q->log_scale, quick_sum(whole.hi, whole.lo + y.lo / d_select(far, y.hi, one)));
+        const pair sum = pair_sum(q->log_scale, pair_quick_sum(whole.hi, whole.lo + y.lo / d_select(far, y.hi, one)));
         log = pair_of(d_select(far, sum.hi, log.hi), d_select(far, sum.lo, log.lo));
         *share = d_select(far, one / y.hi / q->scale.hi, *share);
     }
@@ -233,7 +233,7 @@ ALWAYS_INLINE void tempered_classes(const tempered_t *q, int64_t i, tempered_cla
     v_widen(v_load(q->downs + i), down), v_widen(v_load(q->lows + i), low);
     for (int d = 0; d < DPARTS; d++) {
         const L held = ~(down[d] < most / 4);
-        c[d].down = quick_sum(d_select(held, most, down[d] * 4), d_select(held, zero, low[d] * 4));
+        c[d].down = pair_quick_sum(d_select(held, most, down[d] * 4), d_select(held, zero, low[d] * 4));
         c[d].log = pair_sum(c[d].down, q->log_total);
         c[d].log = pair_of(-c[d].log.hi, -c[d].log.lo);
         c[d].at = d_select(held, down[d] * -4, c[d].log.hi);
@@ -423,10 +423,10 @@ ALWAYS_INLINE int tempered_begin(whole_row_t *r, tempered_t *q) {
     q->s = finely(r->p + TEMPERED_S);
     q->quarter = top / 4;
     q->wide = !((q->quarter + (double)v_largest(-least)[0] / 4) * q->s < 0x1p990);
-    q->b = exact_sum(one, d_set(-t1));
+    q->b = pair_sum_of(one, d_set(-t1));
     q->a = pair_sum(q->b, pair_of(one, d_set(0)));
     q->m = pair_sum(q->b, pair_of(d_set(q->s), d_set(0)));
-    q->t2 = exact_sum(one, d_set(q->s));
+    q->t2 = pair_sum_of(one, d_set(q->s));
     REAL *const *const s = r->scratch;
     q->downs = s[0], q->lows = s[1], q->shares = s[2], q->slopes = s[3], q->bends = s[4], q->escorts = s[5];
     return r->outside < 0 && fabs(top) < (double)INFINITY;

@@ -22,7 +22,7 @@ INLINE pair bessel_piece(const double (*c)[BESSEL_PIECES], const double low[BESS
     const D z = (v - bessel_pick(bessel_middle, k)) * bessel_pick(bessel_scale, k);
     D p = d_set(0);
     for (int i = BESSEL_DEGREE; i > 0; i--) p = d_fma(p, z, bessel_pick(c[i], k));
-    pair sum = quick_sum(bessel_pick(c[0], k), p * z);
+    pair sum = pair_quick_sum(bessel_pick(c[0], k), p * z);
     sum.lo += bessel_pick(low, k);
     return sum;
 }
@@ -35,7 +35,7 @@ INLINE D d_log_i0(D k) {
     const pair constant = pair_of(d_set(0x1.d67f1c864beb5p-1), d_set(-0x1.65b5a1b7ff5dfp-55)); /* ln(2 pi)/2 */
     const pair whole = pair_sum(constant, pair_times(log, d_set(0.5)));
     const D beyond = -(whole.hi + (whole.lo - v * R.hi));
-    D value = d_select(far, beyond, near.hi);
+    D value = d_select(far, beyond, near.hi + zero); /* 0 has no sign */
     value = d_select(k == d_set(INFINITY), d_set(-INFINITY), value);
     return d_select(k >= zero, value, d_set(NAN));
 }

@@ -24,7 +24,7 @@ INLINE pair deviance_part(pair a, pair x, D ax) {
     const pair t = pair_product(a, x);
     pair e;
     const D n = pair_exp(pair_of(d_select(far, zero, t.hi), d_select(far, zero, t.lo)), &e), power = d_power_of_two(n);
-    const pair less = pair_sum(exact_sum(power, -one), pair_of(e.hi * power, e.lo * power));
+    const pair less = pair_sum(pair_sum_of(power, -one), pair_of(e.hi * power, e.lo * power));
     const pair part = pair_quotient(less, pair_of(d_select(none, one, a.hi), a.lo));
     return pair_of(d_select(none, x.hi, part.hi), d_select(none, x.lo, part.lo));
 }
@@ -44,7 +44,7 @@ INLINE D deviance_series(D a, D b, pair x) {
         power = power * x.hi;
     }
     sum += d_set(0.5);
-    const pair square = exact_product(x.hi, x.hi);
+    const pair square = pair_product_of(x.hi, x.hi);
     return d_fma(sum, square.hi, sum * d_fma(2 * x.hi, x.lo, square.lo));
 }
 
@@ -56,8 +56,8 @@ INLINE pair deviance_log_ratio(D m, D y) {
     const L high = q.hi > d_set(0x1.6a09e667f3bcdp+0), low = q.hi < d_set(0x1.6a09e667f3bcdp-1);
     const D unit = d_select(high, d_set(0.5), d_select(low, d_set(2), d_set(1)));
     k += d_select(high, d_set(1), d_select(low, d_set(-1), d_set(0)));
-    const pair f = exact_sum(q.hi * unit, d_set(-1));
-    return pair_log(k, quick_sum(f.hi, f.lo + q.lo * unit));
+    const pair f = pair_sum_of(q.hi * unit, d_set(-1));
+    return pair_log(k, pair_quick_sum(f.hi, f.lo + q.lo * unit));
 }
 
 /* m, y and the exponents. Where m is 0 or infinite a power of it is, too. */
@@ -204,7 +204,7 @@ INLINE ratio_t d_ratio(D p, D t, D order) {
     const L no_p = p == zero, no_t = t == zero;
     const D safe_p = d_select((p > zero) & (p < infinity), p, one),
             safe_t = d_select((t > zero) & (t < infinity), t, one);
-    const pair a = pair_of(order, zero), b = exact_sum(order, -one), l = deviance_log_ratio(safe_t, safe_p);
+    const pair a = pair_of(order, zero), b = pair_sum_of(order, -one), l = deviance_log_ratio(safe_t, safe_p);
     const pair log_t = pair_log_of(safe_t), log_p = pair_log_of(safe_p), al = pair_product(a, l),
                bl = pair_product(b, l);
     const D a_size = d_abs(al.hi), b_size = d_abs(bl.hi);

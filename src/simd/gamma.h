@@ -29,7 +29,7 @@ INLINE pair gamma_piece(const double (*c)[3], int degree, const double middle[3]
                         const double low[3], D y, D v, L upper, L far) {
     D z = (d_select(far, v, y) - gamma_pick(middle, upper, far)) * gamma_pick(scale, upper, far), p = d_set(0);
     for (int k = degree; k > 0; k--) p = d_fma(p, z, gamma_pick(c[k], upper, far));
-    pair value = quick_sum(gamma_pick(c[0], upper, far), p * z);
+    pair value = pair_quick_sum(gamma_pick(c[0], upper, far), p * z);
     value.lo += gamma_pick(low, upper, far);
     return value;
 }
@@ -62,12 +62,12 @@ INLINE D gamma_limits(D x, D value, double at_zero, double at_infinity) {
 
 /* y (y - 1) R */
 INLINE pair lgamma_near(D y, pair R) {
-    return pair_product(pair_product(pair_of(y, d_set(0)), exact_sum(y, d_set(-1))), R);
+    return pair_product(pair_product(pair_of(y, d_set(0)), pair_sum_of(y, d_set(-1))), R);
 }
 /* (x + shift)(ln x - 1) + constant + v R; the first product overflows only if the whole does */
 INLINE D lgamma_far(D x, pair log, double shift, const double constant[2], D correction) {
     log = pair_sum(log, pair_of(d_set(-1), d_set(0)));
-    pair main = pair_product(exact_sum(x, d_set(shift)), log);
+    pair main = pair_product(pair_sum_of(x, d_set(shift)), log);
     pair rest = pair_sum(pair_of(d_set(constant[0]), d_set(constant[1])), pair_of(correction, d_set(0)));
     pair sum = pair_sum(main, rest);
     return d_select(x * log.hi >= d_set(INFINITY), d_set(INFINITY), sum.hi + sum.lo);
@@ -95,8 +95,8 @@ INLINE D d_digamma(D x) {
     const D zero = d_set(0);
     const gamma_place g = gamma_place_of(x);
     const pair R = GAMMA_PIECE(digamma, DIGAMMA, g.y, g.v, g.upper, g.far);
-    pair offset = exact_sum(g.y, d_set(-digamma_zero[0]));
-    offset = quick_sum(offset.hi, offset.lo - d_set(digamma_zero[1]));
+    pair offset = pair_sum_of(g.y, d_set(-digamma_zero[0]));
+    offset = pair_quick_sum(offset.hi, offset.lo - d_set(digamma_zero[1]));
     const pair inverse = gamma_inverse(d_select(g.below, g.safe, d_set(1)));
     const pair less = pair_of(-d_select(g.below, inverse.hi, zero), -d_select(g.below, inverse.lo, zero));
     const pair near = pair_sum(pair_product(offset, R), less), log = pair_log_of(g.safe);

@@ -18,14 +18,14 @@ INLINE logistic_pair logistic_pair_of(D z) {
     l.e = pair_of(d_scale(unit.hi, n), d_scale(unit.lo, n));
     l.sum = pair_sum(pair_of(d_set(1), d_set(0)), l.e);
     const D power = d_power_of_two(d_at_least(n, -1000));
-    l.gone = pair_sum(exact_sum(power, d_set(-1)), pair_of(e.hi * power, e.lo * power));
+    l.gone = pair_sum(pair_sum_of(power, d_set(-1)), pair_of(e.hi * power, e.lo * power));
     return l;
 }
 /* s - c, 0 <= c <= 1: the difference of 1 - c and c, one of them times e^-|z|; near z = 0, 1 - 2 c and what is gone */
 INLINE pair logistic_gap(const logistic_pair *l, D c) {
     const D zero = d_set(0);
     const L near = l->size < d_set(0.5);
-    const pair no = exact_sum(d_set(1), -c), yes = pair_of(-c, zero), apart = pair_sum(no, yes);
+    const pair no = pair_sum_of(d_set(1), -c), yes = pair_of(-c, zero), apart = pair_sum(no, yes);
     const pair part = pair_of(d_select(near, l->gone.hi, l->e.hi), d_select(near, l->gone.lo, l->e.lo));
     const pair less = pair_product(pair_of(d_select(l->up, yes.hi, no.hi), d_select(l->up, yes.lo, no.lo)), part);
     const D rest = d_select(near, apart.hi, d_select(l->up, no.hi, -c));

@@ -23,7 +23,7 @@ INLINE pair pair_polynomial(pair x, const double *c, int count, double low) {
         p = d_fma(p, x.hi, d_set(c[k]));
     }
     slope = d_fma(slope, x.hi, p);
-    const pair sum = quick_sum(d_set(c[0]), x.hi * p);
+    const pair sum = pair_quick_sum(d_set(c[0]), x.hi * p);
     return pair_of(sum.hi, d_fma(slope, x.lo, sum.lo + d_set(low)));
 }
 
@@ -31,7 +31,7 @@ INLINE pair pair_polynomial(pair x, const double *c, int count, double low) {
 INLINE pair normal_place(D x) {
     const L far = x >= d_set(0x1p900);
     const D held = d_select(far, d_set(5), x);
-    const pair z = pair_quotient(exact_sum(held, d_set(-5)), exact_sum(held, d_set(5)));
+    const pair z = pair_quotient(pair_sum_of(held, d_set(-5)), pair_sum_of(held, d_set(5)));
     return pair_of(d_select(far, d_set(1), z.hi), z.lo);
 }
 /* x >= 0 */
@@ -45,7 +45,7 @@ INLINE pair pair_mills(D x) {
 }
 INLINE pair pair_mills_gap(D x) {
     const D zero = d_set(0), one = d_set(1);
-    const pair divisor = exact_sum(one, d_at_most(x, 0x1p900));
+    const pair divisor = pair_sum_of(one, d_at_most(x, 0x1p900));
     const pair once = pair_quotient(PAIR_POLYNOMIAL(normal_place(x), mills_gap_coefficient, mills_gap_low), divisor);
     const pair n = pair_quotient(once, divisor), m = pair_product(pair_of(x, zero), pair_mills(x));
     const pair near = pair_sum(pair_of(one, zero), pair_of(-m.hi, -m.lo));

@@ -49,16 +49,20 @@ typedef struct {
 } pair;
 
 INLINE pair pair_of(D hi, D lo) { return (pair){hi, lo}; }
+INLINE pair exact_sum(D a, D b) { /* exact for any type, unlike what follows */
+    D s = a + b, t = s - a;
+    return pair_of(s, (a - (s - t)) + (b - t));
+}
 INLINE pair pair_times(pair a, D factor) { return pair_of(a.hi * factor, a.lo * factor); } /* by a power of 2 */
 
 #ifdef LOSSFN_REAL_F32
 
 /* In single precision a double has twice the digits: whatever an error of 2^-50 is amplified by, it stays out of sight,
  * and a pair is a double. Only sums look at lo: two parts of a number that were rounded to single precision are brought
- * together by quick_sum. */
-INLINE pair exact_sum(D a, D b) { return pair_of(a + b, d_set(0)); }
-INLINE pair quick_sum(D a, D b) { return pair_of(a + b, d_set(0)); }
-INLINE pair exact_product(D a, D b) { return pair_of(a * b, d_set(0)); }
+ * together by pair_quick_sum. */
+INLINE pair pair_sum_of(D a, D b) { return pair_of(a + b, d_set(0)); }
+INLINE pair pair_quick_sum(D a, D b) { return pair_of(a + b, d_set(0)); }
+INLINE pair pair_product_of(D a, D b) { return pair_of(a * b, d_set(0)); }
 INLINE pair pair_sum(pair a, pair b) { return pair_of((a.hi + b.hi) + (a.lo + b.lo), d_set(0)); }
 INLINE pair pair_product(pair a, pair b) { return pair_of(a.hi * b.hi, d_set(0)); }
 INLINE pair pair_quotient(pair a, pair b) { return pair_of(a.hi / b.hi, d_set(0)); }
@@ -84,30 +88,27 @@ INLINE D pair_exp_finely(pair t, pair *e) { return pair_exp(t, e); }
 
 #else
 
-INLINE pair exact_sum(D a, D b) { /* exact */
-    D s = a + b, t = s - a;
-    return pair_of(s, (a - (s - t)) + (b - t));
-}
-INLINE pair quick_sum(D a, D b) { /* exact if |a| >= |b| or a = 0 */
+INLINE pair pair_sum_of(D a, D b) { return exact_sum(a, b); }
+INLINE pair pair_quick_sum(D a, D b) { /* exact if |a| >= |b| or a = 0 */
     D s = a + b;
     return pair_of(s, b - (s - a));
 }
-INLINE pair exact_product(D a, D b) { /* exact */
+INLINE pair pair_product_of(D a, D b) { /* exact */
     D p = a * b;
     return pair_of(p, d_fma(a, b, -p));
 }
 INLINE pair pair_sum(pair a, pair b) {
-    pair s = exact_sum(a.hi, b.hi);
-    return quick_sum(s.hi, s.lo + (a.lo + b.lo));
+    pair s = pair_sum_of(a.hi, b.hi);
+    return pair_quick_sum(s.hi, s.lo + (a.lo + b.lo));
 }
 INLINE pair pair_product(pair a, pair b) {
-    pair p = exact_product(a.hi, b.hi);
-    return quick_sum(p.hi, d_fma(a.hi, b.lo, d_fma(a.lo, b.hi, p.lo)));
+    pair p = pair_product_of(a.hi, b.hi);
+    return pair_quick_sum(p.hi, d_fma(a.hi, b.lo, d_fma(a.lo, b.hi, p.lo)));
 }
 INLINE pair pair_quotient(pair a, pair b) {
     D q = a.hi / b.hi;
     D rest = d_fma(-q, b.hi, a.hi) + d_fma(-q, b.lo, a.lo);
-    return quick_sum(q, rest / b.hi);
+    return pair_quick_sum(q, rest / b.hi);
 }
 
 /* ln(2^k (1 + f)), f in [-0.3, 0.42]: relative error 2^-65. With z = f/(2 + f), w = z^2,
@@ -119,10 +120,10 @@ INLINE pair pair_log(D k, pair f) {
     pair z = pair_quotient(f, pair_sum(pair_of(d_set(2), zero), f));
     pair w = pair_product(z, z);
     pair third = pair_product(w, pair_of(d_set(0x1.5555555555555p-2), d_set(0x1.5555555555555p-56)));
-    pair sum = quick_sum(third.hi, w.hi * w.hi * D_POLYNOMIAL(w.hi, c));
+    pair sum = pair_quick_sum(third.hi, w.hi * w.hi * D_POLYNOMIAL(w.hi, c));
     sum.lo += third.lo;
     z = pair_times(z, d_set(2));
-    pair ln2 = exact_product(k, d_set(0x1.62e42fefa39efp-1)); /* k ln 2 */
+    pair ln2 = pair_product_of(k, d_set(0x1.62e42fefa39efp-1)); /* k ln 2 */
     ln2.lo = d_fma(k, d_set(0x1.abc9e3b39803fp-56), ln2.lo);
     return pair_sum(ln2, pair_sum(z, pair_product(z, sum)));
 }
@@ -133,8 +134,8 @@ INLINE D exp_reduced_pair(pair t, pair *r) {
     D rest = d_select(x == t.hi, t.lo, d_set(0));
     D n = d_round(x * d_set(0x1.71547652b82fep+0));
     D head = d_fma(-n, d_set(0x1.62e42fefa38p-1), x); /* ln 2 to 41 bits: exact */
-    *r = exact_sum(head, -n * d_set(0x1.ef35793c7673p-45));
-    *r = exact_sum(r->hi, r->lo + rest);
+    *r = pair_sum_of(head, -n * d_set(0x1.ef35793c7673p-45));
+    *r = pair_sum_of(r->hi, r->lo + rest);
     return n;
 }
 
@@ -146,7 +147,7 @@ INLINE D pair_exp(pair t, pair *e) {
                                1. / 479001600, 1. / 6227020800, 1. / 87178291200};
     pair r;
     const D n = exp_reduced_pair(t, &r); /* r.lo is below 2^-54, and exp(r.lo) near enough to 1 + r.lo */
-    *e = quick_sum(r.hi, d_fma(r.hi * r.hi, D_POLYNOMIAL(r.hi, c), d_fma(r.hi, r.lo, r.lo)));
+    *e = pair_quick_sum(r.hi, d_fma(r.hi * r.hi, D_POLYNOMIAL(r.hi, c), d_fma(r.hi, r.lo, r.lo)));
     return n;
 }
 
@@ -157,7 +158,8 @@ INLINE D pair_exp_finely(pair t, pair *e) {
                                1. / 479001600, 1. / 6227020800, 1. / 87178291200};
     pair r;
     const D n = exp_reduced_pair(t, &r);
-    pair sum = quick_sum(d_set(0x1.5555555555555p-3), d_fma(r.hi, D_POLYNOMIAL(r.hi, c), d_set(0x1.5555555555555p-57)));
+    pair sum =
+        pair_quick_sum(d_set(0x1.5555555555555p-3), d_fma(r.hi, D_POLYNOMIAL(r.hi, c), d_set(0x1.5555555555555p-57)));
     sum = pair_sum(pair_of(d_set(0.5), d_set(0)), pair_product(r, sum));
     *e = pair_sum(r, pair_product(pair_product(r, r), sum));
     return n;
@@ -179,9 +181,10 @@ INLINE pair pair_log1p(pair f) {
     D m, k = d_split(one + f.hi, &m);
     const L upper = m > d_set(0x1.6a09e667f3bcdp+0), near = d_abs(f.hi) < d_set(0.25);
     k = d_select(near, d_set(0), d_select(upper, k + 1, k));
-    const pair sum = exact_sum(one, f.hi);
+    const pair sum = pair_sum_of(one, f.hi);
     const D shrink = d_power_of_two(d_between(-k, -1022, 1022));
-    const pair left = exact_sum(sum.hi * shrink, -one), g = quick_sum(left.hi, left.lo + (sum.lo + f.lo) * shrink);
+    const pair left = pair_sum_of(sum.hi * shrink, -one),
+               g = pair_quick_sum(left.hi, left.lo + (sum.lo + f.lo) * shrink);
     return pair_log(k, pair_of(d_select(near, f.hi, g.hi), d_select(near, f.lo, g.lo)));
 }
 
@@ -202,7 +205,7 @@ INLINE pair pair_exp_of(pair t) { /* e^t; not beyond 2^1000 */
 INLINE pair pair_expm1(pair t) {
     pair e;
     const D n = d_at_least(pair_exp(t, &e), -1000), power = d_power_of_two(n);
-    return pair_sum(exact_sum(power, d_set(-1)), pair_of(e.hi * power, e.lo * power));
+    return pair_sum(pair_sum_of(power, d_set(-1)), pair_of(e.hi * power, e.lo * power));
 }
 
 #endif

@@ -40,7 +40,7 @@ INLINE pair unit_exp(D n, pair e) {
 }
 INLINE pair unit_expm1(D n, pair e) {
     D a = d_power_of_two(d_between(n, -1000, 0)), b = d_power_of_two(d_between(-n, -1000, 0));
-    return pair_sum(exact_sum(a, -b), pair_times(e, a));
+    return pair_sum(pair_sum_of(a, -b), pair_times(e, a));
 }
 
 /* d rho/d alpha in the unit of unit_exp.
@@ -117,7 +117,7 @@ INLINE void d_barron(D r, D r_low, D shift, D mc, D ec, D alpha, barron_out out)
     D al =
         d_select(size > d_set(BARRON_GREATEST), d_select(alpha < zero, d_set(-BARRON_GREATEST), d_set(BARRON_GREATEST)),
                  d_select(size < d_set(BARRON_LEAST), d_set(BARRON_LEAST), alpha));
-    pair a = exact_sum(al, d_set(-2));
+    pair a = pair_sum_of(al, d_set(-2));
     L below = a.hi < zero;
     pair b = pair_of(d_select(below, -a.hi, a.hi), d_select(below, -a.lo, a.lo));
     b.hi = d_select(at_two, one, b.hi); /* any value: alpha = 2 is put right at the end */
@@ -126,7 +126,7 @@ INLINE void d_barron(D r, D r_low, D shift, D mc, D ec, D alpha, barron_out out)
     D mr, mb, er = d_split(bounded, &mr) + shift, eb = d_split(b.hi, &mb);
     mr = d_select(r == zero, zero, mr);
     D relative = d_select((r == zero) | unbounded | (r_low == zero), zero, r_low / bounded);
-    pair square = exact_product(mr, mr);
+    pair square = pair_product_of(mr, mr);
     square.lo = d_fma(square.hi, 2 * relative, square.lo);
     pair Q = pair_quotient(square, pair_of(mb, b.lo * d_power_of_two(-eb)));
     D E = 2 * er - eb;
@@ -137,7 +137,7 @@ INLINE void d_barron(D r, D r_low, D shift, D mc, D ec, D alpha, barron_out out)
     k = d_select(E > d_set(60), k + (E - 60), k);
     D shrink = d_power_of_two(d_between(-k, -1000, 0));
     pair g = pair_times(Q, d_power_of_two(d_between(E - k, -1000, 1000)));
-    pair f = pair_sum(g, quick_sum(-one, shrink));
+    pair f = pair_sum(g, pair_quick_sum(-one, shrink));
     pair u = pair_log(k, f);
     pair t = pair_product(pair_of(al / 2, zero), u);
     pair tw = pair_product(pair_times(a, d_set(0.5)), u);
@@ -186,7 +186,7 @@ INLINE void d_barron(D r, D r_low, D shift, D mc, D ec, D alpha, barron_out out)
         pair s = pair_times(square, d_power_of_two(d_between(2 * er - k, -1000, 1000)));
         s = pair_of(d_select(below, -s.hi, s.hi), d_select(below, -s.lo, s.lo));
         L endless = size > d_set(BARRON_GREATEST), inner = (al >= zero) & (al <= d_set(2));
-        pair product = pair_product(exact_sum(al, -one), g);
+        pair product = pair_product(pair_sum_of(al, -one), g);
         s = pair_of(d_select(inner, product.hi, s.hi), d_select(inner, product.lo, s.lo));
         pair last = pair_of(d_select(endless | inner, zero, g.hi), d_select(endless | inner, zero, g.lo));
         pair x = pair_sum(pair_sum(pair_of(shrink, zero), s), last);
@@ -241,7 +241,7 @@ enum { BARRON_RHO, BARRON_SLOPE, BARRON_DSCALE, BARRON_CURVATURE, BARRON_DALPHA,
  * needs. */
 INLINE void d_barron_apart(D pred, D target, D c, D alpha, D y[BARRON_OUTPUTS], int with_dalpha) {
     const D zero = d_set(0), inf = d_set(INFINITY);
-    pair x = exact_sum(pred, -target);
+    pair x = pair_sum_of(pred, -target);
     D size = d_abs(x.hi), mx, mc, sign = d_select(x.hi < zero, d_set(-1), d_set(1));
     L odd = ~((size > zero) & (size < inf)); /* 0, inf, NaN */
     D ex = d_split(d_select(odd, d_set(1), size), &mx), ec = d_split(c, &mc);

@@ -70,8 +70,8 @@ INLINE zeros_t d_zero_inflated(D z, D y, D g, D a) {
     const D g_plus = log_g + d_at_least(g, 0); /* ln(1 + e^g) */
 
     /* y = 0: e^-value = 1 - share, share = sigmoid(-g)(1 - e^-l); from = sigmoid(-(l + g)), that the rest gave it */
-    pair e, t = exact_sum(d_at_most(r.l.hi, 0x1p1000), bounded);
-    t = quick_sum(t.hi, t.lo + r.l.lo);
+    pair e, t = pair_sum_of(d_at_most(r.l.hi, 0x1p1000), bounded);
+    t = pair_quick_sum(t.hi, t.lo + r.l.lo);
     const D into = zeros_sigmoid(t, &log_t), from = zeros_sigmoid(pair_of(-t.hi, -t.lo), &unused);
     const D n = pair_exp(pair_of(-d_at_most(r.l.hi, 0x1p1000), -r.l.lo), &e),
             power = d_power_of_two(d_at_least(n, -1000));
