@@ -32,7 +32,7 @@ typedef struct {
 ALWAYS_INLINE void row_add_product(row_pair_t *to, int64_t i, const D *x, const D *y) {
     D *sums = &to->sum.lanes[i % ROW_LANES / DLANES], *rests = &to->rest.lanes[i % ROW_LANES / DLANES];
     UNROLL for (int d = 0; d < DPARTS; d++) {
-        const pair product = pair_product_of(x[d], y[d]), sum = pair_sum_of(sums[d], product.hi);
+        const pair product = exact_product(x[d], y[d]), sum = exact_sum(sums[d], product.hi);
         sums[d] = sum.hi;
         rests[d] += sum.lo + product.lo;
     }

@@ -342,14 +342,16 @@ OUT_OF_LINE void student_constant(const V *df, V *constant, V *slope) {
 ELEMENTWISE(student_t_nll) {
     const scaled_t s = scaled_residual(in, u);
     const V one = v_one(), half = v_set(0.5), df = in[STUDENT_DF], more = df + one;
-    const V square = s.q * s.q, share = one / (df + square), log_scale = v_log(in[SCALE]), log = v_log1p(square / df);
-    const M far = v_abs(s.q) > v_set(0x1p40);
+    const V square = s.q * s.q, share = one / (df + square), log_scale = v_log(in[SCALE]);
+    const M far = v_abs(s.q) > v_set(0x1p40),
+            steep = far | (square > df * v_set(0x1p80));            /* a quotient that overflows */
     const V rest = v_select(far, -df, df * (one - square) * share); /* 1 - (nu + 1) q^2/(nu + q^2) */
     const V far_log = 2 * (v_log(v_abs(s.r)) - log_scale) - v_log(df), part = v_select(far, one, square * share);
+    const V log = v_select(steep, far_log, v_log1p(square / df));
     u->outside |= (df <= v_zero()) | (df == v_set(INFINITY));
     scale_unit(&s, half * more * log, more * s.q * share, more * (df - square) * share * share, rest, in, u);
     heavy_tail(&s, far, more, half * more * far_log + log_scale, u);
-    u->grad[STUDENT_DF] = v_nan_from(half * (v_select(far, far_log, log) - more / df * part), s.r);
+    u->grad[STUDENT_DF] = v_nan_from(half * (log - more / df * part), s.r);
     if (IS(p[STUDENT_FULL])) {
         V constant, slope;
         student_constant(&df, &constant, &slope);
@@ -954,9 +956,9 @@ ALWAYS_INLINE void mixture_logs(const whole_row_t *r, double top, int64_t i, D *
     v_widen(v_select(s > v_zero(), s, v_one()), scales), v_widen(v_load(r->in[MIXTURE_LOGITS] + i), logs);
     for (int d = 0; d < DPARTS; d++) {
         const D zero = d_set(0), lowest = d_set(-INFINITY);
-        const pair q = pair_quotient(pair_sum_of(targets[d], -means[d]), pair_of(scales[d], zero));
-        const pair half = pair_times(pair_product(q, q), d_set(-0.5)), log = pair_log_of(scales[d]);
-        const pair sum = pair_sum(pair_sum(half, pair_of(-log.hi, -log.lo)), pair_sum_of(logs[d], d_set(-top)));
+        const pair q = fine_quotient(exact_sum(targets[d], -means[d]), pair_of(scales[d], zero));
+        const pair half = pair_times(fine_product(q, q), d_set(-0.5)), log = pair_log_of(scales[d]);
+        const pair sum = fine_sum(fine_sum(half, pair_of(-log.hi, -log.lo)), exact_sum(logs[d], d_set(-top)));
         const L gone = (logs[d] == lowest) | ~(d_abs(half.hi) < d_set(INFINITY));
         logs[d] = d_select(gone, lowest, sum.hi);
         rests[d] = d_select(gone, zero, sum.lo);
@@ -990,7 +992,7 @@ WHOLE_ROWS(mixture_density) {
         mixture_logs(r, first, i, logs, rests);
         D back[DPARTS];
         for (int d = 0; d < DPARTS; d++) {
-            const pair down = pair_sum_of(logs[d], d_set(-most));
+            const pair down = exact_sum(logs[d], d_set(-most));
             const L gone = logs[d] == d_set(-INFINITY);
             logs[d] = d_select(gone, d_set(-INFINITY), down.hi);
             rests[d] = d_select(gone, d_set(0), (rests[d] - d_set(most_low)) + down.lo);

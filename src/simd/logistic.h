@@ -37,8 +37,8 @@ INLINE D logistic_rest(const logistic_pair *l) { return d_select(l->up, l->e.hi,
 INLINE D logistic_slope(const logistic_pair *l) { return l->e.hi / l->sum.hi / l->sum.hi; }
 /* 1 - 2 s */
 INLINE D logistic_tilt(const logistic_pair *l) {
-    const D rest = pair_quotient(pair_sum(pair_of(d_set(1), d_set(0)), pair_of(-l->e.hi, -l->e.lo)), l->sum).hi;
-    return d_select(l->up, -rest, rest);
+    const D rest = pair_quotient(l->gone, l->sum).hi;
+    return d_select(l->up, rest, -rest);
 }
 /* c softplus(-z) + (1 - c) softplus(z) */
 INLINE D logistic_entropy(const logistic_pair *l, D c) {

@@ -49,17 +49,39 @@ typedef struct {
 } pair;
 
 INLINE pair pair_of(D hi, D lo) { return (pair){hi, lo}; }
-INLINE pair exact_sum(D a, D b) { /* exact for any type, unlike what follows */
+/* Exact, and pairs of all digits, for any type. */
+INLINE pair exact_sum(D a, D b) {
     D s = a + b, t = s - a;
     return pair_of(s, (a - (s - t)) + (b - t));
+}
+INLINE pair exact_quick_sum(D a, D b) { /* |a| >= |b| or a = 0 */
+    D s = a + b;
+    return pair_of(s, b - (s - a));
+}
+INLINE pair exact_product(D a, D b) {
+    D p = a * b;
+    return pair_of(p, d_fma(a, b, -p));
+}
+INLINE pair fine_sum(pair a, pair b) {
+    pair s = exact_sum(a.hi, b.hi);
+    return exact_quick_sum(s.hi, s.lo + (a.lo + b.lo));
+}
+INLINE pair fine_product(pair a, pair b) {
+    pair p = exact_product(a.hi, b.hi);
+    return exact_quick_sum(p.hi, d_fma(a.hi, b.lo, d_fma(a.lo, b.hi, p.lo)));
+}
+INLINE pair fine_quotient(pair a, pair b) {
+    D q = a.hi / b.hi;
+    D rest = d_fma(-q, b.hi, a.hi) + d_fma(-q, b.lo, a.lo);
+    return exact_quick_sum(q, rest / b.hi);
 }
 INLINE pair pair_times(pair a, D factor) { return pair_of(a.hi * factor, a.lo * factor); } /* by a power of 2 */
 
 #ifdef LOSSFN_REAL_F32
 
-/* In single precision a double has twice the digits: whatever an error of 2^-50 is amplified by, it stays out of sight,
- * and a pair is a double. Only sums look at lo: two parts of a number that were rounded to single precision are brought
- * together by pair_quick_sum. */
+/* In single precision a double has twice the digits: errors of 2^-50 may be amplified by millions and stay out of
+ * sight, and a pair is a double. Only sums look at lo: two parts of a number that were rounded to single precision are
+ * brought together by pair_quick_sum. Where numbers without bounds cancel, fine_ is needed. */
 INLINE pair pair_sum_of(D a, D b) { return pair_of(a + b, d_set(0)); }
 INLINE pair pair_quick_sum(D a, D b) { return pair_of(a + b, d_set(0)); }
 INLINE pair pair_product_of(D a, D b) { return pair_of(a * b, d_set(0)); }
@@ -89,27 +111,11 @@ INLINE D pair_exp_finely(pair t, pair *e) { return pair_exp(t, e); }
 #else
 
 INLINE pair pair_sum_of(D a, D b) { return exact_sum(a, b); }
-INLINE pair pair_quick_sum(D a, D b) { /* exact if |a| >= |b| or a = 0 */
-    D s = a + b;
-    return pair_of(s, b - (s - a));
-}
-INLINE pair pair_product_of(D a, D b) { /* exact */
-    D p = a * b;
-    return pair_of(p, d_fma(a, b, -p));
-}
-INLINE pair pair_sum(pair a, pair b) {
-    pair s = pair_sum_of(a.hi, b.hi);
-    return pair_quick_sum(s.hi, s.lo + (a.lo + b.lo));
-}
-INLINE pair pair_product(pair a, pair b) {
-    pair p = pair_product_of(a.hi, b.hi);
-    return pair_quick_sum(p.hi, d_fma(a.hi, b.lo, d_fma(a.lo, b.hi, p.lo)));
-}
-INLINE pair pair_quotient(pair a, pair b) {
-    D q = a.hi / b.hi;
-    D rest = d_fma(-q, b.hi, a.hi) + d_fma(-q, b.lo, a.lo);
-    return pair_quick_sum(q, rest / b.hi);
-}
+INLINE pair pair_quick_sum(D a, D b) { return exact_quick_sum(a, b); }
+INLINE pair pair_product_of(D a, D b) { return exact_product(a, b); }
+INLINE pair pair_sum(pair a, pair b) { return fine_sum(a, b); }
+INLINE pair pair_product(pair a, pair b) { return fine_product(a, b); }
+INLINE pair pair_quotient(pair a, pair b) { return fine_quotient(a, b); }
 
 /* ln(2^k (1 + f)), f in [-0.3, 0.42]: relative error 2^-65. With z = f/(2 + f), w = z^2,
  * ln(1 + f) = 2 atanh z = 2 z (1 + w/3 + w^2 (1/5 + w/7 + ...)); w^2/5 < 2^-12, so there double is enough. */
