@@ -994,8 +994,9 @@ WHOLE_ROWS(mixture_density) {
         for (int d = 0; d < DPARTS; d++) {
             const pair down = exact_sum(logs[d], d_set(-most));
             const L gone = logs[d] == d_set(-INFINITY);
-            logs[d] = d_select(gone, d_set(-INFINITY), down.hi);
-            rests[d] = d_select(gone, d_set(0), (rests[d] - d_set(most_low)) + down.lo);
+            const pair both = exact_sum(down.hi, (rests[d] - d_set(most_low)) + down.lo);
+            logs[d] = d_select(gone, d_set(-INFINITY), both.hi);
+            rests[d] = d_select(gone, d_set(0), both.lo);
         }
         const V whole = v_narrow(logs);
         v_widen(whole, back);
