@@ -24,6 +24,11 @@ ALWAYS_INLINE V coefficient(const row_t *r, const class_t *c, const V *p) {
     return c->w * v_fma(-p[CLASS_SMOOTHING], c->t - v_one() / r->classes, c->t); /* t (1 - e) + e/C */
 }
 
+/* What a class costs, by its target before smoothing: 0 without a weight, whatever it costs. */
+ALWAYS_INLINE V by_target(const class_t *c, V cost, const V *p) {
+    return v_where(c->w != v_zero(), (v_one() - p[CLASS_SMOOTHING]) * c->w * cost);
+}
+
 /* Softmax cross entropy on logits x: sum over classes of a_c (ln sum exp x - x_c), a_c = w_c t_c.
  * With m the class of the largest logit and S' the sum of exp(x_c - x_m) over the others:
  *   value = sum a_c (x_m - x_c) + A log1p(S'),   A = sum a_c
@@ -109,7 +114,7 @@ ROW_MAP(cross_entropy) {
     u->grad[PRED] = v_select(c->top, k[2], v_fma(e, k[1], -a));
     u->hess = v_select(c->top, k[3], v_fma(e * e, k[6], e * k[1] * (v_one() - e * k[5])));
     if (WANTS(UPPER, p)) u->hess = v_fma(e, k[6] / k[5], 2 * u->hess); /* the rows of the whole Hessian, summed */
-    u->grad[TARGET] = in_base((v_one() - p[CLASS_SMOOTHING]) * c->w * (v_select(c->top, v_zero(), down) + k[4]), p);
+    u->grad[TARGET] = in_base(by_target(c, v_select(c->top, v_zero(), down) + k[4], p), p);
 }
 
 /* H v = A p (v - p.v), with v measured from that of the largest class, so that a constant part of it does not cancel.
@@ -173,7 +178,7 @@ ROW_MAP(nll) {
     (void)k;
     u->grad[PRED] = v_nan_from(in_base(v_zero() - coefficient(r, c, p), p), c->x);
     u->hess = v_nan_from(v_zero(), c->x);
-    u->grad[TARGET] = in_base(-(v_one() - p[CLASS_SMOOTHING]) * c->w * c->x, p);
+    u->grad[TARGET] = in_base(by_target(c, -c->x, p), p);
 }
 ROW_PRODUCT(nll) { EACH_VECTOR(r, i) v_store(r->product + i, v_zero()); }
 
@@ -241,7 +246,7 @@ ROW_MAP(categorical_cross_entropy) {
     V slope = v_where(m_not(held | (a == v_zero())), a / prob);
     u->grad[PRED] = v_nan_from(in_base(-slope, p), c->x);
     u->hess = v_where(m_not(held | (a == v_zero())), in_base(a / prob / prob, p));
-    u->grad[TARGET] = (v_one() - p[CLASS_SMOOTHING]) * c->w * -log_p;
+    u->grad[TARGET] = by_target(c, -log_p, p);
 }
 ROW_PRODUCT(categorical_cross_entropy) {
     EACH_VECTOR(r, i) {

@@ -175,13 +175,21 @@ def test_fresh(name: str, dtype: str) -> None:
 
 
 # What was beyond the bounds once, found by drawing more: cancellation near 1/2 and of large numbers, a quotient that
-# overflowed.
+# overflowed, a weight of 0 times something infinite.
 FOUND: list[tuple[str, dict[str, Any], list[Any]]] = [
     ("quality_focal", {"beta": 1}, [5.532259626128053e-31, 0.5]),
     ("quality_focal", {"beta": 1}, [-4.9842884675263197e-14, 0.5]),
     ("quality_focal", {"beta": 1.3}, [8.407790785948902e-45, 0.5]),
     ("student_t_nll", {"scale": 1, "full": True}, [-32033153024.0, -4.244925022125244, 2.1885226182392173e-18]),
     ("student_t_nll", {"scale": 1}, [1e-10, 0.0, 1.401298464324817e-45]),
+    *(
+        (name, {"class_weight": [1.0, 0.0, 2.0]}, [pred, [0.5, 0.25, 0.25]])
+        for name, pred in (
+            ("cross_entropy", [1.0, -np.inf, 2.0]),
+            ("nll", [-1.0, -np.inf, -0.5]),
+            ("categorical_cross_entropy", [0.25, 0.0, 0.75]),
+        )
+    ),
     ("mixture_density", {"full": True}, [[1.0, 0.5, -1.0], 0.0, [4100963434496.0, 0.25, -3.5], [2.0**-33, 1.0, 2.0]]),
 ]
 
