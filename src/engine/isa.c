@@ -71,7 +71,8 @@ static const isa_t *choose(void) {
 }
 
 /* Reads from every page of the constants. Compilers load a constant under a mask; while the mask is empty and the page
- * has not been touched otherwise, some processors take hundreds of cycles to suppress the fault, each time anew.
+ * has not been touched otherwise, some processors take hundreds of cycles to suppress the fault, each time anew. (What
+ * is chosen in every element comes from registers anyway: in_register in src/simd.)
  * AddressSanitizer, which puts guards between constants, must not look at these reads. */
 #ifdef __linux__
 #ifdef __GNUC__

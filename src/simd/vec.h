@@ -165,7 +165,12 @@ INLINE I i_iota(void) {
 
 /* ---- arithmetic ---- */
 
-INLINE V v_select(M m, V a, V b) { return (V)((m & (M)a) | (~m & (M)b)); } /* a where m */
+INLINE V v_select(M m, V a, V b) { /* a where m */
+#ifdef LOSSFN_ISA_AVX512
+    if (__builtin_constant_p(a[0]) && a[0] != 0) a = (V)in_register((i64v)a);
+#endif
+    return (V)((m & (M)a) | (~m & (M)b));
+}
 INLINE M v_sign_bit(void) { return (M)v_set(-0.0); }
 INLINE V v_abs(V x) { return (V)((M)x & ~v_sign_bit()); }
 INLINE V v_neg(V x) { return (V)((M)x ^ v_sign_bit()); }

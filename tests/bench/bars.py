@@ -14,6 +14,7 @@ from results import (
     arithmetic_time,
     best,
     binds,
+    clock,
     ratio,
     share_of_limit,
     size,
@@ -181,6 +182,20 @@ def call_time(
     return figures
 
 
+def cycles(figures: Callable[[Results], Figures]) -> Callable[[Results], str]:
+    """The worst of nanoseconds in cycles of the clock that the run had."""
+
+    def floor(results: Results) -> str:
+        ghz, found = clock(results), [nanoseconds for _, nanoseconds in figures(results)]
+        return f"{max(found) * ghz:.3g} cycles at {ghz:.2g} GHz" if ghz and found else ""
+
+    return floor
+
+
+def in_cycles(section: str, text: str, most: float, figures: Callable[[Results], Figures]) -> Bar:
+    return Bar(section, text, most, figures, "ns", True, cycles(figures))
+
+
 def deposit(isa: str) -> Callable[[Results], Figures]:
     """Nanoseconds per element that an exact sum adds, in cache."""
 
@@ -293,21 +308,17 @@ BARS = (
         for dtype in DTYPES
     ),
     Bar("memory", "bf16 over f32, value and gradient", 1.7, halves_over_singles, floor=halves_by_arithmetic),
-    Bar(
+    in_cycles(
         "arithmetic",
         "bce_with_logits per element in cache, AVX-512",
         0.85,
         call_time("bce_with_logits", 4096, 1, isa="avx512", per_element=True),
-        "ns",
-        True,
     ),
-    Bar(
+    in_cycles(
         "arithmetic",
         "bce_with_logits per element in cache, AVX2",
         1.4,
         call_time("bce_with_logits", 4096, 1, isa="avx2", per_element=True),
-        "ns",
-        True,
     ),
     Bar("exact sums", "added per element in cache, AVX-512", 0.17, deposit("avx512"), "ns", True),
     Bar("exact sums", "added per element in cache, AVX2", 0.32, deposit("avx2"), "ns", True),
@@ -351,10 +362,10 @@ BARS = (
         ),
     ),
     Bar("options", "cross entropy with smoothing or class weights: speed of plain labels", 0.9, class_options),
-    Bar("small calls", "mse, n = 16, from C", 40, call_time("mse", 16, 1), "ns", True),
-    Bar("small calls", "bce_with_logits, n = 16, from C", 70, call_time("bce_with_logits", 16, 1), "ns", True),
-    Bar("small calls", "cross_entropy, 1 x 10, from C", 90, call_time("cross_entropy", 1, 10), "ns", True),
-    Bar("small calls", "lossfn_rho of huber", 8, call_time("huber", 1, 1, "rho"), "ns", True),
+    in_cycles("small calls", "mse, n = 16, from C", 40, call_time("mse", 16, 1)),
+    in_cycles("small calls", "bce_with_logits, n = 16, from C", 70, call_time("bce_with_logits", 16, 1)),
+    in_cycles("small calls", "cross_entropy, 1 x 10, from C", 90, call_time("cross_entropy", 1, 10)),
+    in_cycles("small calls", "lossfn_rho of huber", 8, call_time("huber", 1, 1, "rho")),
     Bar("small calls", "n = 16 from Python, over PyTorch eager", 15, from_python),
     Bar("small calls", "n = 16 from Python", 1.5, python_call, "µs", True),
     Bar("threads", "all threads never slower than one, at any size (3 % is noise)", 0.97, never_slower),

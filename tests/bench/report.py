@@ -15,6 +15,7 @@ from results import (
     Results,
     best,
     binds,
+    clock,
     duration,
     meant,
     ratio,
@@ -78,6 +79,8 @@ def introduction(results: Results) -> list[str]:
     names = peers.headings()
     compared = [f"{names[key]} {versions[key]}" for key in names if key in versions]
     missing = [f"{names[key]} ({why})" for key, why in results.missing.items()]
+    ghz = clock(results)
+    measured = f", at {ghz:.2g} GHz as measured by a chain of additions" if ghz else ""
     return [
         "`sh cmake/bootstrap bench` measured this and wrote this page. Before its time is taken, each case is checked to give the same",
         "numbers everywhere. Then all take turns in one process, so that what else the machine does hits them all. Times are the",
@@ -86,7 +89,7 @@ def introduction(results: Results) -> list[str]:
         "",
         "| | |",
         "|---|---|",
-        f"| processor | {m['cpu']}, {m['cores']} cores, {', '.join(m['caches'])}; memory {m['memory']} |",
+        f"| processor | {m['cpu']}, {m['cores']} cores{measured}, {', '.join(m['caches'])}; memory {m['memory']} |",
         f"| system | {m['system']}, Python {m['python']} |",
         f"| lossfn | {versions.get('lossfn')}, {m['isa']}; programs compiled by {m['compiler']} |",
         f"| compared with | {', '.join(compared) or 'nobody'} |",

@@ -44,6 +44,15 @@ class Results:
         return self.find(kind="native", program=program, **wanted)
 
 
+def clock(results: Results) -> float | None:
+    """In GHz, while the programs in C ran."""
+    for record in results.native("clock"):
+        seconds = best(record, "clock")
+        if seconds:
+            return float(record["additions"]) / seconds / 1e9
+    return None
+
+
 def meant(record: Record) -> int:
     """The size that was meant, where rows do not divide it."""
     n = int(record["elements"])

@@ -132,6 +132,7 @@ def test_tables_of_the_page_are_whole():
             "isa": "avx512",
         }
         results.add({**call, "times": {"lossfn": [1e-8]}})
+    results.add({"kind": "native", "program": "clock", "additions": 4000, "times": {"clock": [1e-6]}})
     sums = {"kind": "native", "program": "sums", "isa": "avx512", "want": "value_grad", "elements": 4096}
     results.add({**sums, "times": {"exact": [2e-6], "plain": [1e-6]}})
     threads = {"kind": "native", "program": "threads", "loss": "mse", "threads": 2, "pieces": 2, "elements": 1 << 16}
@@ -143,6 +144,18 @@ def test_tables_of_the_page_are_whole():
         if block.startswith("|"):
             assert len({line.count("|") for line in block.splitlines()}) == 1, block
     assert "**0.5 (0.5)**" in text
+    assert "at 4 GHz" in text
     assert "*5.96 (0.80)*" in text
     assert "](images/bench-limit.svg)" in text
     assert report.failed_cells(results) == ["huber, 16 Mi, float32: jax: value 1 instead of 2"]
+
+
+@pytest.mark.parametrize(("ghz", "says"), [(2, "200 cycles at 2 GHz"), (None, "")])
+def test_small_calls_are_told_in_cycles(ghz, says):
+    results = Results()
+    call = {"kind": "native", "program": "call", "loss": "mse", "what": "value_grad", "rows": 16, "cols": 1}
+    results.add({**call, "first_isa": True, "times": {"lossfn": [1e-7]}})
+    if ghz:
+        results.add({"kind": "native", "program": "clock", "additions": 1000, "times": {"clock": [1e-6 / ghz]}})
+    (bar,) = (bar for bar in bars.BARS if bar.text.startswith("mse, n = 16"))
+    assert bar.floor(results) == says

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * What a call costs from C where little else is in the way: value and gradient of few elements, and lossfn_rho.
+ * What a call costs from C where little else is in the way: value and gradient of few elements, and lossfn_rho; and the
+ * clock, as additions of which each waits for the one before, one in a cycle.
  *     bench_call [turns] */
 #include "common.h"
 
-enum { LONGEST = 4096 };
+enum { LONGEST = 4096, ADDITIONS = 4096 };
 
 static float pred[LONGEST], target[LONGEST], grad[LONGEST];
 static int64_t labels[LONGEST];
@@ -22,6 +23,17 @@ static void value_grad(void *context) {
 static void rho(void *context) {
     small_call_t *c = context;
     lossfn_rho(c->loss, 2.5, c->rho);
+}
+
+static void additions(void *unused) {
+    uint64_t x = 0;
+    (void)unused;
+    for (int i = 0; i < ADDITIONS; i++) {
+        x++;
+#ifdef __GNUC__
+        __asm__ volatile("" : "+r"(x)); /* none is left out */
+#endif
+    }
 }
 
 static void measure(const char *what, small_call_t *c, void (*call)(void *), int64_t rows, int64_t cols, int turns) {
@@ -57,6 +69,12 @@ int main(int argc, char **argv) {
         target[i] = (float)(i % 2);
         labels[i] = i % 10;
     }
+#ifdef __GNUC__
+    contestant_t clock = {"clock", additions, NULL};
+    printf("{\"program\": \"clock\", \"additions\": %d, ", ADDITIONS);
+    take_turns(&clock, 1, turns, 100);
+    printf("}\n");
+#endif
     for (int i = 0; i < 2; i++)
         for (int k = 0; k < 5; k++) value_and_gradient(names[i], sizes[k], 1, turns);
     for (int k = 0; k < 4; k++) value_and_gradient("cross_entropy", rows[k], 10, turns);
