@@ -163,6 +163,7 @@ def load(path: Path = LIBRARY) -> c.CDLL:
         "dtype_name": (text, i32), "tensor_init": (i32, tensor, p, i32, i32, p), "tensor_init_const": (i32, tensor, p, i32, i32, p),
         "tensor_init_strided": (i32, tensor, p, i32, i32, p, p, u32), "create": (i32, c.POINTER(p), text),
         "create_msg": (i32, c.POINTER(p), text, text, i64), "create_options": (i32, c.POINTER(p), text, p),
+        "replace": (i32, c.POINTER(p), p, p), "options_set_default": (i32, p, text),
         "retain": (p, p), "destroy": (None, p), "spec": (i64, p, text, i64), "name": (text, p), "unit": (i32, p),
         "input_count": (i32, p), "input_name": (text, p, i32), "component_count": (i32, p),
         "component_coefficient": (double, p, i32), "component_name": (text, p, i32),

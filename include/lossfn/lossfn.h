@@ -168,7 +168,7 @@ LOSSFN_API lossfn_status_t lossfn_tensor_init_strided(lossfn_tensor_t *tensor, v
 
 /* A created loss: immutable, reference counted. */
 typedef struct lossfn_loss lossfn_t;
-/* Parameters by name, for lossfn_create_options. */
+/* Parameters by name, for lossfn_create_options and lossfn_replace. */
 typedef struct lossfn_options lossfn_options_t;
 
 /* Makes a loss from its spec: `huber`, `huber(delta=1.5)`, `cross_entropy(class_weight=[1,2,.5], label_smoothing=0.1)`,
@@ -192,6 +192,9 @@ LOSSFN_API lossfn_status_t lossfn_create(lossfn_t **out, const char *spec);
 LOSSFN_API lossfn_status_t lossfn_create_msg(lossfn_t **out, const char *spec, char *buf, int64_t cap);
 /* The same with parameters from a builder; `spec` may hold some already, but no key twice. options may be NULL. */
 LOSSFN_API lossfn_status_t lossfn_create_options(lossfn_t **out, const char *spec, const lossfn_options_t *options);
+/* A loss like `loss`, but with the parameters in options in place of its own; options may be NULL. Fails as creating
+ * does. */
+LOSSFN_API lossfn_status_t lossfn_replace(lossfn_t **out, const lossfn_t *loss, const lossfn_options_t *options);
 /* One more reference; returns its argument. */
 LOSSFN_API lossfn_t *lossfn_retain(lossfn_t *loss);
 /* One reference less; the last one frees. NULL is allowed. */
@@ -227,6 +230,8 @@ LOSSFN_API lossfn_status_t lossfn_options_set_bool(lossfn_options_t *options, co
 LOSSFN_API lossfn_status_t lossfn_options_set_string(lossfn_options_t *options, const char *key, const char *value);
 LOSSFN_API lossfn_status_t lossfn_options_set_doubles(lossfn_options_t *options, const char *key, const double *values,
                                                       int64_t n);
+/* What the key is by default; for lossfn_replace. */
+LOSSFN_API lossfn_status_t lossfn_options_set_default(lossfn_options_t *options, const char *key);
 
 /* ---- Computing -------------------------------------------------------------------------------------------------- */
 

@@ -319,6 +319,8 @@ class options {
     options &set(const char *key, const std::vector<double> &values) {
         return note(lossfn_options_set_doubles(get(), key, values.data(), static_cast<std::int64_t>(values.size())));
     }
+    /* What it is by default; for loss::replace. */
+    options &set_default(const char *key) { return note(lossfn_options_set_default(get(), key)); }
     lossfn_options_t *get() const noexcept { return handle_.get(); }
     const status &state() const noexcept { return status_; }
 
@@ -493,6 +495,13 @@ class loss {
     lossfn_t *get() const noexcept { return handle_; }
     explicit operator bool() const noexcept { return handle_ != nullptr; }
 
+    /* A loss like this one, with these parameters in place of its own. */
+    loss replace(const options &parameters, status &s) const {
+        loss made;
+        s = parameters.state();
+        if (s) s.set(lossfn_replace(&made.handle_, handle_, parameters.get()));
+        return made;
+    }
     std::string spec() const { return handle_ ? detail::text(lossfn_spec, handle_) : std::string(); }
     std::string name() const { return handle_ ? lossfn_name(handle_) : ""; }
     friend bool operator==(const loss &a, const loss &b) { return a.handle_ == b.handle_ || a.spec() == b.spec(); }
@@ -631,6 +640,12 @@ class loss {
         status s = parameters.state();
         if (s) s.set(lossfn_create_options(&handle_, spec.c_str(), parameters.get()));
         s.check();
+    }
+    loss replace(const options &parameters) const {
+        status s;
+        loss made = replace(parameters, s);
+        s.check();
+        return made;
     }
     double parameter(const char *key) const {
         status s;

@@ -24,6 +24,11 @@ lossfn_status_t lossfn_create_options(lossfn_t **out, const char *spec, const lo
     return lossfn__create(out, spec, options);
 }
 
+lossfn_status_t lossfn_replace(lossfn_t **out, const lossfn_t *loss, const lossfn_options_t *options) {
+    LOSSFN__REQUIRE(out && loss, LOSSFN_ERROR_ARGUMENT, "%s is NULL", !out ? "out" : "loss");
+    return lossfn__replace(out, loss, options);
+}
+
 lossfn_t *lossfn_retain(lossfn_t *loss) {
     if (loss) atomic_fetch_add_explicit(&loss->references, 1, memory_order_relaxed);
     return loss;
@@ -94,6 +99,10 @@ void lossfn_options_destroy(lossfn_options_t *options) { lossfn__options_destroy
 static lossfn_status_t set(lossfn_options_t *options, const char *key, const lossfn__given_t *given) {
     LOSSFN__REQUIRE(options && key, LOSSFN_ERROR_ARGUMENT, "%s is NULL", !options ? "options" : "key");
     return lossfn__options_set(options, key, given);
+}
+
+lossfn_status_t lossfn_options_set_default(lossfn_options_t *options, const char *key) {
+    return set(options, key, &(lossfn__given_t){.kind = LOSSFN__GIVEN_DEFAULT});
 }
 
 lossfn_status_t lossfn_options_set_double(lossfn_options_t *options, const char *key, double value) {

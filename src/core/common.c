@@ -74,6 +74,13 @@ static lossfn_status_t check_reduction(const lossfn__given_t *given) {
 lossfn_status_t lossfn__set_common(lossfn__commons_t *commons, int32_t i, const lossfn__given_t *given) {
     lossfn__given_t resolved = *given;
     lossfn__value_t value;
+    if (given->kind == LOSSFN__GIVEN_DEFAULT) {
+        lossfn__commons_t initial;
+        lossfn__default_commons(&initial);
+        commons->value[i] = initial.value[i];
+        if (i == LOSSFN__IGNORE_INDEX) commons->has_ignore_index = 0;
+        return LOSSFN_OK;
+    }
     resolve_alias(i, &resolved);
     if (i == LOSSFN__REDUCTION) LOSSFN__TRY(check_reduction(given));
     if (i == LOSSFN__IGNORE_INDEX) {

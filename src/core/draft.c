@@ -5,7 +5,7 @@
 #include <string.h>
 
 void lossfn__draft_init(lossfn__draft_t *draft) {
-    draft->n_terms = 0;
+    draft->n_terms = draft->is_copy = 0;
     lossfn__default_commons(&draft->commons);
 }
 
@@ -27,6 +27,22 @@ void lossfn__draft_add(lossfn__draft_t *draft, double coefficient, const lossfn_
     term->label_smoothing = find_param(d, lossfn__piece("label_smoothing"));
     term->labels = find_param(d, lossfn__piece("labels"));
     for (int32_t i = 0; i < d->n_params; i++) lossfn__default_value(&d->params[i], &term->values[i]);
+}
+
+void lossfn__draft_copy(lossfn__draft_t *draft, const lossfn_t *loss, const lossfn__commons_t *commons) {
+    draft->is_copy = 1;
+    draft->commons = *commons;
+    for (int32_t t = 0; t < loss->n_terms; t++) {
+        const lossfn__term_t *term = &loss->terms[t];
+        lossfn__definition_retain(term->definition);
+        lossfn__draft_add(draft, term->coefficient, term->definition);
+        lossfn__draft_term_t *added = &draft->terms[t];
+        memcpy(added->term.values, term->values, sizeof term->values);
+        for (int32_t i = 0; i < term->definition->n_params; i++)
+            if (term->values[i].count)
+                added->lists[i] = (lossfn__given_t){
+                    .kind = LOSSFN__GIVEN_LIST, .list = term->values[i].list, .count = term->values[i].count};
+    }
 }
 
 void lossfn__draft_release(lossfn__draft_t *draft) {
@@ -78,7 +94,7 @@ static lossfn_status_t set_shared(lossfn__draft_t *draft, int32_t i, const lossf
     LOSSFN__TRY(lossfn__set_common(&draft->commons, i, given));
     LOSSFN__REQUIRE(!before.set[i] || lossfn__common_equal(&before, &draft->commons, i), LOSSFN_ERROR_PARAMETER,
                     "%s differs between the terms of the sum, which share it", lossfn__common_param(i)->name);
-    draft->commons.set[i] = 1;
+    draft->commons.set[i] = given->kind != LOSSFN__GIVEN_DEFAULT;
     return LOSSFN_OK;
 }
 
@@ -98,7 +114,8 @@ static lossfn_status_t already_in_spec(const char *key) {
 }
 
 static lossfn_status_t apply_common(lossfn__draft_t *draft, int32_t i, const lossfn__option_t *option) {
-    if (draft->commons.set[i]) return already_in_spec(option->key);
+    if (draft->commons.set[i] && !draft->is_copy) return already_in_spec(option->key);
+    draft->commons.set[i] = 0;
     return set_shared(draft, i, &option->given);
 }
 

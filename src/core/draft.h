@@ -14,6 +14,7 @@ typedef struct {
 
 typedef struct {
     int32_t n_terms;
+    int32_t is_copy; /* of a loss: options replace what it has */
     lossfn__commons_t commons;
     lossfn__draft_term_t terms[LOSSFN__MAX_TERMS];
 } lossfn__draft_t;
@@ -23,6 +24,8 @@ void lossfn__draft_init(lossfn__draft_t *draft);
 void lossfn__draft_add(lossfn__draft_t *draft, double coefficient, const lossfn__definition_t *definition);
 /* A key in the parentheses of the last term. */
 lossfn_status_t lossfn__draft_set(lossfn__draft_t *draft, lossfn__piece_t key, const lossfn__given_t *given);
+/* An empty draft becomes one of a loss like this, which must live until the new one is made. */
+void lossfn__draft_copy(lossfn__draft_t *draft, const lossfn_t *loss, const lossfn__commons_t *commons);
 lossfn_status_t lossfn__draft_apply(lossfn__draft_t *draft, const lossfn_options_t *options);
 /* What can be checked only when all is there. */
 lossfn_status_t lossfn__draft_check(const lossfn__draft_t *draft);

@@ -194,6 +194,7 @@ static lossfn_status_t set_list(const lossfn__param_t *p, const lossfn__given_t 
 }
 
 lossfn_status_t lossfn__set_value(const lossfn__param_t *param, const lossfn__given_t *given, lossfn__value_t *value) {
+    if (given->kind == LOSSFN__GIVEN_DEFAULT) return lossfn__default_value(param, value), LOSSFN_OK;
     *value = (lossfn__value_t){.is_set = 1};
     switch (param->type) {
     case LOSSFN_PARAM_INT:

@@ -11,7 +11,8 @@ enum lossfn__given_kind {
     LOSSFN__GIVEN_NUMBER,
     LOSSFN__GIVEN_BOOL,
     LOSSFN__GIVEN_WORD, /* or a quoted string */
-    LOSSFN__GIVEN_LIST
+    LOSSFN__GIVEN_LIST,
+    LOSSFN__GIVEN_DEFAULT /* by a builder: what there is when nothing is given */
 };
 
 typedef struct {

@@ -169,6 +169,15 @@ lossfn_status_t lossfn__create_anonymous(lossfn_t **out, lossfn__registration_t 
     return create(out, NULL, &draft, options);
 }
 
+lossfn_status_t lossfn__replace(lossfn_t **out, const lossfn_t *loss, const lossfn_options_t *options) {
+    lossfn__draft_t draft;
+    lossfn__commons_t commons;
+    read_commons(loss, &commons);
+    lossfn__draft_init(&draft);
+    lossfn__draft_copy(&draft, loss, &commons);
+    return create(out, NULL, &draft, options);
+}
+
 void lossfn__destroy(lossfn_t *loss) {
     if (!loss) return;
     if (atomic_fetch_sub_explicit(&loss->references, 1, memory_order_acq_rel) != 1) return;

@@ -11,6 +11,8 @@ lossfn_status_t lossfn__create(lossfn_t **out, const char *spec, const lossfn_op
 /* From a registration; its reference is taken over, also on failure. */
 lossfn_status_t lossfn__create_anonymous(lossfn_t **out, lossfn__registration_t *registration,
                                          const lossfn_options_t *options);
+/* A loss like this one, but for the parameters in options, which may be NULL. */
+lossfn_status_t lossfn__replace(lossfn_t **out, const lossfn_t *loss, const lossfn_options_t *options);
 void lossfn__destroy(lossfn_t *loss);
 
 /* The canonical spec. */

@@ -125,9 +125,18 @@ static void without_exceptions() {
     moved = loss();
     EXPECT(copy.value(pred, target, s) == 0.5 / 3);
     loss built("cross_entropy",
-               options().set("class_weight", {1, 2, 0.5}).set("label_smoothing", 0.1).set("ignore_index", -100)
-                   .set("reduction", "sum").set("label_base", 1u), s);
+               options()
+                   .set("class_weight", {1, 2, 0.5})
+                   .set("label_smoothing", 0.1)
+                   .set("ignore_index", -100)
+                   .set("reduction", "sum")
+                   .set("label_base", 1u),
+               s);
     EXPECT(s && has(built.spec(), "label_smoothing=0.1"));
+    loss other = built.replace(options().set("label_smoothing", 0.25).set_default("class_weight"), s);
+    EXPECT(s && has(other.spec(), "label_smoothing=0.25, reduction=sum") && has(built.spec(), "label_smoothing=0.1"));
+    other = built.replace(options().set("delta", 1), s);
+    EXPECT(!s && !other && s.code() == LOSSFN_ERROR_NOT_FOUND);
 
     /* accumulators */
     lossfn::accumulator a(mse, s), b(mse, s);
@@ -193,6 +202,7 @@ static void with_exceptions() {
     loss huber("huber", options().set("delta", 1.5));
     std::vector<double> grad(3), hess(3);
     EXPECT(huber(pred, target) == 0.5 / 3);
+    EXPECT(huber.replace(options().set("reduction", "sum"))(pred, target) == 0.5);
     EXPECT(huber.value_and_grad(pred, target, grad) == 0.5 / 3);
     EXPECT(huber.value_grad_hess(pred, target, grad, hess) == 0.5 / 3);
     auto e = huber.value_grad_hess(pred, target);

@@ -226,6 +226,9 @@ def test_parameters_of_a_call_go_before_those_of_the_loss():
     assert weighted.replace(class_weight=[1, 1, 1]).spec == "cross_entropy(class_weight=[1,1,1], label_smoothing=0.25)"
     assert weighted.replace(class_weight=None).spec == "cross_entropy(label_smoothing=0.25)"
     both = lossfn.create("0.5*huber(delta=1) + huber(delta=2)")
+    for unknown in (1.0, None):
+        with pytest.raises(lossfn.Error, match="has no parameter 'no_such'"):
+            loss.replace(no_such=unknown)
     assert both.replace(reduction="sum").spec == "0.5*huber(reduction=sum) + huber(delta=2)"
     with pytest.raises(lossfn.ParameterError, match="belongs into the spec"):
         both.replace(delta=3.0)

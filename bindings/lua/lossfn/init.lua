@@ -146,19 +146,23 @@ local hints = {
     reduce = "reduction says how values are combined",
 }
 
+-- make(...), whose errors tell what a parameter of another system is called here.
+local function made_with(params, make, ...)
+    local made, handle = pcall(make, ...)
+    if made then return handle end
+    for key, hint in pairs(hints) do
+        if params[key] ~= nil then
+            fail(handle.code, "%s; %s", handle.message, hint)
+        end
+    end
+    return error(handle, 0)
+end
+
 -- Labels count from 1 in Lua: said to every loss that has labels, unless its spec or parameters say what they count from.
 local function new_handle(text, params)
     params = params or {}
     local empty = next(params) == nil
-    local made, handle = pcall(core.create_options, text, not empty and new_options(params) or nil)
-    if not made then
-        for key, hint in pairs(hints) do
-            if params[key] ~= nil then
-                fail(handle.code, "%s; %s", handle.message, hint)
-            end
-        end
-        error(handle, 0)
-    end
+    local handle = made_with(params, core.create_options, text, not empty and new_options(params) or nil)
     if params.label_base == nil and not text:find("label_base", 1, true) then
         for _, input in pairs(input_infos(handle)) do
             if input.scale == core.SCALE_LABEL then
@@ -227,29 +231,6 @@ local function key_of(params)
     return concat(keys, ";")
 end
 
--- A canonical spec without what it says of these parameters.
-local function without(text, params)
-    return (text:gsub("%b()", function(list)
-        local kept, at = {}, 2
-        while at < #list do
-            local key, first = list:match("^([%w_]+)=()", at)
-            if not key then return nil end
-            local last
-            if list:sub(first, first) == "[" then
-                last = list:find("]", first, true)
-            elseif list:sub(first, first) == '"' then
-                last = first + 1
-                while list:sub(last, last) ~= '"' do last = last + (list:sub(last, last) == "\\" and 2 or 1) end
-            else
-                last = list:find("[,)]", first) - 1
-            end
-            if params[key] == nil then kept[#kept + 1] = list:sub(at, last) end
-            at = last + 3 -- after the comma and a space
-        end
-        return #kept > 0 and "(" .. concat(kept, ", ") .. ")" or ""
-    end))
-end
-
 -- The loss with other parameters, made once for the same values.
 local function bind(loss, params)
     local key = key_of(params)
@@ -261,7 +242,7 @@ local function bind(loss, params)
         for k, v in pairs(params) do all[k] = v end
         bound = lossfn.custom(loss.custom.fn, all)
     else
-        local handle = new_handle(without(loss.text, params), params)
+        local handle = made_with(params, core.replace, loss.handle, new_options(params))
         bound = new_loss(handle, core.spec(handle))
     end
     if loss.n_bound >= 256 then loss.bound, loss.n_bound = {}, 0 end

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import inspect
 import numbers
-import re
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from . import _arrays, _core
@@ -77,21 +76,6 @@ def new_handle(spec: str, params: dict[str, Any]) -> Any:
     if not isinstance(spec, str):
         raise TypeError(f"a loss is named by a str, not by a {type(spec).__name__}")
     return _core.create_options(spec, new_options(params)) if params else _core.create(spec)
-
-
-_VALUE_TEXT = r'\[[^\]]*\]|"(?:[^"\\]|\\.)*"|[^,()\[\]"]*'
-_ARGUMENT = re.compile(rf"(\w+)=({_VALUE_TEXT})")
-_ARGUMENTS = re.compile(rf"\(((?:\w+=(?:{_VALUE_TEXT})(?:, )?)*)\)")
-
-
-def _without(spec: str, keys: Container[str]) -> str:
-    """A canonical spec without what it says of these parameters."""
-
-    def trim(found: re.Match[str]) -> str:
-        kept = [a.group() for a in _ARGUMENT.finditer(found.group(1)) if a.group(1) not in keys]
-        return f"({', '.join(kept)})" if kept else ""
-
-    return _ARGUMENTS.sub(trim, spec)
 
 
 class _PerLoss:
@@ -220,7 +204,11 @@ class Loss:
 
             function, kinds, before = self._function
             return custom(function, **kinds, **{**before, **params})
-        return Loss._from_handle(new_handle(_without(self._spec, params), params))
+        options = new_options(params)
+        for key, value in params.items():
+            if value is None:
+                _core.options_set_default(options, key)
+        return Loss._from_handle(_core.replace(self._handle, options))
 
     # ---- Computing. Each verb calls the C side itself, so that a warning points at the user's line. ----
 

@@ -212,6 +212,78 @@ static void test_option_errors(void **unused) {
     assert_error(lossfn_options_create(NULL), LOSSFN_ERROR_ARGUMENT, "out is NULL");
 }
 
+static void check_error_of_replace(const char *spec, const lossfn_options_t *options, lossfn_status_t wanted,
+                                   const char *message) {
+    lossfn_t *loss = NULL, *other = NULL;
+    assert_int_equal(lossfn_create(&loss, spec), LOSSFN_OK);
+    assert_error(lossfn_replace(&other, loss, options), wanted, message);
+    assert_null(other);
+    lossfn_destroy(loss);
+}
+
+static void check_replaced(const char *spec, const lossfn_options_t *options, const char *wanted) {
+    lossfn_t *loss = NULL, *other = NULL;
+    char buf[256], before[256];
+    if (lossfn_create(&loss, spec) != LOSSFN_OK) fail_msg("%s", lossfn_last_error());
+    lossfn_spec(loss, before, sizeof before);
+    if (lossfn_replace(&other, loss, options) != LOSSFN_OK) fail_msg("%s", lossfn_last_error());
+    lossfn_spec(loss, buf, sizeof buf);
+    assert_string_equal(buf, before);
+    lossfn_destroy(loss);
+    lossfn_spec(other, buf, sizeof buf); /* nothing of it belongs to the loss that is gone */
+    assert_string_equal(buf, wanted);
+    lossfn_destroy(other);
+}
+
+static void test_replace(void **unused) {
+    lossfn_options_t *options;
+    lossfn_t *loss = NULL, *other = NULL;
+    const double weights[] = {0.5, 4};
+    (void)unused;
+    check_replaced("huber(delta=2, reduction=sum)", NULL, "huber(delta=2, reduction=sum)");
+    check_replaced("cross_entropy(class_weight=[1,2,3]) - 2*entropy(base=2)", NULL,
+                   "cross_entropy(class_weight=[1,2,3]) - 2*entropy(base=2)");
+    lossfn_options_create(&options);
+    lossfn_options_set_double(options, "delta", 3);
+    lossfn_options_set_string(options, "reduction", "none");
+    check_replaced("huber(delta=2, reduction=sum)", options, "huber(delta=3, reduction=none)");
+    check_replaced("mse(reduction=sum) + 0.5*huber", options, "mse(reduction=none) + 0.5*huber(delta=3)");
+    lossfn_options_set_default(options, "delta");
+    lossfn_options_set_default(options, "reduction");
+    check_replaced("huber(delta=2, reduction=sum)", options, "huber");
+    check_with("huber", options, "huber");
+    lossfn_options_destroy(options);
+
+    lossfn_options_create(&options);
+    lossfn_options_set_doubles(options, "class_weight", weights, 2);
+    lossfn_options_set_default(options, "ignore_index");
+    check_replaced("cross_entropy(class_weight=[1,2,3], ignore_index=-1)", options,
+                   "cross_entropy(class_weight=[0.5,4])");
+    lossfn_options_set_default(options, "class_weight");
+    lossfn_options_set_int(options, "ignore_index", 7);
+    check_replaced("cross_entropy(class_weight=[1,2,3], ignore_index=-1)", options, "cross_entropy(ignore_index=7)");
+    lossfn_options_destroy(options);
+
+    lossfn_options_create(&options);
+    lossfn_options_set_default(options, "var");
+    check_error_of_replace("mse", options, LOSSFN_ERROR_NOT_FOUND,
+                           "mse has no parameter 'var'; it is an argument of the call");
+    lossfn_options_destroy(options);
+    lossfn_options_create(&options);
+    lossfn_options_set_double(options, "delta", -1);
+    check_error_of_replace("huber", options, LOSSFN_ERROR_PARAMETER, "delta is -1, must be > 0");
+    check_error_of_replace("huber(delta=1) + pseudo_huber", options, LOSSFN_ERROR_PARAMETER,
+                           "option delta fits term 1 (huber) and term 2 (pseudo_huber) of the sum; it belongs into "
+                           "the spec");
+    lossfn_options_destroy(options);
+    assert_int_equal(lossfn_create(&loss, "mse"), LOSSFN_OK);
+    assert_error(lossfn_replace(NULL, loss, NULL), LOSSFN_ERROR_ARGUMENT, "out is NULL");
+    assert_error(lossfn_replace(&other, NULL, NULL), LOSSFN_ERROR_ARGUMENT, "loss is NULL");
+    assert_error(lossfn_options_set_default(NULL, "x"), LOSSFN_ERROR_ARGUMENT, "options is NULL");
+    lossfn_destroy(loss);
+    assert_int_equal(lossfn__allocations(), 0);
+}
+
 /* ---- Description ------------------------------------------------------------------------------------------------- */
 
 static void assert_tasks_exist(const char *listed) {
@@ -348,6 +420,7 @@ int main(void) {
         cmocka_unit_test(test_reading_back),
         cmocka_unit_test(test_options),
         cmocka_unit_test(test_option_errors),
+        cmocka_unit_test(test_replace),
         cmocka_unit_test(test_catalogue_is_whole),
         cmocka_unit_test(test_see_also_exists),
         cmocka_unit_test(test_describe_errors),
