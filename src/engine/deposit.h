@@ -94,7 +94,7 @@ OUT_OF_LINE void tally_misfit(tally_t *tally, const V *x, int64_t vectors) {
     if (tally->guessed || i_any(outside_grid(g, a))) { /* to grids that hold it, if there are any */
         const int exponent = grid_for(x, tally->guessed ? 2 : 1);
         if (tally->guessed ? exponent != tally->exponent : exponent > tally->exponent) {
-            tally_flush(tally, vectors);
+            if (vectors > tally->begun) tally_flush(tally, vectors);
             set_grid(tally, exponent, vectors);
         }
         tally->guessed = 0;

@@ -120,13 +120,20 @@ enum { SCALE = 2, SCALE_FULL = 1 };
 /* The residual, its quotient by the scale, and what rounding took from that. */
 typedef struct {
     V r, q, rest;
+    V part, times; /* r, which may overflow, is part times 1 or 4 */
 } scaled_t;
 ALWAYS_INLINE scaled_t scaled_residual(const V *in, unit_t *u) {
-    const V scale = in[SCALE];
-    V lost, r = two_sum(in[PRED], -in[TARGET], &lost), q = r / scale;
+    const V scale = in[SCALE], most = v_set(sizeof(REAL) == 4 ? 0x1p125 : 0x1p1021);
+    const M huge = (v_abs(in[PRED]) > most) | (v_abs(in[TARGET]) > most);
+    const V down = v_select(huge, v_set(0.25), v_one()), times = v_select(huge, v_set(4), v_one());
+    V lost, r = two_sum(down * in[PRED], -(down * in[TARGET]), &lost), q = r / scale;
     V rest = (v_fma(-q, scale, r) + lost) / scale;
     u->outside = (scale <= v_zero()) | (scale == v_set(INFINITY));
-    return (scaled_t){in[PRED] - in[TARGET], q, v_where(v_isfinite(rest), rest)};
+    return (scaled_t){in[PRED] - in[TARGET], q * times, v_where(v_isfinite(rest), rest * times), r, times};
+}
+/* ln |r| */
+ALWAYS_INLINE V log_residual(const scaled_t *s) {
+    return v_log(v_abs(s->part)) + v_where(s->times > v_one(), v_set(2 * LN2));
 }
 /* From the derivatives by q of the negative logarithm of the density of scale 1. Where q has lost digits to be small
  * the slope is the curvature times r. */
@@ -141,7 +148,7 @@ ALWAYS_INLINE void scale_unit(const scaled_t *s, V value, V slope, V curve, V by
 }
 /* Where the density falls like |r|^-(power): also where r/s overflows. */
 ALWAYS_INLINE void heavy_tail(const scaled_t *s, M far, V power, V value, unit_t *u) {
-    const V back = v_one() / s->r;
+    const V back = v_one() / s->part / s->times;
     u->value = v_nan_from(v_select(far, value, u->value), s->r);
     u->grad[PRED] = v_select(far, power * back, u->grad[PRED]);
     u->grad[TARGET] = -u->grad[PRED];
@@ -211,7 +218,7 @@ ELEMENTWISE(cauchy_nll) {
     const V one = v_one(), square = s.q * s.q, share = one / (one + square), rest = (one - square) * share;
     const M far = v_abs(s.q) > v_set(0x1p40);
     scale_unit(&s, v_log1p(square), 2 * s.q * share, 2 * rest * share, v_select(far, v_set(-1), rest), in, u);
-    heavy_tail(&s, far, v_set(2), 2 * v_log(v_abs(s.r)) - v_log(in[SCALE]), u);
+    heavy_tail(&s, far, v_set(2), 2 * log_residual(&s) - v_log(in[SCALE]), u);
     if (IS(p[SCALE_FULL])) u->value += v_set(1.14472988584940017414);
 }
 
@@ -339,24 +346,35 @@ OUT_OF_LINE void student_constant(const V *df, V *constant, V *slope) {
     }
     *constant = v_narrow(nu), *slope = v_narrow(by_nu);
 }
+/* With t = q^2/df; q and df are scaled together where q^2 would overflow, or underflow beside a df as small. */
+ALWAYS_INLINE V student_unit(V q, V df) {
+    const double step = sizeof(REAL) == 4 ? 0x1p65 : 0x1p513;
+    const M large = q > v_set(0x1p40), little = (q < v_set(0x1p-40)) & (df < v_set(0x1p-20));
+    return v_select(large, v_set(1 / step), v_select(little, v_set(step), v_one()));
+}
 ELEMENTWISE(student_t_nll) {
     const scaled_t s = scaled_residual(in, u);
     const V one = v_one(), half = v_set(0.5), df = in[STUDENT_DF], more = df + one;
-    const V square = s.q * s.q, share = one / (df + square), log_scale = v_log(in[SCALE]);
-    const M far = v_abs(s.q) > v_set(0x1p40),
-            steep = far | (square > df * v_set(0x1p80));            /* a quotient that overflows */
-    const V rest = v_select(far, -df, df * (one - square) * share); /* 1 - (nu + 1) q^2/(nu + q^2) */
-    const V far_log = 2 * (v_log(v_abs(s.r)) - log_scale) - v_log(df), part = v_select(far, one, square * share);
-    const V log = v_select(steep, far_log, v_log1p(square / df));
+    const V unit = student_unit(v_abs(s.q), df), q = s.q * unit, d = df * unit * unit;
+    const V square = q * q, share = one / (d + square), t = q * (q / d), log_scale = v_log(in[SCALE]);
+    const M far = t > v_set(sizeof(REAL) == 4 ? 0x1p30 : 0x1p60);
+    const V part = v_select(far, one, square * share), far_log = 2 * (log_residual(&s) - log_scale) - v_log(df);
+    const V log = v_select(far, far_log, v_log1p(t));
+    /* 1 - (df + 1) q^2/(df + q^2) */
+    const V rest = v_select(v_abs(s.q) > v_set(4), d * share - df * part, d * share * (one - s.q * s.q));
+    const V pull = more * unit * share, slope = pull * q, curve = pull * unit * ((d - square) * share);
     u->outside |= (df <= v_zero()) | (df == v_set(INFINITY));
-    scale_unit(&s, half * more * log, more * s.q * share, more * (df - square) * share * share, rest, in, u);
+    scale_unit(&s, half * more * log, slope, curve, rest, in, u);
     heavy_tail(&s, far, more, half * more * far_log + log_scale, u);
-    u->grad[STUDENT_DF] = v_nan_from(half * (log - more / df * part), s.r);
+    /* ln(1 + t) - t/(1 + t), and by how much less the numerator's t/(1 + t)/df makes it */
+    const V gap = v_select(part < v_set(0.25), -log_tail(-part), log - part);
+    const V less = v_select(far, one / df, q * share * unit * (q / d * unit));
+    u->grad[STUDENT_DF] = v_nan_from(half * (gap - less), s.r);
     if (IS(p[STUDENT_FULL])) {
-        V constant, slope;
-        student_constant(&df, &constant, &slope);
+        V constant, by_df;
+        student_constant(&df, &constant, &by_df);
         u->value += constant;
-        u->grad[STUDENT_DF] += slope;
+        u->grad[STUDENT_DF] += by_df;
     }
 }
 
@@ -819,7 +837,7 @@ DEFINE(von_mises_nll) = {
               LOSSFN_TRAIT_TWICE_DIFFERENTIABLE | LOSSFN_TRAIT_LIPSCHITZ,
     .lipschitz = 1,
     .hess_kinds = EXACT,
-    .ulp_value = 4,
+    .ulp_value = 5, /* the square of a sine of 0.85 ulp, which may be turned, times the concentration */
     .ulp_grad = 3,
     .ulp_hess = 3,
 };
@@ -875,8 +893,8 @@ DEFINE(beta_nll) = {
     .traits = LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
     .hess_kinds = EXACT | FISHER,
     .link = LOSSFN__LINK_LOGIT,
-    .ulp_value = 4,
-    .ulp_grad = 4,
+    .ulp_value = 5, /* sums of seven terms */
+    .ulp_grad = 5,
     .ulp_hess = 16, /* a probability that is subnormal has fewer digits */
 };
 /* x psi(1 + x) and x^2 psi'(1 + x): what x psi(x) is more than -1, and x^2 psi'(x) more than 1 */
@@ -884,25 +902,44 @@ INLINE void beta_parts(D x, D *first, D *second) {
     *first = d_select(x == d_set(0), x, x * d_digamma(x + 1));
     *second = x * (x * d_trigamma(x + 1));
 }
+/* A number that is 2^100 times as large, times another one, without losing digits of either. */
+INLINE D lifted_times(D lifted, D x) {
+    const D low = d_set(0x1p-100);
+    return d_select(d_abs(x) < d_set(1), lifted * low * x, lifted * (x * low));
+}
 IN_DOUBLE(beta_nll, 3) {
     const D z = in[PRED], y = in[TARGET], c = in[CONCENTRATION], zero = d_set(0), one = d_set(1);
     const logistic_pair l = logistic_pair_of(z);
-    const D e = l.e.hi / l.sum.hi, other = one / l.sum.hi, s = d_select(l.up, other, e), t = d_select(l.up, e, other);
-    const D a = s * c, b = t * c, safe_y = d_select((y > zero) & (y < one), y, d_set(0.5));
+    /* s = m and t = 1 - m times 2^100: their products with c may have all digits where they are subnormal themselves */
+    const D lift = d_set(0x1p100), low = d_set(0x1p-100), e = l.lifted / l.sum.hi, other = lift / l.sum.hi;
+    const D s = d_select(l.up, other, e), t = d_select(l.up, e, other), m = s * low, no_m = t * low;
+    const D a = lifted_times(s, c), b = lifted_times(t, c), safe_y = d_select((y > zero) & (y < one), y, d_set(0.5));
     const D log_y = pair_log_of(safe_y).hi, log_no = pair_log1p(pair_of(-safe_y, zero)).hi;
     D p_a, q_a, p_b, q_b;
     beta_parts(a, &p_a, &q_a), beta_parts(b, &p_b, &q_b);
     const D log_c = pair_log_of(d_select((c > zero) & (c < d_set(INFINITY)), c, one)).hi;
     const D edges = l.size + 2 * pair_log1p(l.e).hi - log_c; /* -ln a - ln b + ln c */
-    const D pull = (t * p_a - s * p_b) - d_select(a == zero, zero, d_select(b == zero, zero, t * a * (log_y - log_no)));
-    u->value = ((d_lgamma1p(a) + d_lgamma1p(b)) - d_lgamma1p(c)) + edges - (a - one) * log_y - (b - one) * log_no;
-    u->grad[PRED] = (s - t) + pull;
+    const D tilt = d_select(a == zero, zero, d_select(b == zero, zero, lifted_times(t, a)));
+    /* ln Gamma overflows before the whole does; there what Stirling's formula begins with is enough */
+    const L far = c > d_set(0x1p960);
+    const D log_most = -pair_log1p(l.e).hi, log_least = log_most - l.size;
+    const D log_s = d_select(l.up, log_most, log_least), log_t = d_select(l.up, log_least, log_most);
+    const D lean = z - (log_y - log_no), curve = logistic_tilt(&l);
+    const D pull = d_select(far, d_select(tilt == zero, zero, tilt * lean),
+                            (lifted_times(t, p_a) - lifted_times(s, p_b)) - tilt * (log_y - log_no));
+    const D yes = d_select(a == zero, zero, a * (log_s - log_y)), no = d_select(b == zero, zero, b * (log_t - log_no));
+    u->value =
+        d_select(far, d_select(l.size == d_set(INFINITY), l.size, yes + no),
+                 ((d_lgamma1p(a) + d_lgamma1p(b)) - d_lgamma1p(c)) + edges - (a - one) * log_y - (b - one) * log_no);
+    u->grad[PRED] = (m - no_m) + pull;
+    const D both = s * t * low * low;
+    const D squares = lifted_times(t, lifted_times(t, q_a)) + lifted_times(s, lifted_times(s, q_b));
     if (WANTS(FISHER, p))
-        u->hess = t * t * (one + q_a) + s * s * (one + q_b);
+        u->hess = no_m * no_m + m * m + squares;
     else
-        u->hess = d_fma(logistic_tilt(&l), pull, 2 * s * t + (t * t * q_a + s * s * q_b));
+        u->hess = d_select(far & (tilt != zero), curve * tilt * lean, curve * pull) + (2 * both + squares);
     u->grad[CONCENTRATION] =
-        (s * d_digamma(a + 1) + t * d_digamma(b + 1)) - d_digamma(c + 1) - one / c - s * log_y - t * log_no;
+        (m * d_digamma(a + 1) + no_m * d_digamma(b + 1)) - d_digamma(c + 1) - one / c - m * log_y - no_m * log_no;
     const L missing = (z != z) | (y != y) | (c != c);
     const D nan = d_set(NAN);
     u->value = d_select(missing, nan, u->value), u->hess = d_select(missing, nan, u->hess);
@@ -1018,7 +1055,7 @@ WHOLE_ROWS(mixture_density) {
         row_put(r->grad[PRED], i, slope);
         row_put(r->grad[MIXTURE_LOGITS], i, softmax_at(&prior, i) - share);
         row_put(r->grad[MIXTURE_SCALE], i, v_where(share != zero, share * v_fma(-q, q, one) / s));
-        row_put(r->hess, i, v_where(share != zero, share * v_fma(-q, q * (one - share), one) / s / s));
+        row_put(r->hess, i, v_where(share != zero, share * v_fma(-q, q * softmax_lack(&joint, i), one) / s / s));
     }
     if (r->grad[TARGET]) r->grad[TARGET][0] = (REAL)row_total(&by_target);
 }

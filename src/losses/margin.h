@@ -555,7 +555,7 @@ DEFINE(tangent) = {
 ELEMENTWISE(tangent) {
     V y = margin_label(in[TARGET], p[ONLY_LABELS]), m = y * in[PRED], one = v_one();
     V edge = v_set(TANGENT_ZERO), past = (m - edge) - v_set(TANGENT_ZERO_REST);
-    M near = m_and(m > v_zero(), m < v_set(2)), far = v_abs(m) > v_set(0x1p20);
+    M near = m_and(m > v_zero(), m < v_set(2)), far = v_abs(m) > v_set(0x1p28); /* where 1 is lost beside m^2 */
     V arc = 2 * v_atan(v_select(near, past / v_fma(m, edge, one), m)), back = one / m;
     V gap = v_select(near, arc, arc - one), inverse = v_select(far, back * back, one / v_fma(m, m, one));
     V pull = v_select(far, back, m * inverse);

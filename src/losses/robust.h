@@ -175,8 +175,9 @@ static void half_c_setup(const double *params, double *constants) { set_c(params
 #endif
 
 typedef struct {
-    V r;          /* pred - target */
-    V quarter;    /* |r|/4, finite for finite inputs */
+    V r;       /* pred - target */
+    V quarter; /* |r|/4, finite for finite inputs, */
+    V quarter_rest;
     V x, x_rest;  /* |r|/c, held at FAR_OUT, where what is left is a power of y */
     V s, s_rest;  /* x^2 */
     V y, y_error; /* c/|r|, and its relative error */
@@ -192,6 +193,7 @@ ALWAYS_INLINE residual_t residual(const V *in, const V *p) {
     V x = a / c, left = (v_fma(v_neg(x), c, a) + (a_rest - x * c_rest)) * per_c;
     t.r = in[PRED] - in[TARGET];
     t.quarter = a;
+    t.quarter_rest = a_rest;
     t.far = x > v_set(FAR_OUT);
     t.near = x < v_set(NEGLECTED);
     t.x = at_most(x, FAR_OUT);
@@ -846,22 +848,33 @@ ELEMENTWISE(arctan) {
 }
 
 /* Andrews et al. (1972), a wave: c^2 (1 - cos(r/c)) for |r| <= pi c, 2 c^2 beyond. */
-static void andrews_wave_setup(const double *params, double *constants) { set_c(params[0], 0, 1, constants); }
+/* What is felt ends at pi c, where the sine is what pi c - |r| leaves: a quarter of pi c in three parts. */
+enum { C_END = C_CONSTANTS, C_END_REST, C_END_LAST, C_END_REST_F32, C_END_LAST_F32 };
+static void andrews_wave_setup(const double *params, double *constants) {
+    set_c(params[0], 0, 1, constants);
+    const double c = constants[C_QUARTER], first = c * 0x1.921fb54442d18p1, second = c * 0x1.1a62633145c07p-53;
+    double rest = fma(c, 0x1.921fb54442d18p1, -first), sum = rest + second, from_rest = sum - second;
+    double last = fma(c, 0x1.1a62633145c07p-53, -second) + c * -0x1.f1976b7ed8fbcp-109;
+    last += (rest - from_rest) + (second - (sum - from_rest));
+    constants[C_END] = first, constants[C_END_REST] = sum, constants[C_END_LAST] = last;
+    rest = beyond_float(first);
+    constants[C_END_REST_F32] = (double)(float)rest;
+    constants[C_END_LAST_F32] = rest - (double)(float)rest + (rest != 0 ? sum : 0);
+}
 typedef struct {
     V sine, cosine, versine; /* versine = 1 - cosine */
     M beyond;                /* x > pi */
 } wave_t;
-/* Of x in [0, pi], by the nearest multiple of pi/2. */
-ALWAYS_INLINE wave_t wave(V x, V x_rest) {
+/* Of x in [0, pi], by the nearest multiple of pi/2; to_pi is pi - x, of which more digits may be known. */
+ALWAYS_INLINE wave_t wave(V x, V x_rest, V to_pi, V to_pi_rest) {
     const V one = v_one();
     wave_t w;
-    M middle = x > v_set(PI / 4), high = x > v_set(3 * PI / 4);
-    V share = v_select(high, one, v_where(middle, v_set(0.5))), rest;
-    V from = two_sum(share * v_set(PI), v_neg(x), &rest);
-    rest += v_fma(share, v_set(PI_REST), v_neg(x_rest));
-    V y = v_select(middle, from, x), tail, less, y_rest = v_select(middle, rest, x_rest);
+    M middle = x > v_set(PI / 4), high = x > v_set(3 * PI / 4), odd = m_andnot(middle, high);
+    V rest, from = two_sum(v_set(PI / 2), v_neg(x), &rest);
+    rest += v_set(PI_REST / 2) - x_rest;
+    V y = v_select(high, to_pi, v_select(middle, from, x)), tail, less;
+    V y_rest = v_select(high, to_pi_rest, v_select(middle, rest, x_rest));
     V sine = sin_reduced(y, y_rest, &tail), cosine = cos_reduced(y, y_rest, &less);
-    M odd = m_andnot(middle, high);
     w.sine = v_select(odd, cosine, sine);
     w.cosine = v_select(odd, sine, v_select(high, v_neg(cosine), cosine));
     V above = two_sum(one, v_neg(y), &rest);
@@ -879,7 +892,8 @@ static inline double wave_curve(double q, double cosine, double slope) {
 static void andrews_wave_rho(double s, const double *p, double out[3]) {
     quotient_t q = over_c2(s, p);
     double x = sqrt(q.of), x_rest = x > 0 && x < INFINITY ? (fma(-x, x, q.of) + q.rest) / (2 * x) : 0;
-    wave_t w = wave(v_set(x), v_set(x_rest));
+    const V to_pi = v_set(PI) - v_set(x); /* exact where it counts */
+    wave_t w = wave(v_set(x), v_set(x_rest), to_pi, v_set(PI_REST) - v_set(x_rest));
     if (w.beyond[0] || x == INFINITY) {
         set_rho(s, p, 0, 4, 0, 0, out);
         return;
@@ -915,9 +929,19 @@ DEFINE(andrews_wave) = {
     .setup = andrews_wave_setup,
     .rho = andrews_wave_rho,
 };
+ALWAYS_INLINE wave_t wave_of(const residual_t *t, const V *p) {
+    const V c = at_least(p[C_QUARTER], SMALLEST_NORMAL);
+    V lost, rest, sum = two_sum(p[C_END], v_neg(t->quarter), &rest);
+    sum = two_sum(sum, v_neg(t->quarter_rest), &lost), rest += lost;
+    sum = two_sum(sum, REST_OF(p, C_END_REST), &lost), rest += lost + REST_OF(p, C_END_LAST);
+    const V gap = two_sum(sum, rest, &lost), to_pi = gap / c;
+    const V left = (v_fma(v_neg(to_pi), c, gap) + (lost - to_pi * REST_OF(p, C_REST))) / c;
+    const M close = t->x < v_set(4);
+    return wave(t->x, t->x_rest, v_select(close, to_pi, v_set(PI) - t->x), v_where(close, left));
+}
 ELEMENTWISE(andrews_wave) {
     residual_t t = residual(in, p);
-    wave_t w = wave(t.x, t.x_rest);
+    wave_t w = wave_of(&t, p);
     V slope = 4 * v_fma(p[C_QUARTER], w.sine, REST_OF(p, C_REST) * w.sine);
     u->value = valued(&t, v_select(w.beyond, v_set(2), w.versine), p);
     u->grad[PRED] = v_select(t.near, t.r, v_copysign(v_select(w.beyond, v_zero(), slope), t.r));

@@ -55,5 +55,9 @@ ALWAYS_INLINE softmax_t softmax_of(const whole_row_t *r, const REAL *x, const RE
 }
 /* The probabilities of classes. */
 ALWAYS_INLINE V softmax_at(const softmax_t *q, int64_t i) { return softmax_exp(q, i) * q->inverse; }
+/* And what they lack to 1. */
+ALWAYS_INLINE V softmax_lack(const softmax_t *q, int64_t i) {
+    return v_select(row_is(i, q->at), q->rest, q->one + (q->rest - softmax_exp(q, i))) * q->inverse;
+}
 
 #endif

@@ -8,6 +8,7 @@
 typedef struct {
     pair e, sum, gone; /* e^-|z|, 1 more and 1 less */
     D size;            /* |z| */
+    D lifted;          /* 2^100 e, which has all digits where e is subnormal */
     L up;              /* z > 0 */
 } logistic_pair;
 INLINE logistic_pair logistic_pair_of(D z) {
@@ -16,6 +17,7 @@ INLINE logistic_pair logistic_pair_of(D z) {
     const D n = pair_exp_finely(pair_of(-l.size, d_set(0)), &e);
     const pair unit = pair_sum(pair_of(d_set(1), d_set(0)), e);
     l.e = pair_of(d_scale(unit.hi, n), d_scale(unit.lo, n));
+    l.lifted = d_scale(unit.hi, n + 100);
     l.sum = pair_sum(pair_of(d_set(1), d_set(0)), l.e);
     const D power = d_power_of_two(d_at_least(n, -1000));
     l.gone = pair_sum(pair_sum_of(power, d_set(-1)), pair_of(e.hi * power, e.lo * power));

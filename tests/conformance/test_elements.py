@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 import zlib
 from collections import defaultdict
 from pathlib import Path
@@ -191,13 +192,36 @@ FOUND: list[tuple[str, dict[str, Any], list[Any]]] = [
         )
     ),
     ("mixture_density", {"full": True}, [[1.0, 0.5, -1.0], 0.0, [4100963434496.0, 0.25, -3.5], [2.0**-33, 1.0, 2.0]]),
+    # where one form takes over from another one too early, and what overflows or underflows on the way
+    ("tangent", {}, [1429299.3364772054, -1.0]),
+    ("student_t_nll", {}, [1e-31, 0.0, 1.0, 3e-18]),
+    ("student_t_nll", {}, [1e-22, 0.0, 1.0, 1e-45]),
+    ("student_t_nll", {}, [100.0, 0.5, 1e-10, 3.4e14]),
+    ("student_t_nll", {}, [1e20, 0.0, 1e-10, 1e38]),
+    *(
+        (name, {}, [-3.402823e38, other, scale, *df])
+        for other, scale in ((2.25e32, 10.6), (3e38, 2.0), (3e38, 3e38))
+        for name, df in (
+            ("gumbel_nll", []),
+            ("laplace_nll", []),
+            ("logistic_nll", []),
+            ("cauchy_nll", []),
+            ("student_t_nll", [3.0]),
+        )
+    ),
+    ("beta_nll", {}, [0.5, 0.75, 1e307]),
+    ("beta_nll", {}, [-3.0, 0.25, 3e38]),
+    # next to the residual where nothing is felt any more
+    *(("andrews_wave", {"c": 1}, [math.nextafter(math.pi, x), rest]) for x in (0, 4) for rest in (0.0, 1e-17, -1e-17)),
+    ("andrews_wave", {"c": 1.339}, [4.206592559, 0.0]),
 ]
 
 
 @pytest.mark.parametrize("dtype", ["f32", "f64"])
 @pytest.mark.parametrize(("name", "params", "unit"), FOUND, ids=lambda x: x if isinstance(x, str) else "")
 def test_found(name: str, params: dict[str, Any], unit: list[Any], dtype: str) -> None:
-    exact = [np.array(x, np.float32).astype(float).tolist() for x in unit]
+    with np.errstate(over="ignore"):
+        exact = [np.array(x, sample.FLOATS[dtype]).astype(float).tolist() for x in unit]
     compare(name, dtype, [(params, [exact], [reference.evaluate(name, exact, params)])], least=3)
 
 

@@ -244,20 +244,29 @@ def evaluate(name: str, inputs: Sequence[Any], params: dict[str, Any] | None = N
         return near
     far = at(1000)
 
-    def limit(a: Any, b: Any) -> Any:
+    def falls(a: Number, b: Number) -> bool:
+        tiny = abs(b.sum) < mpf(10) ** -380
+        return not settled(a.sum, b.sum, mpf(10) ** -30) and not tiny and abs(b.sum) < abs(a.sum)
+
+    slow = any(falls(a, b) for a, b in zip(numbers(near), numbers(far), strict=True))
+    farther = at(1600) if slow else far
+
+    def limit(a: Any, b: Any, c: Any) -> Any:
         if isinstance(a, list):
-            return [limit(x, y) for x, y in zip(a, b, strict=True)]
+            return [limit(*abc) for abc in zip(a, b, c, strict=True)]
         if mp.isnan(b.sum) or mp.isinf(b.sum):
             return b
         if abs(b.sum) < mpf(10) ** -380 and abs(b.sum) <= abs(a.sum):
             return Number(mpf(0), mpf(0))
         if settled(a.sum, b.sum, mpf(10) ** -30):
             return b
-        if abs(b.sum) < abs(a.sum):  # falls without bound, however slowly (a small power)
-            return Number(mpf(0), mpf(0))
+        if falls(a, b):  # to 0, however slowly (a small power), unless it is a logarithm on its way through 0
+            if not settled(c.sum - b.sum, b.sum - a.sum, mpf(10) ** -9):
+                return Number(mpf(0), mpf(0))
+            return Number(sign(c.sum - b.sum) * INF, INF)
         return Number(sign(b.sum) * INF, INF)
 
-    return {key: limit(near[key], far[key]) for key in near}
+    return {key: limit(near[key], far[key], farther[key]) for key in near}
 
 
 # The entries, a file per family. They import this module, so it must be whole by now.

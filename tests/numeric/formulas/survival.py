@@ -68,7 +68,12 @@ def extreme(a, b, width):
     if g > 10**6:  # as without an upper bound, but for what is negligible
         return start, start, start, -times(start, a) if a != -INF else mpf(0)
     q = mp.expm1(g)
-    curve = g * (g * mp.exp(g) - q) / q**2
+    if g < mpf(10) ** -mp.dps:
+        curve = g / 2  # the first term of its series; the quotient would lose all digits
+    else:
+        with mp.workdps(3 * mp.dps):
+            q = mp.expm1(g)
+            curve = g * (g * mp.exp(g) - q) / q**2
     by_a, by_b = start * (1 + 1 / q), -end / q
     spread = (-times(a, by_a) if a != -INF else mpf(0), -b * by_b)
     return (start, -mp.log(-mp.expm1(-g))), (start, -g / q), start + curve, sum(spread)
