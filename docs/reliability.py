@@ -36,9 +36,12 @@ STAGES = {
     "install": "installed copies, and how others consume them",
     "asan": "the C tests under the address and undefined-behaviour sanitizers",
     "tsan": "what runs on several threads under the thread sanitizer",
+    "msan": "C tests and whole calls under the sanitizer of memory that was never written",
     "valgrind": "C tests under valgrind: what is read was written, what is taken is given back; no suppressions",
     "clang": "the build with clang",
+    "fuzzers": "the fuzz targets led by libFuzzer and AFL++, under the address and undefined-behaviour sanitizers",
     "coverage": "the C, conformance and Python tests again, with counters",
+    "mutation": "that tests notice small changes of the source",
 }
 DTYPES = ("f32", "f64", "f16", "bf16")
 
@@ -72,6 +75,9 @@ def tests() -> list[str]:
             "nothing; one that succeeds writes its outputs alone, with the same bits from contiguous copies, from fewer outputs at a"
         ]
         out += ["time, from any number of threads and from the everyday forms.", ""]
+    if led := records("fuzzers"):
+        done = ", ".join(f"{one['fuzzer']} {one['executions']:,} of `{one['target']}`" for one in led.values())
+        out += [f"Fuzzers that are led by what of the code they reach ran under the sanitizers: {done}.", ""]
     return out
 
 
@@ -200,6 +206,30 @@ def coverage() -> list[str]:
     return [*out, ""]
 
 
+def mutation() -> list[str]:
+    """Nothing where none was recorded: only a long run does."""
+    if "mutation" not in (found := records("mutation")):
+        return []
+    parts, survivors = found["mutation"]["parts"], found["mutation"]["survivors"]
+    out = [
+        "## Mutation",
+        "",
+        "Operators, numbers, conditions and branches of the source changed, and clamps left out, one at a time: what of it the tests",
+        "notice (`tests/mutation.py`; the places are drawn by lot, the instruction set is the baseline). Argued is what no test can tell.",
+        "",
+        "| part | mutants | killed | argued | killed of the others, % |",
+        "|---|---|---|---|---|",
+    ]
+    for part, n in parts.items():
+        share = percent(n["killed"], n["mutants"] - n["argued"])
+        out.append(f"| {part} | {n['mutants']} | {n['killed']} | {n['argued']} | {share} |")
+    out += ["", "What survived:", "", "| file | line | became | why |", "|---|---|---|---|"] if survivors else []
+    for one in survivors:
+        before, after = (f"`{one[key]}`".replace("|", "\\|") for key in ("before", "after"))
+        out.append(f"| {one['file']} | {before} | {after} | {one['reason'] or 'a gap in the tests'} |")
+    return [*out, ""]
+
+
 def main() -> None:
     if not (RECORDS / "accuracy").is_dir():
         sys.exit(f"{RECORDS} has no figures: run all tests first")
@@ -212,7 +242,7 @@ def main() -> None:
         "",
     ]
     PAGE.write_text(
-        "\n".join([*intro, *tests(), *same_bits(), *sweeps(), *coverage(), *accuracy()]).rstrip() + "\n",
+        "\n".join([*intro, *tests(), *same_bits(), *sweeps(), *coverage(), *mutation(), *accuracy()]).rstrip() + "\n",
         encoding="utf-8",
     )
     print(f"{PAGE.relative_to(ROOT)} is written")

@@ -19,7 +19,7 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,16 +79,19 @@ class Stage:
                 out.write(f"stopped after {MOST_SECONDS} seconds\n")
                 return 124
 
-    def one(self, *command: object) -> Count:
+    def one(self, *command: object, env: dict[str, str] | None = None) -> Count:
         """A command that is itself one test."""
-        return Count(failed=1) if self.run(*command) else Count(passed=1)
+        return Count(failed=1) if self.run(*command, env=env) else Count(passed=1)
 
-    def build(self, preset: str, *isas: str) -> bool:
+    def build(self, preset: str, *isas: str, targets: Sequence[str] = ()) -> bool:
         """With these instruction sets alone, except in the long run."""
         chosen = [f"-DLOSSFN_ISAS={';'.join(isas)}"] if isas and not LONG else []
         return (
             self.run("cmake", "--preset", preset, f"-DPython_EXECUTABLE={sys.executable}", *chosen) == 0
-            and self.run("cmake", "--build", BUILD / preset, "-j", self.jobs) == 0
+            and self.run(
+                "cmake", "--build", BUILD / preset, "-j", self.jobs, *(("--target", *targets) if targets else ())
+            )
+            == 0
         )
 
     def ctest(self, preset: str, *selection: str, env: dict[str, str] | None = None) -> Count:
@@ -182,6 +185,21 @@ def stage_tsan(stage: Stage) -> Count:
     return stage.ctest("tsan", "-R", "^stress/|pool|thread|accumulator|registry", env=env)
 
 
+def stage_msan(stage: Stage) -> Count:
+    """What is read was written, in every call that the fuzz targets make and in C tests that need no other library."""
+    corpus = ROOT / "tests" / "fuzz" / "corpus"
+    units = [p for folder in ("api", "core", "engine") for p in sorted((ROOT / "tests/unit" / folder).glob("test_*.c"))]
+    programs = [f"lossfn_test_unit_{p.parent.name}_{p.stem.removeprefix('test_')}" for p in units]
+    commands: list[list[object]] = [[name] for name in programs]
+    commands += [["lossfn_fuzz_run", 10000, corpus / "run"], ["lossfn_fuzz_spec", 10000, corpus / "spec"]]
+    if not stage.build("msan", targets=[str(command[0]) for command in commands]):
+        return Count(failed=1)
+    total = Count()
+    for program, *arguments in commands:
+        total += stage.one(BUILD / "msan" / "tests" / str(program), *arguments, env={"LOSSFN_RECORDS": ""})
+    return total
+
+
 def stage_valgrind(stage: Stage) -> Count:
     """C tests of the release build under memcheck, without suppressions; in the long run those that take minutes, too.
 
@@ -212,6 +230,52 @@ def stage_valgrind(stage: Stage) -> Count:
     return total
 
 
+def fuzzer_record(fuzzer: str, target: str, executions: int, failures: int) -> Count:
+    (RECORDS / "fuzzers").mkdir(exist_ok=True)
+    record = {"fuzzer": fuzzer, "target": target, "executions": executions, "failures": failures}
+    (RECORDS / "fuzzers" / f"{fuzzer}-{target}.json").write_text(json.dumps(record))
+    return Count(failed=failures) if failures else Count(passed=1) if executions else Count(failed=1)
+
+
+def stage_fuzzers(stage: Stage) -> Count:
+    """The fuzz targets, led by what of the code they reach: libFuzzer and AFL++, under the sanitizers, from the corpus."""
+    total = Count()
+    budget = float(os.environ.get("LOSSFN_TEST_BUDGET") or 4)
+    env = {
+        "AFL_NO_UI": "1",
+        "AFL_SKIP_CPUFREQ": "1",
+        "AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES": "1",
+        "LOSSFN_RECORDS": "",
+    }
+    names = {"run": 50_000, "spec": 500_000}
+    for preset in ("fuzz", "afl"):
+        if not stage.build(preset, targets=["lossfn_fuzz"]):
+            return total + Count(failed=1)
+    for name, runs in names.items():
+        corpus, program = ROOT / "tests" / "fuzz" / "corpus" / name, f"tests/lossfn_fuzz_{name}"
+        work = {fuzzer: LOGS / f"{fuzzer}-{name}" for fuzzer in ("libfuzzer", "afl")}
+        for folder in work.values():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+        before = len(stage.log.read_text(errors="replace"))
+        runs = int(runs * budget)
+        artifacts = f"-artifact_prefix={work['libfuzzer']}/failed-"
+        code = stage.run(
+            *(BUILD / "fuzz" / program, f"-runs={runs}", "-seed=1", "-max_len=1024", "-print_final_stats=1", artifacts),
+            *(work["libfuzzer"], corpus),
+            env=env,
+        )
+        done = re.search(r"number_of_executed_units: *(\d+)", stage.log.read_text(errors="replace")[before:])
+        total += fuzzer_record("libFuzzer", name, int(done[1]) if done else 0, int(code != 0))
+        seconds = int(75 * budget)
+        stage.run("afl-fuzz", "-V", seconds, "-i", corpus, "-o", work["afl"], "--", BUILD / "afl" / program, env=env)
+        stats = work["afl"] / "default" / "fuzzer_stats"
+        found = dict(re.findall(r"^(\w+) *: *(\S+)", stats.read_text(), re.M)) if stats.exists() else {}
+        failures = int(found.get("saved_crashes", 0)) + int(found.get("saved_hangs", 0))
+        total += fuzzer_record("AFL++", name, int(found.get("execs_done", 0)), failures)
+    return total
+
+
 def stage_coverage(stage: Stage) -> Count:
     """What tests reach through the public functions of a build with counters; see covered.py."""
     if not stage.build("coverage"):
@@ -231,6 +295,12 @@ def stage_coverage(stage: Stage) -> Count:
     (RECORDS / "coverage").mkdir(exist_ok=True)
     (RECORDS / "coverage" / "coverage.json").write_text(json.dumps(covered.record(files)))
     return count + stage.one(sys.executable, ROOT / "tests" / "covered.py")  # fails on a line without a reason
+
+
+def stage_mutation(stage: Stage) -> Count:
+    """Whether the tests notice small changes of the source; see mutation.py."""
+    count = int(100 * float(os.environ.get("LOSSFN_TEST_BUDGET") or 4))
+    return stage.one(sys.executable, ROOT / "tests" / "mutation.py", "--jobs", stage.jobs, "--count", count)
 
 
 def stage_clang(stage: Stage) -> Count:
@@ -307,11 +377,14 @@ STAGES = {
     "lint": stage_lint,
     "asan": stage_asan,
     "tsan": stage_tsan,
+    "msan": stage_msan,
     "valgrind": stage_valgrind,
     "clang": stage_clang,
+    "fuzzers": stage_fuzzers,
     "coverage": stage_coverage,
+    "mutation": stage_mutation,
 }
-LONG_ONLY = {"coverage"}  # unless it is named
+LONG_ONLY = {"msan", "fuzzers", "coverage", "mutation"}  # unless it is named
 
 
 def main() -> int:
