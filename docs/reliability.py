@@ -36,7 +36,7 @@ STAGES = {
     "install": "installed copies, and how others consume them",
     "asan": "the C tests under the address and undefined-behaviour sanitizers",
     "tsan": "what runs on several threads under the thread sanitizer",
-    "msan": "C tests and whole calls under the sanitizer of memory that was never written",
+    "msan": "C tests and specs made of random bytes under the sanitizer of memory that was never written",
     "valgrind": "C tests under valgrind: what is read was written, what is taken is given back; no suppressions",
     "clang": "the build with clang",
     "fuzzers": "the fuzz targets led by libFuzzer and AFL++, under the address and undefined-behaviour sanitizers",
