@@ -254,7 +254,7 @@ ALWAYS_INLINE void row_sums_loop(chunk_t *c, sums_fn kernel, const int n_sums, c
         if (top_at >= 0 && top_at < last_at) copy_fold(with_top, &at, top_at, top);
         for (int64_t i = 0; i < at.n; i += FOLD) {
             const REAL *x = i == last_at ? last : i == top_at ? with_top : at.x + i;
-            REAL *kept = i == last_at ? last_kept : at.kept + (keeps ? i : 0);
+            REAL *kept = i == last_at ? last_kept : keeps ? at.kept + i : NULL;
             sum_fold(c, &at, i, x, kept, &r, p, kernel, n_run, keeps, absent, sums[0]);
         }
         for (int64_t i = last_at; keeps && i < at.n; i += LANES)
@@ -262,7 +262,7 @@ ALWAYS_INLINE void row_sums_loop(chunk_t *c, sums_fn kernel, const int n_sums, c
     } else {
         for (int64_t i = 0; i < at.n; i += FOLD) {
             for (const int64_t stop = run_until(&at, i); i < stop; i += FOLD)
-                sum_fold(c, &at, i, at.x + i, at.kept + (keeps ? i : 0), &r, p, kernel, n_run, keeps, absent, sums[0]);
+                sum_fold(c, &at, i, at.x + i, keeps ? at.kept + i : NULL, &r, p, kernel, n_run, keeps, absent, sums[0]);
             V fold[MAX_SUMS][STEPS];
             UNROLL for (int k = 0; k < n_fold; k++) UNROLL for (int step = 0; step < STEPS; step++) fold[k][step] =
                 v_zero();
