@@ -58,9 +58,7 @@ NOT_LINES = re.compile(
 )
 OPERATOR = re.compile("|".join(re.escape(op) for op in sorted(SWAPPED, key=len, reverse=True)))
 NUMBER = re.compile(r"(?<![\w.])(\d+\.\d+|\d+)(?![\w.\[])")
-CALL = re.compile(
-    r"\b(v_select|d_select|i_select|v_where|at_least|at_most|d_at_least|d_at_most|d_between)\(|\b(if|while) \("
-)
+CALL = re.compile(r"\b(v_select|d_select|i_select|v_where|at_least|at_most|d_at_least|d_at_most|d_between)\(|\b(if) \(")
 
 
 @dataclass(frozen=True)
@@ -113,7 +111,7 @@ def changes(code: str) -> Iterator[tuple[int, int, str]]:
             yield match.end(), end, f"{pieces[0]},{pieces[2]},{pieces[1]}"
         elif name == "v_where" and len(parts) == 2:
             yield match.start(), end + 1, f"({pieces[1].strip()})"
-        elif name in ("if", "while") and len(parts) == 1 and name == "if":
+        elif name == "if" and len(parts) == 1:
             yield match.end(), end, f"!({pieces[0]})"
         elif len(parts) > 1 and not name.endswith("_select"):
             yield match.start(), end + 1, f"({pieces[0].strip()})"

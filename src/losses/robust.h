@@ -175,13 +175,12 @@ static void half_c_setup(const double *params, double *constants) { set_c(params
 #endif
 
 typedef struct {
-    V r;       /* pred - target */
-    V quarter; /* |r|/4, finite for finite inputs, */
-    V quarter_rest;
-    V x, x_rest;  /* |r|/c, held at FAR_OUT, where what is left is a power of y */
-    V s, s_rest;  /* x^2 */
-    V y, y_error; /* c/|r|, and its relative error */
-    M far, near;  /* near: the loss is r^2/2; x^2 may underflow */
+    V r;                     /* pred - target */
+    V quarter, quarter_rest; /* |r|/4, finite for finite inputs, and what rounding took from it */
+    V x, x_rest;             /* |r|/c, held at FAR_OUT, where what is left is a power of y */
+    V s, s_rest;             /* x^2 */
+    V y, y_error;            /* c/|r|, and its relative error */
+    M far, near;             /* near: the loss is r^2/2; x^2 may underflow */
 } residual_t;
 
 ALWAYS_INLINE residual_t residual(const V *in, const V *p) {
