@@ -29,7 +29,7 @@ test("names and parameters", function()
     raises("ARGUMENT", "parameters are a table", lossfn.create, "huber", 7)
     raises("ARGUMENT", "parameters have names", lossfn.create, "huber", {1.5})
     e = select(2, pcall(lossfn.bce_with_logits, {1}, {1}, {from_logits = true}))
-    assert(e.message:find("take logits", 1, true), e.message)
+    assert(e.message:find("takes logits", 1, true), e.message)
 end)
 
 test("arguments", function()

@@ -139,30 +139,11 @@ local function input_infos(handle)
     return found
 end
 
-local hints = {
-    from_logits = "a loss of logits has its own name: bce_with_logits and cross_entropy take logits, "
-        .. "binary_cross_entropy and categorical_cross_entropy probabilities",
-    size_average = "reduction says how values are combined",
-    reduce = "reduction says how values are combined",
-}
-
--- make(...), whose errors tell what a parameter of another system is called here.
-local function made_with(params, make, ...)
-    local made, handle = pcall(make, ...)
-    if made then return handle end
-    for key, hint in pairs(hints) do
-        if params[key] ~= nil then
-            fail(handle.code, "%s; %s", handle.message, hint)
-        end
-    end
-    return error(handle, 0)
-end
-
 -- Labels count from 1 in Lua: said to every loss that has labels, unless its spec or parameters say what they count from.
 local function new_handle(text, params)
     params = params or {}
     local empty = next(params) == nil
-    local handle = made_with(params, core.create_options, text, not empty and new_options(params) or nil)
+    local handle = core.create_options(text, not empty and new_options(params) or nil)
     if params.label_base == nil and not text:find("label_base", 1, true) then
         for _, input in pairs(input_infos(handle)) do
             if input.scale == core.SCALE_LABEL then
@@ -242,7 +223,7 @@ local function bind(loss, params)
         for k, v in pairs(params) do all[k] = v end
         bound = lossfn.custom(loss.custom.fn, all)
     else
-        local handle = made_with(params, core.replace, loss.handle, new_options(params))
+        local handle = core.replace(loss.handle, new_options(params))
         bound = new_loss(handle, core.spec(handle))
     end
     if loss.n_bound >= 256 then loss.bound, loss.n_bound = {}, 0 end
