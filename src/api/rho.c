@@ -27,6 +27,10 @@ static void rho_at(const lossfn_t *loss, double s, double out[3]) {
         set_nan(out);
         return;
     }
+    if (loss->n_terms == 1 && loss->terms[0].coefficient == 1) {
+        loss->terms[0].definition->rho(s, loss->terms[0].constants, out);
+        return;
+    }
     for (int32_t t = 0; t < loss->n_terms; t++) {
         const lossfn__term_t *term = &loss->terms[t];
         double own[3] = {0};
