@@ -23,17 +23,10 @@ static REAL *take(arena_t *arena) {
 
 static const REAL ones[] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
 
-/* Runs a block: whole vectors where they lie, the last n % LANES elements in padded copies, where lanes past the end
- * have weight 0. */
-OUT_OF_LINE void element_block(const element_kernel_t *kernel, int n_inputs, block_t *b) {
+/* Runs the last elements of a block, less than a vector, in padded copies, where lanes past the end have weight 0. */
+OUT_OF_LINE void element_rest(const element_kernel_t *kernel, int n_inputs, block_t *b) {
     const int64_t n = b->n, whole = n / LANES * LANES;
     const int rest = (int)(n - whole);
-    if (whole) {
-        b->n = whole;
-        (b->weight || b->values ? kernel->general : kernel->plain)(b);
-        b->n = n;
-    }
-    if (rest == 0) return;
     REAL in[MAX_GRADS][LANES], weight[LANES], factor[LANES], values[LANES], grads[MAX_GRADS][LANES], hess[LANES];
     const V w = v_load_first(b->weight ? b->weight + whole : ones, rest, v_set(0));
     block_t tail = *b;
@@ -62,10 +55,17 @@ OUT_OF_LINE void element_block(const element_kernel_t *kernel, int n_inputs, blo
     if (b->hess) v_store_first(b->hess + whole, rest, v_load(hess));
 }
 
-/* A built-in loss of elements on a block. */
+/* A built-in loss of elements on a block: whole vectors where they lie. */
 static inline void run_kernel(int32_t kernel, int32_t want, block_t *b) {
     const kernel_t *k = kernels[kernel];
-    element_block(b->tuned && k->is_tuned ? &k->tuned[want] : &k->elements[want], k->n_inputs, b);
+    const element_kernel_t *loops = b->tuned && k->is_tuned ? &k->tuned[want] : &k->elements[want];
+    const int64_t n = b->n, whole = n / LANES * LANES;
+    if (whole) {
+        b->n = whole;
+        (b->weight || b->values ? loops->general : loops->plain)(b);
+        b->n = n;
+    }
+    if (whole < n) element_rest(loops, k->n_inputs, b);
 }
 
 /* Whether the parts' outputs must be added up in buffers before they are written. */

@@ -22,6 +22,7 @@ enum {
 typedef struct {
     V upper, lower;
     U count_upper, count_lower;
+    I range; /* the bits of sign and exponent, by which what is outside the upper grid differs from it */
 } grids_t;
 
 /* A sum that grows. `wide` has what left the grids. */
@@ -67,6 +68,7 @@ static inline void tally_begin(tally_t *tally, lossfn__exact_t *wide, int expone
     tally->wide = wide;
     tally->misfits = 0;
     tally->guessed = exponent == GRID_NONE;
+    tally->grids.range = i_held(v_as_i(v_set(-INFINITY)));
     set_grid(tally, tally->guessed ? GRID_LIKELY : exponent, 0);
 }
 
@@ -85,7 +87,7 @@ OUT_OF_LINE void tally_flush(tally_t *tally, int64_t vectors) {
 }
 
 /* Any bit if a, where a number landed, is outside the upper grid. */
-INLINE I outside_grid(const grids_t *g, V a) { return (v_as_i(a) ^ v_as_i(g->upper)) & v_as_i(v_set(-INFINITY)); }
+INLINE I outside_grid(const grids_t *g, V a) { return (v_as_i(a) ^ v_as_i(g->upper)) & g->range; }
 
 /* Adds x, which leaves a rest on the lower grid or is outside the grids. */
 OUT_OF_LINE void tally_misfit(tally_t *tally, const V *x, int64_t vectors) {
@@ -133,6 +135,26 @@ INLINE int tally_end(tally_t *tally, const grids_t *g, int64_t vectors) {
     tally->grids = *g;
     tally_flush(tally, vectors);
     return tally->misfits * 8 > vectors ? GRID_NONE : tally->exponent;
+}
+
+/* Adds b to a. `lost` gets a bit where the sum is no double, or infinite or NaN. */
+INLINE D add_whole(D a, D b, L *lost) {
+    const D sum = a + b;
+    *lost |= (L)((sum - a != b) | (sum - b != a));
+    return sum;
+}
+
+/* The sum of the lanes, if it and what it is made of on the way are doubles, which is nearly always so in f32: then it
+ * needs neither grids nor the wide sum. Else returns 0. */
+INLINE int sum_vector(V x, double *sum) {
+    D wide[DPARTS];
+    L lost = (L)d_set(0);
+    v_widen(x, wide);
+    UNROLL for (int d = 1; d < DPARTS; d++) wide[0] = add_whole(wide[0], wide[d], &lost);
+    UNROLL for (int step = DLANES / 2; step > 0; step /= 2) wide[0] =
+        add_whole(wide[0], d_across(wide[0], step), &lost);
+    *sum = wide[0][0] + 0; /* -0 as +0 */
+    return !i_any((I)lost);
 }
 
 /* Adds c[0..n) to sum. *grid is the one that served before, or GRID_NONE. */

@@ -25,26 +25,31 @@ INLINE int has_shape(const lossfn_tensor_t *t, const int64_t *shape, int32_t ndi
     return differ == 0;
 }
 
-/* Whether the data is there, contiguous and aligned. */
-INLINE int is_plain(const lossfn_tensor_t *t, uintptr_t item) {
-    return !(t->flags & LOSSFN_TENSOR_STRIDED) && (uint32_t)t->device_type <= LOSSFN_DEVICE_CPU && t->data &&
-           ((uintptr_t)t->data & (item - 1)) == 0;
+/* Whether the data is there, contiguous and aligned, with none of these flags. */
+INLINE int is_plain(const lossfn_tensor_t *t, uintptr_t item, uint32_t flags) {
+    _Static_assert(offsetof(lossfn_tensor_t, device_type) == offsetof(lossfn_tensor_t, flags) + 4, "side by side");
+    _Static_assert(LOSSFN_DEVICE_CPU == 1, "0 and 1 are fine");
+    const uint32_t refused[2] = {flags, ~1u};
+    uint64_t bits, mask;
+    memcpy(&bits, &t->flags, 8);
+    memcpy(&mask, refused, 8);
+    return !(bits & mask) && t->data && ((uintptr_t)t->data & (item - 1)) == 0;
 }
 
-INLINE int is_like(const lossfn_tensor_t *t, const lossfn_tensor_t *pred, uintptr_t item) {
-    return is_same_kind(t, pred) && is_plain(t, item) && has_shape(t, pred->shape, pred->ndim);
+INLINE int is_like(const lossfn_tensor_t *t, const lossfn_tensor_t *pred, uintptr_t item, uint32_t flags) {
+    return is_same_kind(t, pred) && is_plain(t, item, flags) && has_shape(t, pred->shape, pred->ndim);
 }
 
-/* Whether `bytes` from a and `others` from b share none. */
+/* Whether `bytes` from a and `others` from b share none: the differences wrap. */
 INLINE int is_apart(const void *a, uintptr_t bytes, const void *b, uintptr_t others) {
-    uintptr_t x = (uintptr_t)a, y = (uintptr_t)b;
-    return x < y ? y - x >= bytes : x - y >= others;
+    const uintptr_t x = (uintptr_t)a, y = (uintptr_t)b;
+    return (y - x >= bytes) & (x - y >= others);
 }
 
 /* Whether an output may be written; *on counts the inputs that it lies on. */
 INLINE int is_output(const lossfn_tensor_t *out, const lossfn_tensor_t *pred, uintptr_t item, uintptr_t bytes,
                      const lossfn__direct_t *call, int32_t n_inputs, uintptr_t label_bytes, int *on) {
-    if (out->flags & LOSSFN_TENSOR_READONLY || !is_like(out, pred, item)) return 0;
+    if (!is_like(out, pred, item, LOSSFN_TENSOR_STRIDED | LOSSFN_TENSOR_READONLY)) return 0;
     for (int32_t j = 0; j < n_inputs; j++) {
         if (!call->inputs[j]) continue;
         if (out->data == call->inputs[j])
@@ -58,8 +63,8 @@ INLINE int is_output(const lossfn_tensor_t *out, const lossfn_tensor_t *pred, ui
 /* Whether a target holds labels, one for each row of pred. */
 INLINE int is_labels(const lossfn_tensor_t *t, const lossfn_tensor_t *pred, uintptr_t *item) {
     *item = (uintptr_t)1 << ((t->dtype - LOSSFN_I8) & 3);
-    return t->dtype >= LOSSFN_I8 && t->dtype <= LOSSFN_U64 && t->ndim == pred->ndim - 1 && is_plain(t, *item) &&
-           has_shape(t, pred->shape, t->ndim);
+    return t->dtype >= LOSSFN_I8 && t->dtype <= LOSSFN_U64 && t->ndim == pred->ndim - 1 &&
+           is_plain(t, *item, LOSSFN_TENSOR_STRIDED) && has_shape(t, pred->shape, t->ndim);
 }
 
 int lossfn__direct_make(lossfn__direct_t *call, const lossfn_t *loss, const lossfn__asked_t *asked) {
@@ -68,7 +73,7 @@ int lossfn__direct_make(lossfn__direct_t *call, const lossfn_t *loss, const loss
     if (!pred || (pred->dtype != LOSSFN_F32 && pred->dtype != LOSSFN_F64) || (uint32_t)pred->ndim > LOSSFN_MAX_DIMS)
         return 0;
     const uintptr_t item = pred->dtype == LOSSFN_F64 ? 8 : 4;
-    if (!is_plain(pred, item)) return 0;
+    if (!is_plain(pred, item, LOSSFN_TENSOR_STRIDED)) return 0;
     int64_t n = 1;
     for (int32_t d = 0; d < pred->ndim; d++) {
         if ((uint64_t)pred->shape[d] > MOST) return 0;
@@ -93,7 +98,7 @@ int lossfn__direct_make(lossfn__direct_t *call, const lossfn_t *loss, const loss
             continue;
         }
         if (loss->inputs[j].learnable) return 0;
-        if (is_like(t, pred, item)) {
+        if (is_like(t, pred, item, LOSSFN_TENSOR_STRIDED)) {
             call->inputs[j] = t->data;
         } else {
             if (loss->inputs[j].scale != LOSSFN_SCALE_LABEL || !is_labels(t, pred, &label_bytes)) return 0;

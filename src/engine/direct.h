@@ -20,7 +20,9 @@ typedef struct lossfn__direct {
     /* What the engine finds. */
     int64_t kept;  /* units */
     int64_t fault; /* first element outside the domain, or -1 */
-    lossfn__exact_t sum;
+    int is_double_sum;
+    double double_sum;   /* the sum of the values if it is a double, and then */
+    lossfn__exact_t sum; /* this is not set */
 } lossfn__direct_t;
 
 /* What is asked of a call, if that is all of it. */

@@ -21,6 +21,7 @@ typedef struct {
     int stream;           /* outputs lie on vector boundaries and are written around the caches */
     int tuned;            /* parameters and learnable inputs are what they are by default */
     lossfn__exact_t *sum; /* of the weighted values */
+    REAL *alone;          /* where the values of one vector, if that is all, are left instead; or NULL */
     int grid;             /* where the block before left its values */
     int64_t fault;        /* first element of the block outside the domain, or -1 */
 } block_t;
@@ -42,7 +43,7 @@ typedef struct {
     int tuned; /* for the default parameters */
 } shape_t;
 
-enum { AHEAD = 2048 / sizeof(REAL) }; /* where the loop's own arithmetic would keep memory from working */
+enum { AHEAD = 512 / sizeof(REAL) }; /* where the loop's own arithmetic would keep memory from working */
 
 /* One vector on its way through the loop. */
 typedef struct {
@@ -103,7 +104,8 @@ ALWAYS_INLINE void put_unit(const block_t *b, const shape_t s, int64_t i, const 
  * inlined and what is not wanted vanishes. A vector that needs more than arithmetic (outside the domain, a value that
  * does not fit on the grids) leaves the inner loop, in which nothing is called, so that all stays in registers there. A
  * value is added up while the next vector is computed: the longest chain of dependences bounds the speed. */
-ALWAYS_INLINE void element_loop(block_t *b, const shape_t s) {
+ALWAYS_INLINE void element_loop(block_t *block, const shape_t s) {
+    const block_t copy = *block, *const b = &copy; /* which no store can change: it stays in registers */
     const int64_t n = b->n;
     int64_t moving[MAX_GRADS]; /* pred and target always do */
     tally_t tally;
@@ -124,12 +126,16 @@ ALWAYS_INLINE void element_loop(block_t *b, const shape_t s) {
         tally.grids = grids;
         if (i >= n) break;
         tally_add(&tally, &tally.grids, pending, i / LANES);
-        spoil_vector(b, s, i, &v);
+        spoil_vector(block, s, i, &v);
         put_unit(b, s, i, &v);
         pending = v.unit.value;
     }
+    if (b->alone) {
+        v_store(b->alone, pending);
+        return;
+    }
     tally_add(&tally, &tally.grids, pending, n / LANES);
-    b->grid = tally_end(&tally, &tally.grids, n / LANES + 1);
+    block->grid = tally_end(&tally, &tally.grids, n / LANES + 1);
 }
 
 /* A loss's loops for one `want`; plain is the general one where no other was made. */

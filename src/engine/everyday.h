@@ -14,18 +14,31 @@ static void direct_constants(const lossfn__direct_t *call, REAL *constants) {
     constants[HESS_KIND] = LOSSFN_HESS_EXACT;
 }
 
+/* Adds values[0..n) to the sum; all: there are no others. */
+static void direct_deposit(lossfn__direct_t *call, const REAL *values, int64_t n, int all, int *grid) {
+    if (all && n == 1) {
+        call->double_sum = 0 + (double)values[0]; /* -0 as +0 */
+        call->is_double_sum = __builtin_isfinite(values[0]);
+    } else if (all && n <= LANES && sizeof(REAL) < sizeof(double)) {
+        call->is_double_sum = sum_vector(load_some(values, 0, n, 0), &call->double_sum);
+    }
+    if (!call->is_double_sum) deposit(values, n, &call->sum, grid);
+}
+
 static int direct_elements(lossfn__direct_t *call) {
     enum { LONGEST = GRID_VECTORS * LANES };
     const lossfn_t *loss = call->loss;
-    REAL defaults[LOSSFN_MAX_INPUTS][LANES];
+    const lossfn__term_t *term = &loss->terms[0];
+    REAL defaults[LOSSFN_MAX_INPUTS][LANES], alone[LANES] = {0};
     block_t b;
     call->kept = call->n;
     b.weight = b.factor = b.values = NULL;
     b.stream = 0;
-    b.tuned = loss->terms[0].is_default;
+    b.tuned = term->is_default;
     b.scale = direct_scale(call);
     b.sum = &call->sum;
     b.grid = GRID_NONE;
+    b.alone = call->n <= LANES && sizeof(REAL) < sizeof(double) ? alone : NULL;
     direct_constants(call, b.constants);
     for (int j = 0; j < loss->n_inputs; j++) {
         b.in[j] = call->inputs[j];
@@ -37,16 +50,19 @@ static int direct_elements(lossfn__direct_t *call) {
     }
     b.grads[PRED] = call->grad;
     b.hess = call->hess;
-    for (int64_t i = 0; i < call->n; i += LONGEST) {
+    for (int64_t i = 0;;) {
         b.n = call->n - i < LONGEST ? call->n - i : LONGEST;
         b.fault = -1;
-        run_kernel(loss->terms[0].definition->kernel, call->want, &b);
+        run_kernel(term->definition->kernel, call->want, &b);
         if (b.fault >= 0 && call->fault < 0) call->fault = i + b.fault;
+        i += LONGEST;
+        if (i >= call->n) break;
         for (int j = 0; j < loss->n_inputs; j++)
             if (!b.is_constant[j]) b.in[j] += LONGEST;
         if (b.grads[PRED]) b.grads[PRED] += LONGEST;
         if (b.hess) b.hess += LONGEST;
     }
+    if (b.alone) direct_deposit(call, alone, LANES, 1, &b.grid);
     return 1;
 }
 
@@ -164,13 +180,14 @@ static int direct_rows(lossfn__direct_t *call) {
         if (call->labels && rows > ROW_BATCH) direct_labels(call, row, n, d.labels);
         d.n_values = 0;
         rows_alone(&d, row, n);
-        deposit(d.values, d.n_values, &call->sum, &grid);
+        direct_deposit(call, d.values, d.n_values, rows <= ROW_BATCH, &grid);
     }
     return 1;
 }
 
 static int run_direct(lossfn__direct_t *call) {
     call->fault = -1;
+    call->is_double_sum = 0;
     lossfn__exact_clear(&call->sum);
     return call->loss->unit == LOSSFN_UNIT_ROW ? direct_rows(call) : direct_elements(call);
 }

@@ -43,13 +43,6 @@ static double not_a_number(void) { return double_of(UINT64_C(0x7FF8) << 48); }
 
 static uint32_t infinite_of(parts_t p) { return p.significand != 0 ? NOT_A_NUMBER : p.negative ? MINUS : PLUS; }
 
-void lossfn__exact_clear(lossfn__exact_t *sum) {
-    sum->lo = sum->hi = 0;
-    sum->pending = 0;
-    sum->infinite = 0;
-    sum->held = 0;
-}
-
 /* Out of line: happens once or twice in the life of a sum. */
 static void widen(lossfn__exact_t *sum, int lo, int hi) {
     if (sum->lo == sum->hi) sum->lo = sum->hi = lo;

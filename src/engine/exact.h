@@ -32,7 +32,12 @@ typedef struct {
     int64_t limb[LOSSFN__EXACT_LIMBS];
 } lossfn__exact_t;
 
-void lossfn__exact_clear(lossfn__exact_t *sum);
+static inline void lossfn__exact_clear(lossfn__exact_t *sum) {
+    sum->lo = sum->hi = 0;
+    sum->pending = 0;
+    sum->infinite = 0;
+    sum->held = 0;
+}
 
 void lossfn__exact_add(lossfn__exact_t *sum, double x);
 

@@ -385,6 +385,8 @@ ALWAYS_INLINE void short_row(chunk_t *c, sums_fn sums, finish_fn finish, map_fn 
     classes_t *const at = &c->at;
     row_t r = load_row(c);
     V p[MAX_CONSTANTS], s[MAX_SUMS], k[MAX_FINISHED], kept[STEPS];
+    REAL added[MAX_SUMS][ROW_LANES];
+    const int own = at->plain && at->label >= 0; /* all sums but the first are the label's */
     double lanes[MAX_SUMS][ROW_LANES];
     UNROLL for (int j = 0; j < MAX_CONSTANTS; j++) p[j] = v_set((double)c->constants[j]);
     UNROLL for (int j = 0; j < MAX_FINISHED; j++) k[j] = v_zero();
@@ -409,11 +411,14 @@ ALWAYS_INLINE void short_row(chunk_t *c, sums_fn sums, finish_fn finish, map_fn 
         if (keeps) kept[step] = u.kept;
         note_fault_at(c, step * LANES, m_and(u.outside, valid));
         UNROLL for (int j = 0; j < n_sums; j++) {
+            if (j > 0) v_store(added[j] + step * LANES, add[j]);
+            if (j > 0 && own) continue;
             v_widen(v_where(valid, add[j]), wide);
             for (int d = 0; d < DPARTS; d++) d_store(lanes[j] + step * LANES + d * DLANES, wide[d] + d_set(0));
         }
     }
-    UNROLL for (int j = 0; j < n_sums; j++) s[j] = v_set((double)(REAL)add_lanes(lanes[j]));
+    UNROLL for (int j = 0; j < n_sums; j++) s[j] =
+        v_set(j > 0 && own ? 0 + (double)added[j][at->label] : (double)(REAL)add_lanes(lanes[j]));
     unit_t whole;
     finish(&r, s, p, k, &whole);
     c->value = whole.value[0];

@@ -619,13 +619,18 @@ static __attribute__((noinline)) lossfn_status_t compute(const lossfn_t *loss, l
     return LOSSFN_OK;
 }
 
+static double direct_sum(const lossfn__direct_t *call) {
+    return call->is_double_sum ? call->double_sum : lossfn__exact_round(&call->sum);
+}
+
 /* Not inlined either. */
 static __attribute__((noinline)) int compute_direct(lossfn__direct_t *call, double *value) {
     if (!lossfn__engine(call->is_double)->direct(call)) return 0;
-    if (value)
-        *value = lossfn__is_mean(call->loss->reduction)
-                     ? lossfn__exact_quotient_count(&call->sum, (uint64_t)lossfn__direct_count(call))
-                     : lossfn__exact_round(&call->sum);
+    if (!value) return 1;
+    const int64_t count = lossfn__direct_count(call); /* 1 for a sum */
+    *value = call->is_double_sum ? call->double_sum / (double)count
+             : count == 1        ? lossfn__exact_round(&call->sum)
+                                 : lossfn__exact_quotient_count(&call->sum, (uint64_t)count);
     return 1;
 }
 
@@ -652,7 +657,7 @@ static int run_args_direct(const lossfn_t *loss, lossfn_args_t *args) {
     for (int j = 1; j < LOSSFN_MAX_INPUTS; j++)
         if (args->grads[j]) return 0;
     if (!lossfn__direct_make(&call, loss, &asked) || !run_direct(&call, args->value)) return 0;
-    if (args->sum) *args->sum = lossfn__exact_round(&call.sum);
+    if (args->sum) *args->sum = direct_sum(&call);
     if (args->denom) *args->denom = (double)lossfn__direct_count(&call);
     args->notes = call.fault >= 0 ? LOSSFN_NOTE_DOMAIN : 0;
     args->note_index = call.fault;

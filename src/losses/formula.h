@@ -36,13 +36,14 @@ enum { MAX_GRADS = 4, MAX_SUMS = 4, MAX_FINISHED = 7, HESS_KIND = LOSSFN__MAX_CO
  * end the lanes meet in one fixed tree. So neither the vector width nor the chunks show in the bits. */
 enum { ROW_LANES = 16, FOLD = 64 };
 
-/* The lanes of a sum, up the tree. */
+/* The lanes of a sum, up the tree: the halves lane by lane, and again of what that gives. */
 ALWAYS_INLINE double add_lanes(const double *lanes) {
-    double sums[ROW_LANES / 2];
-    UNROLL for (int l = 0; l < ROW_LANES / 2; l++) sums[l] = lanes[l] + lanes[l + ROW_LANES / 2];
-    UNROLL for (int half = ROW_LANES / 4; half > 0; half /= 2) UNROLL for (int l = 0; l < half; l++) sums[l] +=
-        sums[l + half];
-    return sums[0];
+    D parts[ROW_LANES / DLANES];
+    UNROLL for (int i = 0; i < ROW_LANES / DLANES; i++) parts[i] = d_load(lanes + i * DLANES);
+    UNROLL for (int half = ROW_LANES / DLANES / 2; half > 0; half /= 2) UNROLL for (int i = 0; i < half; i++)
+        parts[i] += parts[i + half];
+    UNROLL for (int step = DLANES / 2; step > 0; step /= 2) parts[0] += d_across(parts[0], step);
+    return parts[0][0];
 }
 
 /* The inputs' places in in[] and grad[]. */

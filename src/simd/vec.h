@@ -146,6 +146,14 @@ INLINE M m_andnot(M a, M b) { return a & ~b; } /* a and not b */
 INLINE M m_none(void) { return (M){0}; }
 INLINE uint32_t m_bits(M m) { return ISA_OP(bits)(m); } /* bit i is lane i */
 INLINE int m_any(M m) { return m_bits(m) != 0; }
+/* A constant that a loop is to hold in a register rather than make anew. */
+INLINE I i_held(I i) {
+#ifdef LOSSFN_ISA_AVX512
+    return (I)in_register((i64v)i);
+#else
+    return i;
+#endif
+}
 INLINE int i_any(I i) { return ISA_OP(any)(i); } /* whether any bit of any lane is set */
 INLINE int m_all(M m) { return m_bits(m) == (1u << LANES) - 1; }
 
@@ -201,27 +209,48 @@ INLINE V v_max(V a, V b) { return v_select((a > b) | v_isnan(a), a, b); }
 
 /* Lanes of a and b in turn: of the lower halves of both, of the upper ones. */
 #ifdef __clang__
-#define V_PICK(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#define SHUFFLE(index, a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
 #else
-#define V_PICK(a, b, ...) __builtin_shuffle(a, b, (I){__VA_ARGS__})
+#define SHUFFLE(index, a, b, ...) __builtin_shuffle(a, b, (index){__VA_ARGS__})
 #endif
 #if LANES == 16
-INLINE V v_low_pairs(V a, V b) { return V_PICK(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23); }
-INLINE V v_high_pairs(V a, V b) { return V_PICK(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31); }
+INLINE V v_low_pairs(V a, V b) { return SHUFFLE(I, a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23); }
+INLINE V v_high_pairs(V a, V b) {
+    return SHUFFLE(I, a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+}
 #elif LANES == 8
-INLINE V v_low_pairs(V a, V b) { return V_PICK(a, b, 0, 8, 1, 9, 2, 10, 3, 11); }
-INLINE V v_high_pairs(V a, V b) { return V_PICK(a, b, 4, 12, 5, 13, 6, 14, 7, 15); }
+INLINE V v_low_pairs(V a, V b) { return SHUFFLE(I, a, b, 0, 8, 1, 9, 2, 10, 3, 11); }
+INLINE V v_high_pairs(V a, V b) { return SHUFFLE(I, a, b, 4, 12, 5, 13, 6, 14, 7, 15); }
 #elif LANES == 4
-INLINE V v_low_pairs(V a, V b) { return V_PICK(a, b, 0, 4, 1, 5); }
-INLINE V v_high_pairs(V a, V b) { return V_PICK(a, b, 2, 6, 3, 7); }
+INLINE V v_low_pairs(V a, V b) { return SHUFFLE(I, a, b, 0, 4, 1, 5); }
+INLINE V v_high_pairs(V a, V b) { return SHUFFLE(I, a, b, 2, 6, 3, 7); }
 #else
-INLINE V v_low_pairs(V a, V b) { return V_PICK(a, b, 0, 2); }
-INLINE V v_high_pairs(V a, V b) { return V_PICK(a, b, 1, 3); }
+INLINE V v_low_pairs(V a, V b) { return SHUFFLE(I, a, b, 0, 2); }
+INLINE V v_high_pairs(V a, V b) { return SHUFFLE(I, a, b, 1, 3); }
 #endif
 
-/* The largest lane, in all lanes; none is NaN. */
+/* Lane l ^ step in lane l; step is a power of 2, less than DLANES. */
+INLINE D d_across(D x, const int step) {
+#if DLANES == 8
+    return step == 4   ? SHUFFLE(L, x, x, 4, 5, 6, 7, 0, 1, 2, 3)
+           : step == 2 ? SHUFFLE(L, x, x, 2, 3, 0, 1, 6, 7, 4, 5)
+                       : SHUFFLE(L, x, x, 1, 0, 3, 2, 5, 4, 7, 6);
+#elif DLANES == 4
+    return step == 2 ? SHUFFLE(L, x, x, 2, 3, 0, 1) : SHUFFLE(L, x, x, 1, 0, 3, 2);
+#else
+    (void)step;
+    return SHUFFLE(L, x, x, 1, 0);
+#endif
+}
+INLINE V v_across(V x, const int step) {
+    enum { IN_DOUBLE = LANES / DLANES };
+    if (step >= IN_DOUBLE) return (V)d_across((D)x, step / IN_DOUBLE);
+    return (V)((u64v)x << 32 | (u64v)x >> 32);
+}
+
+/* The largest lane, in all lanes (of two zeros either); none is NaN. */
 INLINE V v_largest(V x) {
-    UNROLL for (int n = 1; n < LANES; n *= 2) x = v_greater(v_low_pairs(x, x), v_high_pairs(x, x));
+    UNROLL for (int step = LANES / 2; step > 0; step /= 2) x = v_greater(x, v_across(x, step));
     return x;
 }
 

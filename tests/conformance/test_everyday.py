@@ -5,6 +5,7 @@ components, which changes nothing else, makes a plan of any call."""
 from __future__ import annotations
 
 import ctypes as c
+from fractions import Fraction
 from typing import Any
 
 import clib
@@ -99,9 +100,32 @@ def test_odd_numbers(name: str, dtype: str) -> None:
                         x[where] = rng.choice(kinds, int(where.sum())).astype(x.dtype)
                 compare(loss, inputs, wants(name)[-1])
     for scale in (1e-30, 1e-12, 1e-6, 1e6, 1e12):  # where the values lie far from 1
-        inputs = harness.tame(name, dtype, (50,) if LOSSES[name].unit == "element" else (5, 10), rng, soft=True)
-        inputs = [x if n not in LOSSES[name].learnable else None for x, n in zip(inputs, LOSSES[name].inputs)]
-        compare(loss, [None if x is None else (x * scale).astype(x.dtype) for x in inputs])
+        for shape in ((7,), (16,), (50,)) if LOSSES[name].unit == "element" else ((1, 10), (5, 10)):
+            inputs = harness.tame(name, dtype, shape, rng, soft=True)
+            inputs = [x if n not in LOSSES[name].learnable else None for x, n in zip(inputs, LOSSES[name].inputs)]
+            compare(loss, [None if x is None else (x * scale).astype(x.dtype) for x in inputs])
+
+
+@pytest.mark.parametrize("dtype", ["f32", "f64"])
+def test_few_values(dtype: str) -> None:
+    """The sum and the mean of a few numbers of either sign, rounded once: close, far apart, cancelling, subnormal."""
+    rng = np.random.default_rng(9)
+    sums, means = (clib.Loss(f"mean_bias_error(reduction={reduction})") for reduction in ("sum", "mean"))
+    exponents = {"f32": (-149, 126), "f64": (-1074, 1000)}[dtype]
+    wide = 0
+    for turn in range(600):
+        n = int(rng.integers(1, 18))
+        low = int(rng.integers(*exponents))
+        high = min(low + int(rng.choice([1, 20, 60, 300])), exponents[1])
+        x = np.ldexp(rng.uniform(-2, 2, n), rng.integers(low, high + 1, n)).astype(clib.NUMPY[dtype])
+        if turn % 3 == 0:
+            x[n // 2 :] = -x[: n - n // 2][::-1]
+        exact = sum(map(Fraction, x.tolist()), Fraction(0))
+        wide += Fraction(float(exact)) != exact
+        for loss, expected in ((sums, float(exact)), (means, float(exact / n))):
+            got = loss.run(x, np.zeros_like(x), want="value grad:pred").value
+            assert np.float64(got).tobytes() == np.float64(expected).tobytes(), (x, got, expected)
+    assert 50 < wide < 550
 
 
 @pytest.mark.parametrize("label_dtype", ["i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64"])
