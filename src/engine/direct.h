@@ -18,11 +18,11 @@ typedef struct lossfn__direct {
     int32_t is_double, want; /* LOSSFN__WANT_VALUE, _GRAD or _HESS */
     void *grad, *hess;
     /* What the engine finds. */
-    int64_t kept;  /* units */
-    int64_t fault; /* first element outside the domain, or -1 */
-    int is_double_sum;
-    double double_sum;   /* the sum of the values if it is a double, and then */
-    lossfn__exact_t sum; /* this is not set */
+    int64_t kept;      /* units */
+    int64_t fault;     /* first element outside the domain, or -1 */
+    int is_double_sum; /* of the values: it is double_sum, and sum is not set */
+    double double_sum;
+    lossfn__exact_t sum;
 } lossfn__direct_t;
 
 /* What is asked of a call, if that is all of it. */
