@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from results import (
     LARGE,
+    READ_HALVES,
+    READ_WHOLE,
     WANTS,
     Record,
     Results,
@@ -231,6 +233,16 @@ def variant(*names: str, speed: bool = False) -> Callable[[Results], Figures]:
     return figures
 
 
+def half_rows(results: Results) -> str:
+    """What reading alone costs of rows of which only half is wanted."""
+    for record in results.find(kind="variants", threads=1, loss="mse", allocator="recycled"):
+        halves, whole = best(record, READ_HALVES), best(record, READ_WHOLE)
+        if record["elements"] >= 1 << 22 and halves and whole:
+            apart, together = (1e9 * seconds / record["elements"] for seconds in (halves, whole))
+            return f"reading half of longer rows alone takes {apart:.3g} ns an element, whole rows {together:.3g} ns"
+    return ""
+
+
 def class_options(results: Results) -> Figures:
     """Speed under options, over that of plain labels."""
     for record in results.find(kind="case", loss="cross_entropy", allocator="recycled", threads=1):
@@ -360,6 +372,7 @@ BARS = (
             "all transposed",
             speed=True,
         ),
+        floor=half_rows,
     ),
     Bar("options", "cross entropy with smoothing or class weights: speed of plain labels", 0.9, class_options),
     in_cycles("small calls", "mse, n = 16, from C", 40, call_time("mse", 16, 1)),

@@ -8,6 +8,7 @@ from typing import Any
 import lossfn
 import numpy as np
 from cases import Case
+from results import READ_HALVES, READ_WHOLE
 from turns import Contestant
 
 
@@ -55,4 +56,6 @@ def variants(loss: str, n: int, threads: int) -> dict[str, Contestant]:
         "target broadcast along rows": of(target=np.broadcast_to(target[:, :1], shape)),
         "target broadcast over rows": of(target=np.broadcast_to(target[:1], shape)),
         "all transposed": of(pred=pred.T, target=target.T, grad_out=grad.T),
+        READ_HALVES: Contestant(lambda: np.add.reduce(wide[:, :256], axis=1)),  # what the machine makes of such rows
+        READ_WHOLE: Contestant(lambda: np.add.reduce(pred, axis=1)),
     }

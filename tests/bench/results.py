@@ -13,6 +13,7 @@ Record = dict[str, Any]
 WANTS = {"value": "value", "value_grad": "value and gradient", "value_grad_hess": "value, gradient and Hessian"}
 
 SIZES = (64, 4 << 10, 256 << 10, 16 << 20)  # elements: a handful, in the first cache, in the second, in memory
+READ_HALVES, READ_WHOLE = "NumPy's sums of half of longer rows", "NumPy's sums of pred's rows"  # among the variants
 LARGE = SIZES[2]  # where a call's own cost no longer counts
 
 
