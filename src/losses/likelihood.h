@@ -289,10 +289,14 @@ DEFINE(gumbel_nll) = {
 ELEMENTWISE(gumbel_nll) {
     (void)p;
     const scaled_t s = scaled_residual(in, u); /* here q is the negative of the formula's */
-    const V one = v_one(), e = v_exp_parts(s.q, s.rest), less = v_fma(s.rest, e, v_expm1(s.q));
+    const V one = v_one(), half = v_set(0.5);
+    const M wide = s.q < v_set(-EXP_SQUARED); /* as in logistic_nll */
+    const V root = v_exp_parts(v_select(wide, half * s.q, s.q), v_select(wide, half * s.rest, s.rest));
+    const V e = v_select(wide, root * root, root), less = v_fma(s.rest, e, v_expm1(s.q)), part = root / in[SCALE];
     const M huge = e == v_set(INFINITY);
     const V slope = v_select(huge, e, less), pull = v_select(s.q == v_set(-INFINITY), v_set(INFINITY), s.q * slope);
     scale_unit(&s, v_select(huge, e, e - s.q), slope, e, one - pull, in, u);
+    u->hess = v_select(wide, part * part, u->hess);
 }
 
 enum { STUDENT_FULL = 2, STUDENT_DF };
@@ -1046,16 +1050,20 @@ WHOLE_ROWS(mixture_density) {
     const softmax_t joint = softmax_of(r, x, low), prior = softmax_of(r, r->in[MIXTURE_LOGITS], NULL);
     const double apart = ((double)prior.log_total[0] - (double)joint.log_total[0]) - (most + most_low);
     r->value = (REAL)(IS(r->p[0]) ? apart + 0.918938533204672741780 : apart);
+    const softmax_t lifted = softmax_lifted(&joint);
     row_sum_t by_target = row_sum();
     EACH_VECTOR(r, i) {
-        const V at = v_load(r->in[PRED] + i), s = v_load(r->in[MIXTURE_SCALE] + i);
-        const V share = softmax_at(&joint, i), q = (at - y) / s;
-        const V slope = v_where(share != zero, share * q / s);
+        const V at = v_load(r->in[PRED] + i), s = v_load(r->in[MIXTURE_SCALE] + i), q = (at - y) / s;
+        const V plain = softmax_at(&joint, i);
+        const M small = plain < v_set(sizeof(REAL) == 4 ? 0x1p-90 : 0x1p-600);
+        const V share = v_select(small, softmax_at(&lifted, i), plain);
+        const V unit = v_select(small, v_set(sizeof(REAL) == 4 ? 0x1p-64 : 0x1p-512), one); /* share * unit is plain */
+        const V slope = v_where(share != zero, share * q / s * unit);
         row_add(&by_target, r, i, -slope);
         row_put(r->grad[PRED], i, slope);
-        row_put(r->grad[MIXTURE_LOGITS], i, softmax_at(&prior, i) - share);
-        row_put(r->grad[MIXTURE_SCALE], i, v_where(share != zero, share * v_fma(-q, q, one) / s));
-        row_put(r->hess, i, v_where(share != zero, share * v_fma(-q, q * softmax_lack(&joint, i), one) / s / s));
+        row_put(r->grad[MIXTURE_LOGITS], i, softmax_at(&prior, i) - plain);
+        row_put(r->grad[MIXTURE_SCALE], i, v_where(share != zero, share * v_fma(-q, q, one) / s * unit));
+        row_put(r->hess, i, v_where(share != zero, share * v_fma(-q, q * softmax_lack(&joint, i), one) / s * unit / s));
     }
     if (r->grad[TARGET]) r->grad[TARGET][0] = (REAL)row_total(&by_target);
 }

@@ -179,8 +179,14 @@ IN_DOUBLE(crps_gaussian, 3) {
                            pair_of(d_select(held, s, one), zero));
     const L far = ~(w.hi < d_set(0x1p100)) | (size == infinity);
     w = pair_of(d_select(far, d_set(0x1p100), w.hi), d_select(far, zero, w.lo));
-    const pair density = pair_exp_of(log_normal_density(w)),
-               more = pair_product(pair_times(density, d_set(2)), pair_mills_gap(w.hi));
+    const pair log = log_normal_density(w);
+    /* far out the square of its root: it may be subnormal, and its quotient by a small scale is not */
+    const L wide = log.hi < d_set(-600);
+    const pair half = pair_times(log, d_set(0.5)),
+               factor = pair_exp_of(pair_of(d_select(wide, half.hi, log.hi), d_select(wide, half.lo, log.lo)));
+    const pair squared = pair_product(factor, factor);
+    const pair density = pair_of(d_select(wide, squared.hi, factor.hi), d_select(wide, squared.lo, factor.lo));
+    const pair more = pair_product(pair_times(density, d_set(2)), pair_mills_gap(w.hi));
     const pair root = pair_of(d_set(0x1.20dd750429b6dp-1), d_set(0x1.1ae3a914fed80p-57)); /* 1/sqrt(pi) */
     const pair rest = pair_product(pair_sum(more, pair_of(-root.hi, -root.lo)), pair_of(s, zero));
     u->value = d_select(size < infinity, pair_sum(pair_sum_of(size, low), rest).hi, size);
@@ -190,7 +196,8 @@ IN_DOUBLE(crps_gaussian, 3) {
     const pair square = pair_times(pair_product(w, w), d_set(-0.5));
     const pair change = pair_expm1(pair_sum(half_log_2, square));
     u->grad[CRPS_SCALE] = d_select(missing, r.hi, pair_product(change, root).hi);
-    u->hess = d_select(missing, r.hi, 2 * density.hi / s);
+    const D part = pair_product(pair_quotient(factor, pair_of(s, zero)), factor).hi;
+    u->hess = d_select(missing, r.hi, 2 * d_select(wide, part, density.hi / s));
 }
 ELEMENTWISE(crps_gaussian) {
     u->outside = (in[CRPS_SCALE] <= v_zero()) | (in[CRPS_SCALE] == v_set(INFINITY));

@@ -55,6 +55,18 @@ ALWAYS_INLINE softmax_t softmax_of(const whole_row_t *r, const REAL *x, const RE
 }
 /* The probabilities of classes. */
 ALWAYS_INLINE V softmax_at(const softmax_t *q, int64_t i) { return softmax_exp(q, i) * q->inverse; }
+/* Those far below the largest 2^SOFTMAX_LIFT times as large, so that they keep their digits where they are subnormal.
+ */
+#ifdef LOSSFN_REAL_F32
+#define SOFTMAX_LIFT 64
+#else
+#define SOFTMAX_LIFT 512
+#endif
+ALWAYS_INLINE softmax_t softmax_lifted(const softmax_t *q) {
+    softmax_t lifted = *q;
+    lifted.below = below_lifted(&q->below, SOFTMAX_LIFT);
+    return lifted;
+}
 /* And what they lack to 1. */
 ALWAYS_INLINE V softmax_lack(const softmax_t *q, int64_t i) {
     return v_select(row_is(i, q->at), q->rest, q->one + (q->rest - softmax_exp(q, i))) * q->inverse;

@@ -201,6 +201,12 @@ INLINE below_t v_below(V top) {
     return b;
 }
 
+/* For results 2^lift times as large, of those x whose result is finite. */
+INLINE below_t below_lifted(const below_t *b, int lift) {
+    const V down = v_set(lift * LN2);
+    return (below_t){b->from, b->lowest - down, b->magic + v_set((double)BELOW_STEPS * lift)};
+}
+
 #ifdef LOSSFN_REAL_F32
 /* 2^(i/8 - BELOW_HEAD) for the last bits i of an integer */
 INLINE V below_power(I i) {

@@ -192,6 +192,11 @@ FOUND: list[tuple[str, dict[str, Any], list[Any]]] = [
         )
     ),
     ("mixture_density", {"full": True}, [[1.0, 0.5, -1.0], 0.0, [4100963434496.0, 0.25, -3.5], [2.0**-33, 1.0, 2.0]]),
+    # a component whose share is subnormal and whose derivatives are not
+    *(("mixture_density", {}, [[0.25, 0.0], 0.0, [0.0, x], [1.0, 2.0**-40]]) for x in (-760.0, -120.0)),
+    # the same of densities
+    *(("gumbel_nll", {}, [x * 2.0**-40, 0.0, 2.0**-40]) for x in (-735.0, -100.0)),
+    ("crps_gaussian", {}, [38.0 * 2.0**-40, 0.0, 2.0**-40]),
     # where one form takes over from another one too early, and what overflows or underflows on the way
     ("tangent", {}, [1429299.3364772054, -1.0]),
     ("student_t_nll", {}, [1e-31, 0.0, 1.0, 3e-18]),
