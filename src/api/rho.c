@@ -27,7 +27,7 @@ static void rho_at(const lossfn_t *loss, double s, double out[3]) {
         set_nan(out);
         return;
     }
-    if (loss->n_terms == 1 && loss->terms[0].coefficient == 1) {
+    if (loss->n_terms == 1 && loss->terms[0].coefficient == 1) { /* a call is a chain of few operations */
         loss->terms[0].definition->rho(s, loss->terms[0].constants, out);
         return;
     }

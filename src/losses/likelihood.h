@@ -1054,10 +1054,8 @@ WHOLE_ROWS(mixture_density) {
     row_sum_t by_target = row_sum();
     EACH_VECTOR(r, i) {
         const V at = v_load(r->in[PRED] + i), s = v_load(r->in[MIXTURE_SCALE] + i), q = (at - y) / s;
-        const V plain = softmax_at(&joint, i);
-        const M small = plain < v_set(sizeof(REAL) == 4 ? 0x1p-90 : 0x1p-600);
-        const V share = v_select(small, softmax_at(&lifted, i), plain);
-        const V unit = v_select(small, v_set(sizeof(REAL) == 4 ? 0x1p-64 : 0x1p-512), one); /* share * unit is plain */
+        V unit;
+        const V plain = softmax_at(&joint, i), share = softmax_in_units(&lifted, plain, i, &unit);
         const V slope = v_where(share != zero, share * q / s * unit);
         row_add(&by_target, r, i, -slope);
         row_put(r->grad[PRED], i, slope);

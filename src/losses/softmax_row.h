@@ -55,21 +55,32 @@ ALWAYS_INLINE softmax_t softmax_of(const whole_row_t *r, const REAL *x, const RE
 }
 /* The probabilities of classes. */
 ALWAYS_INLINE V softmax_at(const softmax_t *q, int64_t i) { return softmax_exp(q, i) * q->inverse; }
-/* Those far below the largest 2^SOFTMAX_LIFT times as large, so that they keep their digits where they are subnormal.
- */
+/* And what they lack to 1. */
+ALWAYS_INLINE V softmax_lack(const softmax_t *q, int64_t i) {
+    return v_select(row_is(i, q->at), q->rest, q->one + (q->rest - softmax_exp(q, i))) * q->inverse;
+}
+
+/* Probabilities that are to be divided by small numbers: 2^LIFT times as large where they are near subnormal and would
+ * have lost digits before. */
 #ifdef LOSSFN_REAL_F32
-#define SOFTMAX_LIFT 64
+#define SOFTMAX_LIFT     64
+#define SOFTMAX_UNIT     0x1p-64
+#define SOFTMAX_VANISHES 0x1p-90
 #else
-#define SOFTMAX_LIFT 512
+#define SOFTMAX_LIFT     512
+#define SOFTMAX_UNIT     0x1p-512
+#define SOFTMAX_VANISHES 0x1p-600
 #endif
 ALWAYS_INLINE softmax_t softmax_lifted(const softmax_t *q) {
     softmax_t lifted = *q;
     lifted.below = below_lifted(&q->below, SOFTMAX_LIFT);
     return lifted;
 }
-/* And what they lack to 1. */
-ALWAYS_INLINE V softmax_lack(const softmax_t *q, int64_t i) {
-    return v_select(row_is(i, q->at), q->rest, q->one + (q->rest - softmax_exp(q, i))) * q->inverse;
+/* Such a probability, in units of *unit: plain is softmax_at, and this times *unit. */
+ALWAYS_INLINE V softmax_in_units(const softmax_t *lifted, V plain, int64_t i, V *unit) {
+    const M vanishes = plain < v_set(SOFTMAX_VANISHES);
+    *unit = v_select(vanishes, v_set(SOFTMAX_UNIT), v_one());
+    return v_select(vanishes, softmax_at(lifted, i), plain);
 }
 
 #endif
