@@ -240,8 +240,8 @@ DEFINE(sigmoid_focal) = {
     .traits = FOCAL_TRAITS,
     .lipschitz = 0.85, /* 1.13 alpha or 1 - alpha, at gamma = 2 */
     .hess_kinds = EXACT,
-    .ulp_value = 7.5, /* a power, a logarithm and the products of both */
-    .ulp_grad = 8.5,
+    .ulp_value = 10, /* a power, a logarithm and the products of both */
+    .ulp_grad = 12,
     .ulp_hess = 12,
 };
 ELEMENTWISE(sigmoid_focal) {
@@ -356,7 +356,7 @@ DEFINE(quality_focal) = {
     .lipschitz = 1.13,
     .hess_kinds = EXACT,
     .ulp_value = 3.5,
-    .ulp_grad = 4,
+    .ulp_grad = 5,
     .ulp_hess = 6,
     .setup = quality_setup,
 };

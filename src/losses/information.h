@@ -38,8 +38,9 @@ ELEMENTWISE(self_information) {
     V prob = in[PRED];
     u->outside = no_probability(prob);
     u->value = v_zero() - log_in_base(prob, p); /* 0 - x: no negative zero at p = 1 */
-    u->grad[PRED] = in_base(-v_one() / prob, p);
-    u->hess = in_base(v_one() / prob / prob, p);
+    const V unit = in_base(v_one(), p);
+    u->grad[PRED] = -unit / prob;
+    u->hess = unit / prob / prob;
 }
 
 /* Shannon (1948): the expected information of a distribution, -sum over classes of p_c log p_c, 0 log 0 = 0. */
@@ -65,7 +66,7 @@ DEFINE(entropy) = {
     .has_product = 1,
     .ulp_value = 4,
     .ulp_grad = 3,
-    .ulp_hess = 2,
+    .ulp_hess = 2.5,
     .setup = information_setup,
 };
 ROWWISE_SEPARABLE(entropy, 1, 1, 0, 0);
@@ -85,7 +86,7 @@ ROW_MAP(entropy) {
     u->outside = no_probability(x);
     u->grad[PRED] = -(log_in_base(x, p) + in_base(v_one(), p));
     u->grad[TARGET] = v_zero();
-    u->hess = in_base(-v_one() / x, p);
+    u->hess = -in_base(v_one(), p) / x;
 }
 
 enum { KL_LOG_PRED = BASE_CONSTANTS, KL_LOG_TARGET };
@@ -137,16 +138,18 @@ ALWAYS_INLINE V log_quotient_of(V t, V x, V gap) {
 }
 ALWAYS_INLINE V log_quotient(V t, V x) { return log_quotient_of(t, x, t - x); }
 
-/* x t and t / x, also where t = exp(y) is so small that it has lost digits: by its root, twice. */
+/* x t, t / x and t / x^2, also where t = exp(y) is so small that it has lost digits, or too large. */
 ALWAYS_INLINE V kl_times(V x, V t, const class_t *c, const V *p) {
     if (!IS(p[KL_LOG_TARGET])) return x * t;
     V root = v_exp(v_set(0.5) * c->t);
     return x * root * root;
 }
-ALWAYS_INLINE V kl_over(V t, V x, const class_t *c, const V *p) {
-    if (!IS(p[KL_LOG_TARGET])) return t / x;
-    V root = v_exp(v_set(0.5) * c->t);
-    return root / x * root;
+ALWAYS_INLINE void kl_over(V t, V x, const class_t *c, const V *p, V *once, V *twice) {
+    *once = t / x, *twice = *once / x;
+    if (!IS(p[KL_LOG_TARGET])) return;
+    const M zero = x == v_zero();
+    *once = v_select(zero, v_set(INFINITY), v_exp_over(c->t, v_zero(), x, 1));
+    *twice = v_select(zero, v_set(INFINITY), v_exp_over(c->t, v_zero(), x, 2));
 }
 /* Where t = 0, so that the class adds nothing. */
 ALWAYS_INLINE M kl_nothing(const class_t *c, const V *p) {
@@ -180,8 +183,10 @@ ROW_MAP(kl_div) {
         u->grad[PRED] = in_base(v_nan_from(-t, c->x), p);
         u->hess = v_zero();
     } else {
-        u->grad[PRED] = v_nan_from(in_base(v_where(m_not(none), -kl_over(t, c->x, c, p)), p), c->x);
-        u->hess = in_base(v_where(m_not(none), kl_over(t, c->x, c, p) / c->x), p);
+        V once, twice;
+        kl_over(t, c->x, c, p, &once, &twice);
+        u->grad[PRED] = v_nan_from(in_base(v_where(m_not(none), -once), p), c->x);
+        u->hess = in_base(v_where(m_not(none), twice), p);
     }
     if (IS(p[KL_LOG_TARGET]))
         u->grad[TARGET] = in_base(v_where(m_not(none), kl_times(ratio + v_one(), t, c, p)), p);
@@ -241,7 +246,7 @@ ROW_MAP(generalized_kl) {
     u->outside = (x < zero) | (t < zero);
     u->grad[PRED] = in_base(v_select(t == zero, v_nan_from(v_one(), x), (x - t) / x), p);
     u->grad[TARGET] = in_base(log_quotient(t, x), p);
-    u->hess = in_base(v_where(t != zero, t / x / x), p);
+    u->hess = v_where(t != zero, in_base(t, p) / x / x);
 }
 
 /* Kullback and Leibler (1951), the other way round: sum of p ln(p/t). */
@@ -285,7 +290,7 @@ ROW_MAP(reverse_kl) {
     u->outside = no_probability(x) | no_probability(t);
     u->grad[PRED] = in_base(v_select(x == zero, v_set(-INFINITY), log_quotient(x, t) + v_one()), p);
     u->grad[TARGET] = in_base(v_where(x != zero, -(x / t)), p);
-    u->hess = in_base(v_one() / x, p);
+    u->hess = in_base(v_one(), p) / x;
 }
 
 enum { JS_SHARE = BASE_CONSTANTS };
@@ -690,7 +695,7 @@ DEFINE(tsallis_divergence) = {
     .hess_kinds = EXACT,
     .whole_rows = 1,
     .has_product = 1,
-    .ulp_value = 2,
+    .ulp_value = 4,
     .ulp_grad = 2,
     .ulp_hess = 3,
     .setup = order_setup,
@@ -906,8 +911,15 @@ DEFINE(gaussian_kl) = {
 ELEMENTWISE(gaussian_kl) {
     (void)p;
     const V m = in[PRED], v = in[1], half = v_set(0.5);
-    u->value = v_fma(half * m, m, half * v_expm1_less(v));
+    const M huge = v > v_set(EXP_OVERFLOW - 2); /* half of e^v may be finite */
+    V whole = half * v_expm1_less(v), slope = half * v_expm1(v);
+    if (m_any(huge)) {
+        const V e = v_exp_over(v, v_zero(), v_set(2), 1);
+        whole = v_select(huge, v_select(e == v_set(INFINITY), e, v_fma(-half, v, e)), whole);
+        slope = v_select(huge, e, slope);
+    }
+    u->value = v_fma(half * m, m, whole);
     u->grad[PRED] = m;
-    u->grad[1] = half * v_expm1(v);
+    u->grad[1] = slope;
     u->hess = v_nan_from(v_one(), m + v);
 }

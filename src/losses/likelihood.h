@@ -115,6 +115,23 @@ ELEMENTWISE(gaussian_nll) {
 
 #define PARAM_FULL  PARAM_BOOL("full", "false", "adds the constant that makes it a density")
 #define PARAM_SCALE PARAM_LEARNABLE("scale", "1", 0, 1, INFINITY, 1, "scale, greater than 0")
+/* ln y - z, and what it leaves, y > 0 finite; to the last digits also where z is ln y rounded */
+ALWAYS_INLINE V log_less(V y, V z, V *rest) {
+    V log_rest, lost, t = two_sum(log_two_parts(y, &log_rest), -z, &lost);
+    *rest = v_where(v_isfinite(t), log_rest + lost);
+    const M near = v_abs(t) < v_set(0x1p-4) * v_abs(z);
+    if (m_any(near)) { /* there the logarithm's own error shows */
+        D time[DPARTS], less[DPARTS], left[DPARTS];
+        v_widen(v_select(near, y, v_one()), time), v_widen(v_where(near, z), less);
+        pair fine[DPARTS];
+        for (int i = 0; i < DPARTS; i++) fine[i] = fine_log_less(time[i], less[i]), less[i] = fine[i].hi;
+        const V whole = v_narrow(less);
+        v_widen(whole, left);
+        for (int i = 0; i < DPARTS; i++) left[i] = (fine[i].hi - left[i]) + fine[i].lo;
+        t = v_select(near, whole, t), *rest = v_select(near, v_narrow(left), *rest);
+    }
+    return t;
+}
 #define EXP_SQUARED (sizeof(REAL) == 4 ? 60.0 : 600.0) /* beyond, an exponential is the square of another */
 enum { SCALE = 2, SCALE_FULL = 1 };
 /* The residual, its quotient by the scale, and what rounding took from that. */
@@ -122,12 +139,14 @@ typedef struct {
     V r, q, rest;
     V part, times; /* r, which may overflow, is part times 1 or 4 */
 } scaled_t;
+#define SMALL_SCALE (sizeof(REAL) == 4 ? 0x1p-64 : 0x1p-512)
 ALWAYS_INLINE scaled_t scaled_residual(const V *in, unit_t *u) {
     const V scale = in[SCALE], most = v_set(sizeof(REAL) == 4 ? 0x1p125 : 0x1p1021);
     const M huge = (v_abs(in[PRED]) > most) | (v_abs(in[TARGET]) > most);
     const V down = v_select(huge, v_set(0.25), v_one()), times = v_select(huge, v_set(4), v_one());
     V lost, r = two_sum(down * in[PRED], -(down * in[TARGET]), &lost), q = r / scale;
-    V rest = (v_fma(-q, scale, r) + lost) / scale;
+    const V up = v_select(scale < v_set(SMALL_SCALE), v_set(1 / SMALL_SCALE), v_one()), unit = up * scale;
+    V rest = (v_fma(-q, unit, up * r) + up * lost) / unit; /* which would be lost among subnormal numbers */
     u->outside = (scale <= v_zero()) | (scale == v_set(INFINITY));
     return (scaled_t){in[PRED] - in[TARGET], q * times, v_where(v_isfinite(rest), rest * times), r, times};
 }
@@ -253,12 +272,11 @@ ELEMENTWISE(logistic_nll) {
     const scaled_t s = scaled_residual(in, u);
     const V one = v_one(), a = v_abs(s.q), half = v_set(0.5), rest = v_select(s.q < v_zero(), -s.rest, s.rest);
     const M wide = a > v_set(EXP_SQUARED); /* there e may be subnormal, and its quotient by a small scale is not */
-    const V root = v_exp_minus_parts(v_select(wide, half * a, a), v_select(wide, half * rest, rest));
-    const V e = v_select(wide, root * root, root), sum = one + e, part = root / in[SCALE];
+    const V e = v_exp_minus_parts(a, rest), sum = one + e;
     const V slope = v_tanh(half * s.q), pull = v_select(a == v_set(INFINITY), a, s.q * slope);
     scale_unit(&s, a + 2 * v_log1p_unit(e), slope, 2 * (e / (sum * sum)), one - pull, in, u);
     u->value = v_nan_from(u->value, s.r);
-    u->hess = v_select(wide, 2 * part * part, u->hess);
+    if (m_any(wide)) u->hess = v_select(wide, 2 * v_exp_over(-a, -rest, in[SCALE], 2), u->hess);
 }
 
 /* Gumbel (1935), of maxima: q + exp(-q) + ln s with q = (target - pred)/s. */
@@ -289,14 +307,18 @@ DEFINE(gumbel_nll) = {
 ELEMENTWISE(gumbel_nll) {
     (void)p;
     const scaled_t s = scaled_residual(in, u); /* here q is the negative of the formula's */
-    const V one = v_one(), half = v_set(0.5);
-    const M wide = s.q < v_set(-EXP_SQUARED); /* as in logistic_nll */
-    const V root = v_exp_parts(v_select(wide, half * s.q, s.q), v_select(wide, half * s.rest, s.rest));
-    const V e = v_select(wide, root * root, root), less = v_fma(s.rest, e, v_expm1(s.q)), part = root / in[SCALE];
-    const M huge = e == v_set(INFINITY);
+    const V one = v_one(), e = v_exp_parts(s.q, s.rest), less = v_fma(s.rest, e, v_expm1(s.q));
+    const M wide = v_abs(s.q) > v_set(EXP_SQUARED); /* as in logistic_nll; and infinite, and its quotient is not */
+    const M huge = e == v_set(INFINITY), steep = wide & (s.q > v_zero());
     const V slope = v_select(huge, e, less), pull = v_select(s.q == v_set(-INFINITY), v_set(INFINITY), s.q * slope);
     scale_unit(&s, v_select(huge, e, e - s.q), slope, e, one - pull, in, u);
-    u->hess = v_select(wide, part * part, u->hess);
+    if (m_any(wide)) {
+        const V once = v_exp_over(s.q, s.rest, in[SCALE], 1);
+        u->grad[PRED] = v_select(steep, once, u->grad[PRED]);
+        u->grad[TARGET] = -u->grad[PRED];
+        u->grad[SCALE] = v_select(steep, -s.q * once, u->grad[SCALE]);
+        u->hess = v_select(wide, v_exp_over(s.q, s.rest, in[SCALE], 2), u->hess);
+    }
 }
 
 enum { STUDENT_FULL = 2, STUDENT_DF };
@@ -470,10 +492,9 @@ ELEMENTWISE(inverse_gaussian_nll) {
     u->outside = (y <= zero) | (y == v_set(INFINITY));
     u->grad[TARGET] = zero;
     if (IS(p[MEAN_LOG_INPUT])) {
-        V rest, lost, t = two_sum(log_two_parts(y, &rest), -z, &lost);
+        V rest, t = log_less(y, z, &rest);
         const M near = v_abs(t) < v_set(0.5); /* there y/m - 1 would cancel */
-        const V back = v_exp(-z), q = y * back, less = v_expm1(t),
-                over = v_select(near, v_fma(rest + lost, q, less), q - one);
+        const V back = v_exp(-z), q = y * back, less = v_expm1(t), over = v_select(near, v_fma(rest, q, less), q - one);
         u->value = half * (over / y) * over;
         u->grad[PRED] = -(back * over);
         u->hess = WANTS(FISHER, p) ? back : back * (2 * q - one);
@@ -516,18 +537,27 @@ DEFINE(lognormal_nll) = {
 ELEMENTWISE(lognormal_nll) {
     const V y = in[TARGET], scale = in[SCALE], one = v_one(), half = v_set(0.5), zero = v_zero();
     u->outside = (y <= zero) | (y == v_set(INFINITY)) | (scale <= zero) | (scale == v_set(INFINITY));
-    V rest, lost, r = two_sum(-log_two_parts(y, &rest), in[PRED], &lost);
-    r = v_nan_from(r + v_where(v_isfinite(r), lost - rest), y);
+    V rest, t = log_less(y, in[PRED], &rest);
+    const V r = v_nan_from(-(t + rest), y);
     const M large = y > one, wide = scale > one; /* what to divide by first, not to overflow */
     const V q = r / scale, slope = q / scale;
     u->value = v_fma(half * q, q, v_log(scale));
     u->grad[PRED] = slope;
-    u->grad[TARGET] = -v_select(large, r / y / scale / scale, slope / y);
+    const V first = v_select(large, r / y, slope);
+    const M faint = v_abs(first) < v_set(SMALLEST_NORMAL); /* the quotient need not be */
+    const int full = IS(p[LOGNORMAL_FULL]);
+    u->grad[TARGET] = v_select(large, -(first / scale / scale), (full ? one - first : -first) / y);
+    if (m_any(faint)) {
+        V a, b, k = -log_split(y, &a), n = k - 2 * log_split(scale, &b), most = v_set(2 * EXPONENT_BIAS - 2);
+        const V whole = r / (one + a) / (one + b) / (one + b);
+        const V precise = v_ldexp_any(whole, v_lesser(v_greater(n, -most), most));
+        u->grad[TARGET] = v_select(faint, (full ? v_select(large, zero, one / y) : zero) - precise, u->grad[TARGET]);
+    }
     u->grad[SCALE] = v_select(wide, v_fma(-q, slope, one / scale), v_fma(-q, q, one) / scale);
     u->hess = v_nan_from(one / scale / scale, r);
-    if (IS(p[LOGNORMAL_FULL])) {
+    if (full) {
         u->value += v_log(y) + v_set(0.918938533204672741780);
-        u->grad[TARGET] += one / y;
+        u->grad[TARGET] += v_where(large, one / y);
     }
 }
 
@@ -561,8 +591,7 @@ DEFINE(weibull_nll) = {
 ELEMENTWISE(weibull_nll) {
     const V y = in[TARGET], k = in[WEIBULL_SHAPE], zero = v_zero(), infinity = v_set(INFINITY);
     u->outside = (y <= zero) | (y == infinity) | (k <= zero) | (k == infinity);
-    V log_rest, lost, log_y = log_two_parts(y, &log_rest), r = v_nan_from(two_sum(log_y, -in[PRED], &lost), y);
-    const V rest = v_where(v_isfinite(r), log_rest + lost);
+    V rest, r = v_nan_from(log_less(y, in[PRED], &rest), y);
     const V t = k * (r + rest), t_rest = v_where(v_isfinite(t), v_fma(k, r, -t) + k * rest);
     const M wide = v_abs(t) > v_set(EXP_SQUARED);
     const V half = v_select(wide, v_set(0.5), v_one()), root = v_exp_parts(half * t, half * t_rest);
@@ -571,18 +600,13 @@ ELEMENTWISE(weibull_nll) {
     const V slope = v_select(huge, e, less);
     u->value = v_select(huge, e, e - t) - v_log(k);
     u->grad[PRED] = -(k * slope);
-    u->grad[TARGET] = v_select(y > v_one(), k * (slope / y), k * slope / y);
-    if (m_any(huge)) { /* e/y may be finite */
-        V more, d = two_sum(t, -log_y, &more);
-        more = v_where(v_isfinite(d), more + (t_rest - log_rest));
-        u->grad[TARGET] = v_select(huge, k * v_exp_parts(d, more), u->grad[TARGET]);
-    }
+    const V extra = IS(p[WEIBULL_FULL]) ? v_one() : zero;
+    u->grad[TARGET] = v_select(y > v_one(), v_fma(k, slope / y, extra / y), v_fma(k, slope, extra) / y);
+    if (m_any(huge)) /* e/y may be finite */
+        u->grad[TARGET] = v_select(huge, k * v_exp_over(t, t_rest, y, 1), u->grad[TARGET]);
     u->grad[WEIBULL_SHAPE] = v_fma(r + rest, slope, v_set(-1) / k);
     u->hess = v_select(wide, (k * root) * (k * root), k * (k * e));
-    if (IS(p[WEIBULL_FULL])) {
-        u->value += v_log(y);
-        u->grad[TARGET] += v_one() / y;
-    }
+    if (IS(p[WEIBULL_FULL])) u->value += v_log(y);
 }
 
 enum { TWEEDIE_POWER = 1 };

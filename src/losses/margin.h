@@ -197,7 +197,7 @@ DEFINE(smoothed_hinge) = {
               LOSSFN_TRAIT_CALIBRATED,
     .lipschitz = 1,
     .hess_kinds = EXACT,
-    .ulp_value = 2.5,
+    .ulp_value = 3,
     .ulp_grad = 1.5,
     .ulp_hess = 0.5,
 };
@@ -514,7 +514,7 @@ DEFINE(savage) = {
     .link = LOSSFN__LINK_LOGIT,
     .ulp_value = 4.5, /* the square of a sigmoid of 2 ulp */
     .ulp_grad = 6,
-    .ulp_hess = 7,
+    .ulp_hess = 9,
 };
 ELEMENTWISE(savage) {
     V y = margin_label(in[TARGET], p[ONLY_LABELS]), m = y * in[PRED];

@@ -886,10 +886,11 @@ ELEMENTWISE(mape) {
     V share = v_select(large, v_abs(half * pred - half * target), a) / v_select(large, half * base, base);
     u->outside = (base == zero) & (r == zero);
     u->value = hundred * v_select((base == infinity) & v_isfinite(pred), v_one(), share);
-    u->grad[PRED] = v_sign(r) * (hundred / base);
+    const V sign = v_sign(r);
+    u->grad[PRED] = v_select(sign == zero, zero, sign * (hundred / base));
     V lower, slope = hundred * over_square(pred, base, &lower) * lower; /* the quotient depends on pred/target alone */
-    slope = v_select(target < zero, v_sign(r), -v_sign(r)) * slope;
-    u->grad[TARGET] = v_nan_from(v_select(held, -u->grad[PRED], v_where(base != zero, slope)), r);
+    slope = v_select(target < zero, sign, -sign) * slope;
+    u->grad[TARGET] = v_nan_from(v_select(held, -u->grad[PRED], v_where((base != zero) & (sign != zero), slope)), r);
     u->hess = v_nan_from(zero, r);
 }
 

@@ -124,7 +124,16 @@ ELEMENTWISE(barron_nll) {
     u->grad[BARRON_ALPHA] =
         v_select(in[BARRON_ALPHA] == v_set(2), v_nan_from(v_copysign(v_set(INFINITY), size - v_one()), size),
                  u->grad[BARRON_ALPHA] + slope);
-    u->grad[BARRON_SCALE] += v_one() / in[BARRON_SCALE];
+    V scale = in[BARRON_SCALE], whole = u->grad[BARRON_SCALE] + v_one() / scale;
+    const M tiny =
+        scale < v_set(2 * SMALLEST_NORMAL); /* both may be infinite, and opposite: larger by a power of two */
+    if (m_any(tiny)) {
+        const V up = v_set(0x1p60), more[] = {in[PRED] * up, in[TARGET] * up, in[BARRON_ALPHA], scale * up};
+        V out[BARRON_OUTPUTS];
+        barron_parts(more, out);
+        whole = v_select(tiny, (out[BARRON_DSCALE] + v_one() / more[BARRON_SCALE]) * up, whole);
+    }
+    u->grad[BARRON_SCALE] = whole;
 }
 
 /* ---- M-estimators ------------------------------------------------------------------------------------------------
@@ -786,7 +795,7 @@ DEFINE(ramsay_e) = {
     .traits = ROBUST_TRAITS | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
     .lipschitz = 1.2262648039048079,
     .hess_kinds = EXACT | UPPER,
-    .ulp_value = 2.5, /* a difference of exponentials */
+    .ulp_value = 3, /* a difference of exponentials */
     .ulp_grad = 2,
     .ulp_hess = 2,
     .setup = ramsay_e_setup,
@@ -1032,7 +1041,7 @@ DEFINE(dcs) = {
     .lipschitz = 1,
     .hess_kinds = EXACT | UPPER,
     .ulp_value = 2,
-    .ulp_grad = 2,
+    .ulp_grad = 2.5,
     .ulp_hess = 3.5, /* the product of four rounded factors */
     .setup = dcs_setup,
     .rho = dcs_rho,

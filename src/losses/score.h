@@ -175,17 +175,13 @@ IN_DOUBLE(crps_gaussian, 3) {
     const L below = r.hi < zero, missing = r.hi != r.hi;
     const D size = d_abs(r.hi), low = d_select(size < infinity, d_select(below, -r.lo, r.lo), zero);
     const L held = (size < infinity) & (s > zero) & (s < infinity);
-    pair w = pair_quotient(pair_of(d_select(held, size, zero), d_select(held, low, zero)),
-                           pair_of(d_select(held, s, one), zero));
+    const D up = d_select(s < d_set(0x1p-500), d_set(0x1p500), one); /* what it leaves may be below all numbers */
+    pair w = pair_quotient(pair_times(pair_of(d_select(held, size, zero), d_select(held, low, zero)), up),
+                           pair_of(d_select(held, s * up, one), zero));
     const L far = ~(w.hi < d_set(0x1p100)) | (size == infinity);
     w = pair_of(d_select(far, d_set(0x1p100), w.hi), d_select(far, zero, w.lo));
     const pair log = log_normal_density(w);
-    /* far out the square of its root: it may be subnormal, and its quotient by a small scale is not */
-    const L wide = log.hi < d_set(-600);
-    const pair half = pair_times(log, d_set(0.5)),
-               factor = pair_exp_of(pair_of(d_select(wide, half.hi, log.hi), d_select(wide, half.lo, log.lo)));
-    const pair squared = pair_product(factor, factor);
-    const pair density = pair_of(d_select(wide, squared.hi, factor.hi), d_select(wide, squared.lo, factor.lo));
+    const pair density = pair_exp_of(log);
     const pair more = pair_product(pair_times(density, d_set(2)), pair_mills_gap(w.hi));
     const pair root = pair_of(d_set(0x1.20dd750429b6dp-1), d_set(0x1.1ae3a914fed80p-57)); /* 1/sqrt(pi) */
     const pair rest = pair_product(pair_sum(more, pair_of(-root.hi, -root.lo)), pair_of(s, zero));
@@ -196,8 +192,8 @@ IN_DOUBLE(crps_gaussian, 3) {
     const pair square = pair_times(pair_product(w, w), d_set(-0.5));
     const pair change = pair_expm1(pair_sum(half_log_2, square));
     u->grad[CRPS_SCALE] = d_select(missing, r.hi, pair_product(change, root).hi);
-    const D part = pair_product(pair_quotient(factor, pair_of(s, zero)), factor).hi;
-    u->hess = d_select(missing, r.hi, 2 * d_select(wide, part, density.hi / s));
+    D mantissa, exponent = d_split(d_select(held, s, one), &mantissa); /* the density may be too small, and this not */
+    u->hess = d_select(missing, r.hi, d_exp(log, d_set(1) - exponent) / mantissa);
 }
 ELEMENTWISE(crps_gaussian) {
     u->outside = (in[CRPS_SCALE] <= v_zero()) | (in[CRPS_SCALE] == v_set(INFINITY));

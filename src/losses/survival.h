@@ -65,7 +65,8 @@ INLINE interval_t aft_known(pair z, int distribution) {
         pair square = pair_product(at, at);
         square = pair_of(d_select(held, square.hi, z.hi * z.hi), square.lo);
         const D spread = pair_sum(pair_of(one, zero), pair_of(-square.hi, -square.lo)).hi;
-        return (interval_t){square.hi * 0.5, z.hi, one, d_select(held, spread, one - square.hi)};
+        return (interval_t){d_select(held, square.hi * 0.5, z.hi * 0.5 * z.hi), z.hi, one,
+                            d_select(held, spread, one - square.hi)};
     }
     interval_t k;
     if (distribution == AFT_LOGISTIC) {
@@ -82,16 +83,18 @@ INLINE interval_t aft_known(pair z, int distribution) {
     return k;
 }
 /* x/(e^x - 1), x > 0; 0 where x is infinite */
-INLINE D d_bose(D x) {
-    const D held = d_between(x, 0x1p-1074, 700);
-    return d_select(x > d_set(700), d_set(0), held / pair_expm1(pair_of(held, d_set(0))).hi);
+INLINE D d_bose(pair x) {
+    const L large = x.hi > d_set(700), far = x.hi > d_set(2000);
+    const pair held = pair_of(d_between(x.hi, 0x1p-1074, 700), d_select(large, d_set(0), x.lo));
+    const D gone = d_exp(pair_of(-d_at_most(x.hi, 2000), d_select(far, d_set(0), -x.lo)), d_set(0));
+    return d_select(large, d_at_most(x.hi, 2000) * gone, held.hi / pair_expm1(held).hi);
 }
 /* F(b) - F(a) = F(b) (1 - F(a)) (1 - e^-(b - a)) */
-INLINE interval_t aft_logistic(pair a, pair b, D width) {
+INLINE interval_t aft_logistic(pair a, pair b, pair width) {
     const D zero = d_set(0), infinity = d_set(INFINITY);
-    const L no_a = a.hi == -infinity, no_b = b.hi == infinity, open = width == infinity;
+    const L no_a = a.hi == -infinity, no_b = b.hi == infinity, open = width.hi == infinity;
     const D up_a = d_sigmoid(a), up_b = d_sigmoid(pair_minus(b)),
-            held = d_select(open, d_set(1), d_at_least(width, 0x1p-1074));
+            held = d_select(open, d_set(1), d_at_least(width.hi, 0x1p-1074));
     const D gone = d_at_most(d_exp(pair_of(-held, zero), zero), 1 - 0x1p-53);
     const L near = held < d_set(0.5);
     const D small = pair_log_of(-pair_expm1(pair_of(d_at_least(-held, -1), zero)).hi).hi;
@@ -101,11 +104,17 @@ INLINE interval_t aft_logistic(pair a, pair b, D width) {
         .value = d_softplus(pair_minus(b)) + d_softplus(a) - d_select(open, zero, log),
         .slope = up_a - up_b,
         .curve = up_a * d_sigmoid(pair_minus(a)) + up_b * d_sigmoid(b),
-        .spread = (of_b - of_a) + d_select(open, zero, d_bose(held)),
+        .spread = (of_b - of_a) + d_select(open, zero, d_bose(width)),
     };
 }
+INLINE pair aft_exp(pair x) { /* which stands in an exponent itself; not beyond 2^1000 */
+    pair e;
+    const D n = pair_exp_finely(x, &e);
+    const pair unit = pair_sum(pair_of(d_set(1), d_set(0)), e);
+    return pair_of(d_scale(unit.hi, n), d_scale(unit.lo, n));
+}
 /* 1 - F(x) = e^(-e^x): with g = e^b - e^a, e^a - ln(1 - e^-g) */
-INLINE interval_t aft_extreme(pair a, pair b, D width) {
+INLINE interval_t aft_extreme(pair a, pair b, pair width) {
     static const double c[] = {
         1. / 2,         -1. / 6,          1. / 24,          -1. / 120,           1. / 720,
         -1. / 5040,     1. / 40320,       -1. / 362880,     1. / 3628800,        -1. / 39916800,
@@ -114,10 +123,11 @@ INLINE interval_t aft_extreme(pair a, pair b, D width) {
     const L no_a = a.hi == -infinity, no_b = b.hi == infinity, whole = no_a | no_b;
     const pair held_a = pair_of(d_between(a.hi, -2000, 2000), d_select(d_abs(a.hi) < d_set(2000), a.lo, zero));
     const pair held_b = pair_of(d_between(b.hi, -2000, 700), d_select(d_abs(b.hi) < d_set(700), b.lo, zero));
-    const D e_a = d_select(no_a, zero, d_exp(held_a, zero)), held_width = d_select(whole, one, d_at_most(width, 700));
+    const D e_a = d_select(no_a, zero, d_exp(held_a, zero)),
+            held_width = d_select(whole, one, d_at_most(width.hi, 700));
     const pair part = pair_expm1(pair_of(-held_width, zero)); /* 1 - e^-width, times -1 */
     const D share = d_select(whole, one, -part.hi), share_low = d_select(whole, zero, -part.lo);
-    const pair rise = pair_product(pair_exp_of(held_b), pair_of(share, share_low));
+    const pair rise = pair_product(aft_exp(held_b), pair_of(share, share_low));
     const D g = d_select(no_b, infinity, rise.hi), g_low = d_select(rise.hi < d_set(700), rise.lo, zero);
     const D gone = d_exp(pair_of(-d_at_most(g, 2000), -g_low), zero), held = d_at_most(g, 700);
     const D less = -pair_expm1(pair_of(-held, -g_low)).hi; /* 1 - e^-g */
@@ -130,25 +140,99 @@ INLINE interval_t aft_extreme(pair a, pair b, D width) {
     const D bend = d_select(near, gone * (g * series) / (quotient * quotient),
                             d_select(g > d_set(700), zero, held * gone * (held - less) / less / less));
     const D slope = d_select(e_a == infinity, e_a, e_a - bose);
-    const D reach = d_select(no_a, b.hi, width / share); /* (b e^b - a e^a)/g - a */
+    /* (b e^b - a e^a)/g less a, or where b is far from a the whole of it */
+    const L wide = width.hi > one;
+    const D fade = d_exp(pair_of(-held_width, zero), zero), near_a = width.hi / share;
+    const D reach = d_select(no_a, b.hi, d_select(wide, d_fma(-a.hi, fade, b.hi) / share, near_a));
     return (interval_t){
         .value = e_a - d_select(no_b, zero, d_select(near, small, large)),
         .slope = slope,
         .curve = e_a + bend,
-        .spread = d_select(no_a, zero, -a.hi * slope) + d_select(bose == zero, zero, reach * bose),
+        .spread = d_select(no_a, zero, -a.hi * d_select(wide, e_a, slope)) + d_select(bose == zero, zero, reach * bose),
     };
 }
-/* x/s, also where it overflows */
+
+/* Where probabilities are so small, or an exponential is so large, that their quotient by the scale is a normal number
+ * and they are not: the same slope, curve and spread as sums of c e^x for two x, whose exponents take the scale's. */
+typedef struct {
+    pair x[2];
+    D slope[2], curve[2], spread[2];
+    L slopes, curves; /* where slope and spread, and where curve, are to be taken from here */
+} aft_far_t;
+INLINE pair aft_select(L where, pair x, pair y) {
+    return pair_of(d_select(where, x.hi, y.hi), d_select(where, x.lo, y.lo));
+}
+INLINE pair aft_held(pair x, double size) {
+    const L held = d_abs(x.hi) < d_set(size);
+    return pair_of(d_between(x.hi, -size, size), d_select(held, x.lo, d_set(0)));
+}
+/* a = b where the time is known */
+INLINE aft_far_t aft_far(pair a, pair b, int distribution) {
+    const D zero = d_set(0), one = d_set(1);
+    const double far = distribution == AFT_NORMAL ? 27 : 360;
+    const L below = a.hi<d_set(-far), above = b.hi> d_set(far), apart = below & above;
+    const pair at = aft_held(a, 3000), to = aft_held(b, 3000);
+    if (distribution == AFT_EXTREME) {
+        const pair start = aft_held(a, 2000), end = aft_held(b, 350), from = aft_exp(aft_held(a, 350));
+        const pair whole = aft_exp(end), g = pair_sum(whole, pair_of(-from.hi, -from.lo));
+        const L up = a.hi > d_set(far), low = b.hi < d_set(-far), rare = below & (g.hi > d_set(far));
+        const pair double_exponent = aft_held(pair_minus(g), 3000);
+        const D half = d_set(0.5), second = d_select(rare, g.hi, zero);
+        return (aft_far_t){
+            .x = {at, aft_select(low, to, double_exponent)},
+            .slope = {one, -second},
+            .curve = {d_select(low, half, one), d_select(low, half, second * (g.hi - one))},
+            .spread = {-start.hi, second * end.hi},
+            .slopes = up | rare,
+            .curves = up | low | rare,
+        };
+    }
+    aft_far_t f = {.slope = {one, -one}, .slopes = apart, .curves = apart};
+    f.spread[0] = d_abs(at.hi), f.spread[1] = d_abs(to.hi);
+    if (distribution == AFT_NORMAL) {
+        f.x[0] = log_normal_density(at), f.x[1] = log_normal_density(to);
+        f.curve[0] = f.spread[0], f.curve[1] = f.spread[1];
+    } else {
+        f.x[0] = aft_select(at.hi < zero, at, pair_minus(at)), f.x[1] = aft_select(to.hi < zero, to, pair_minus(to));
+        f.curve[0] = f.curve[1] = one;
+        f.curves = (d_abs(at.hi) > d_set(far)) & (d_abs(to.hi) > d_set(far));
+    }
+    return f;
+}
+INLINE D aft_terms(const D *c, const D *e) { /* even where e is infinite, c 0 is nothing */
+    const D zero = d_set(0);
+    return d_select(c[0] == zero, zero, c[0] * e[0]) + d_select(c[1] == zero, zero, c[1] * e[1]);
+}
+/* Puts them where they belong: with s = 2^k m, e^x/s is 2^-k e^x / m. */
+INLINE void aft_put_far(const aft_far_t *f, D s, D *by_pred, D *by_scale, D *hess) {
+    D m, k = d_split(s, &m), once[2], twice[2];
+    for (int i = 0; i < 2; i++) once[i] = d_exp(f->x[i], -k), twice[i] = d_exp(f->x[i], -2 * k);
+    const D slope = aft_terms(f->slope, once), spread = aft_terms(f->spread, once), curve = aft_terms(f->curve, twice);
+    *by_pred = d_select(f->slopes, -slope / m, *by_pred);
+    *by_scale = d_select(f->slopes, spread / m, *by_scale);
+    *hess = d_select(f->curves, curve / m / m, *hess);
+}
+/* x/s, also where it overflows or what it leaves is below all numbers */
 INLINE pair aft_place(pair x, D s) {
-    const D q = x.hi / s;
-    const L held = d_abs(q) < d_set(0x1p900);
-    const pair whole =
-        pair_quotient(pair_of(d_select(held, x.hi, d_set(0)), x.lo), pair_of(d_select(held, s, d_set(1)), d_set(0)));
+    const D q = x.hi / s, up = d_select(s < d_set(0x1p-500), d_set(0x1p500), d_set(1));
+    const L held = d_abs(q) < d_set(0x1p400);
+    const pair whole = pair_quotient(pair_times(aft_select(held, x, pair_of(d_set(0), d_set(0))), up),
+                                     pair_of(d_select(held, s * up, d_set(1)), d_set(0)));
     return pair_of(d_select(held, whole.hi, q), d_select(held, whole.lo, d_set(0)));
 }
-INLINE pair aft_offset(pair log_time, D pred) {
+/* ln(upper/time), 0 < time <= upper */
+INLINE pair aft_change(D time, D upper, pair log_time, pair log_upper) {
+    const D less = upper - time; /* exact where it counts */
+    const L near = less <= time;
+    const pair part = aft_place(pair_of(d_select(near, less, d_set(0)), d_set(0)), time);
+    return aft_select(near, pair_log1p(part), fine_sum(log_upper, pair_minus(log_time)));
+}
+INLINE pair aft_offset(D time, pair log_time, D pred) {
     const L huge = d_abs(pred) >= d_set(0x1p200);
-    const pair x = pair_sum(log_time, pair_of(d_select(huge, d_set(0), -pred), d_set(0)));
+    const D less = d_select(huge, d_set(0), pred);
+    pair x = fine_sum(log_time, pair_of(-less, d_set(0)));
+    const L felt = d_abs(x.hi) < d_set(0x1p-4) * d_abs(less); /* what the logarithm lacks */
+    if (f64_any(felt)) x = aft_select(felt, fine_log_less(time, less), x);
     return pair_of(d_select(huge, -pred, x.hi), d_select(huge, d_set(0), x.lo));
 }
 IN_DOUBLE(aft_nll, 4) {
@@ -159,14 +243,16 @@ IN_DOUBLE(aft_nll, 4) {
     const D held_low = d_select((low > zero) & (low < infinity), low, one);
     const D held_high = d_select((high > zero) & (high < infinity), high, one), held_s = d_select(scaled, s, one);
     const pair log_low = pair_log_of(held_low), log_high = pair_log_of(held_high);
-    pair a = aft_place(aft_offset(log_low, pred), held_s), b = aft_place(aft_offset(log_high, pred), held_s);
-    const pair change = pair_sum(log_high, pair_of(-log_low.hi, -log_low.lo));
-    D width = d_select(no_low | no_high, infinity, aft_place(change, held_s).hi);
+    pair a = aft_place(aft_offset(held_low, log_low, pred), held_s),
+         b = aft_place(aft_offset(held_high, log_high, pred), held_s);
+    pair width = aft_place(aft_change(held_low, held_high, log_low, log_high), held_s);
     const interval_t point = aft_known(a, distribution);
     a = pair_of(d_select(no_low, -infinity, a.hi), d_select(no_low, zero, a.lo));
     b = pair_of(d_select(no_high, infinity, b.hi), d_select(no_high, zero, b.lo));
-    width = d_select(known, one, width); /* not used */
-    const interval_t between = distribution == AFT_NORMAL     ? d_normal_interval(a, b, width)
+    const L open = no_low | no_high;
+    width.hi = d_select(open, infinity, d_select(known, one, width.hi)); /* of a known time not used */
+    width.lo = d_select(open | known, zero, width.lo);
+    const interval_t between = distribution == AFT_NORMAL     ? d_normal_interval(a, b, width.hi)
                                : distribution == AFT_LOGISTIC ? aft_logistic(a, b, width)
                                                               : aft_extreme(a, b, width);
     const L nothing = no_low & no_high & (pred == pred);
@@ -179,6 +265,12 @@ IN_DOUBLE(aft_nll, 4) {
     const D spread = d_select(known, point.spread, between.spread), slope = d_select(known, point.slope, between.slope);
     const L held = (spread > -infinity) | (d_abs(slope) < d_set(0x1p400)); /* else a square that overflows alone */
     u->grad[AFT_SCALE_INPUT] = d_select(nothing, zero, d_select(held, spread / s, -slope * (slope / s)));
+    if (sizeof(REAL) == sizeof(double)) { /* in single precision both are zero, or finite in double */
+        aft_far_t far = aft_far(a, b, distribution);
+        far.slopes &= ~nothing, far.curves &= ~nothing;
+        if (f64_any(far.slopes | far.curves))
+            aft_put_far(&far, held_s, &u->grad[PRED], &u->grad[AFT_SCALE_INPUT], &u->hess);
+    }
     const D nan = d_set(NAN);
     u->value = d_select(missing, nan, u->value), u->hess = d_select(missing, nan, u->hess);
     u->grad[PRED] = d_select(missing, nan, u->grad[PRED]);
@@ -228,7 +320,7 @@ DEFINE(cox_nll) = {
     .n_scratch = 8,
     .ulp_value = 4,
     .ulp_grad = 8, /* sums over those at risk, in double for f64 as well */
-    .ulp_hess = 12,
+    .ulp_hess = 24,
 };
 /* Times in their order; of every distinct time, at the place of its first: the largest z, a sum relative to e^z, of
  * events as well, as double in two parts. */

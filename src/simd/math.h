@@ -326,6 +326,18 @@ INLINE V log_split(V x, V *f) {
 #endif
 }
 
+/* e^(x + rest) / s^power for s > 0 finite, also where e^x or the power is out of range and the quotient is not. */
+INLINE V v_exp_over(V x, V rest, V s, int power) {
+    const double far = -4.5 * EXP_UNDERFLOW, most = 2 * EXPONENT_BIAS - 2;
+    rest = v_select(v_abs(x) < v_set(far), rest, v_set(0));
+    x = at_most(at_least(x, -far), far);
+    const V n = v_round(x * v_set(LOG2_E));
+    V f, k = log_split(s, &f);
+    V y = exp_reduced(v_fma(n, v_set(-LN2_REST), v_fma(n, v_set(-LN2), x)) + rest, 1);
+    for (int i = 0; i < power; i++) y /= v_set(1) + f;
+    return v_ldexp_any(y, at_most(at_least(n - v_set(power) * k, -most), most));
+}
+
 /* k (step + step_rest) + f + tail with one rounding that matters; k step is exact and 0 or not less than f. */
 INLINE V log_whole(V k, V step, V step_rest, V f, V tail) {
     V sum = v_fma(k, step, f);

@@ -107,7 +107,7 @@ INLINE interval_t interval_narrow(pair middle, D width) {
 /* 0 <= a < b, not so narrow: in units of phi(a) */
 INLINE interval_t interval_beyond(pair a, pair b, D width) {
     const D zero = d_set(0), one = d_set(1);
-    const L open = b.hi == d_set(INFINITY);
+    const L open = b.hi > d_set(0x1p400); /* as if it were infinite */
     const pair safe_b = pair_of(d_select(open, a.hi, b.hi), d_select(open, a.lo, b.lo));
     pair t = pair_times(pair_product(pair_of(width, zero), pair_sum(a, safe_b)), d_set(-0.5));
     t = pair_of(d_select(open, d_set(-2000), t.hi), d_select(open, zero, t.lo));
@@ -121,9 +121,12 @@ INLINE interval_t interval_beyond(pair a, pair b, D width) {
         .value = -log.hi, .slope = less / k, .curve = d_fma(less, n, gap) / k / k, .spread = (reach - a.hi * less) / k};
 }
 /* a < 0 < b and b >= -a, not narrow; given by their sizes */
+INLINE pair normal_held(pair x) { /* beyond it both are 0 anyway */
+    const L held = x.hi < d_set(0x1p500);
+    return pair_of(d_select(held, x.hi, d_set(0x1p500)), d_select(held, x.lo, d_set(0)));
+}
 INLINE D density_and_tail(pair x, D *tail) {
-    const L held = x.hi < d_set(0x1p500); /* beyond it both are 0 anyway */
-    const pair at = pair_of(d_select(held, x.hi, d_set(0x1p500)), d_select(held, x.lo, d_set(0)));
+    const pair at = normal_held(x);
     const D density = pair_exp_of(log_normal_density(at)).hi;
     *tail = density * pair_mills(at.hi).hi;
     return density;
@@ -133,8 +136,14 @@ INLINE interval_t interval_across(pair a, pair b) {
     D a_tail, b_tail;
     const D phi_a = density_and_tail(a, &a_tail), phi_b = density_and_tail(b, &b_tail), beyond = a_tail + b_tail;
     const L rare = beyond < d_set(0.5);
-    const D p = one - beyond, small = -pair_log1p(pair_of(-d_select(rare, beyond, zero), zero)).hi;
-    const D large = -pair_log_of(d_select(rare, one, p)).hi, slope = (phi_a - phi_b) / p;
+    /* phi(a) - phi(b) = phi(a) (1 - e^-((b - a)(b + a)/2)) */
+    const pair near_a = normal_held(a), near_b = normal_held(b);
+    const pair fall = pair_times(
+        pair_product(pair_sum(near_b, pair_of(-near_a.hi, -near_a.lo)), pair_sum(near_b, near_a)), d_set(-0.5));
+    const D fall_low = d_select(fall.hi > d_set(-2000), fall.lo, zero);
+    const D p = one - beyond, less = -pair_expm1(pair_of(d_at_least(fall.hi, -2000), fall_low)).hi,
+            small = -pair_log1p(pair_of(-d_select(rare, beyond, zero), zero)).hi;
+    const D large = -pair_log_of(d_select(rare, one, p)).hi, slope = phi_a * less / p;
     const D reach = d_select(phi_b == zero, zero, b.hi * phi_b) + d_select(phi_a == zero, zero, a.hi * phi_a);
     return (interval_t){.value = d_select(rare, small, large),
                         .slope = slope,
@@ -162,7 +171,7 @@ INLINE interval_t d_normal_interval(pair a, pair b, D width) {
     const pair above = pair_of(d_select(here, d_set(2), high.hi), d_select(here, zero, high.lo));
     const interval_t across = interval_across(below, above);
     const D square = low.hi * low.hi;
-    const interval_t far = {square * 0.5, low.hi, one, -square};
+    const interval_t far = {low.hi * 0.5 * low.hi, low.hi, one, -square};
 #define PICK(of)                                                                                                       \
     d_select(all, zero, d_select(huge, far.of, d_select(narrow, inside.of, d_select(beyond, apart.of, across.of))))
     interval_t r = {PICK(value), PICK(slope), PICK(curve), PICK(spread)};

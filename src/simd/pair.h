@@ -181,6 +181,36 @@ INLINE pair pair_log_of(D x) {
     return pair_log(d_select(upper, k + 1, k), pair_of(m - 1, d_set(0)));
 }
 
+/* ln x - less, x > 0 finite, to the last digits also where less is ln x rounded: atanh as in pair_log, whose argument
+ * and ln 2 have three parts. For any type. */
+INLINE pair fine_log_less(D x, D less) {
+    const D zero = d_set(0), one = d_set(1), two = d_set(2);
+    D m, k = d_split(x, &m), small = d_set(1. / 43);
+    const L upper = m > d_set(0x1.6a09e667f3bcdp+0);
+    m = d_select(upper, m / 2, m), k = d_select(upper, k + 1, k);
+    const D f = m - one; /* z = f/(2 + f) */
+    const pair divisor = exact_sum(m, one);
+    const D first = f / divisor.hi;
+    const pair p = exact_product(first, divisor.hi), a = exact_sum(f - p.hi, -p.lo),
+               left = exact_sum(a.hi, -first * divisor.lo);
+    const D second = left.hi / divisor.hi, rest = d_fma(-second, divisor.hi, left.hi) - second * divisor.lo;
+    const D third = (rest + (a.lo + left.lo)) / divisor.hi;
+    const pair z = exact_quick_sum(first, second), w = fine_product(z, z);
+    for (int n = 41; n > 21; n -= 2) small = d_fma(small, w.hi, d_set(1. / n));
+    pair sum = pair_of(small, zero);
+    for (int n = 21; n > 1; n -= 2) {
+        const D c = d_set(1. / n);
+        sum = fine_sum(pair_of(c, d_fma(-c, d_set(n), one) / d_set(n)), fine_product(w, sum));
+    }
+    const pair tail = fine_product(pair_times(z, two), fine_product(w, sum));
+    const pair power = exact_product(k, d_set(0x1.ef35793c7673p-45)); /* k ln 2 less k times its first 41 bits */
+    const pair s = exact_sum(k * d_set(0x1.62e42fefa38p-1), two * first), t = exact_sum(s.hi, -less);
+    const pair u = exact_sum(power.hi, tail.hi), v = exact_sum(u.hi, two * second);
+    const pair c = exact_sum(t.hi, s.lo), d = exact_sum(c.hi, t.lo), e = exact_sum(d.hi, v.hi);
+    const D low = d_fma(k, d_set(0x1.f97b57a079a19p-103), power.lo) + (tail.lo + two * third);
+    return exact_sum(e.hi, (c.lo + d.lo) + (e.lo + (u.lo + v.lo)) + low);
+}
+
 /* ln(1 + f), f > -1 finite */
 INLINE pair pair_log1p(pair f) {
     const D one = d_set(1);

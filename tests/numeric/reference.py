@@ -200,6 +200,9 @@ def settled(a: Any, b: Any, eps: Any) -> bool:
     return abs(a - b) <= eps * abs(b)
 
 
+ZERO_DIGITS = 800  # what is not 0 within so many digits is 0: twice those of the smallest number, and more
+
+
 def finite(entry: Loss, inputs: dict[str, Any], params: dict[str, Any]) -> Evaluated:
     digits, before = DIGITS, raw(entry, inputs, params, DIGITS)
     while digits < 20000:
@@ -209,6 +212,10 @@ def finite(entry: Loss, inputs: dict[str, Any], params: dict[str, Any]) -> Evalu
         if all(
             settled(a.sum, b.sum, mpf(10) ** -32) or abs(a.sum - b.sum) <= mpf(10) ** -45 * b.largest for a, b in pairs
         ):
+            if digits < ZERO_DIGITS and any(a.sum == 0 for a in numbers(after)):  # or of less than so many digits
+                digits = ZERO_DIGITS // 2
+                before = after
+                continue
             return after  # a sum of 0 has what is left of its terms
         before = after
     raise ArithmeticError(f"{entry.name}{inputs} {params} does not settle")

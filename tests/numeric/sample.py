@@ -176,10 +176,64 @@ def elements(entry: Loss, dtype: Any, params: dict[str, Any], n: int, rng: np.ra
             target[close] = (pred * (1 + rng.normal(0, 2.0 ** rng.uniform(-40, 0, n))))[close]
     elif entry.inputs.get("target") == reference.COUNT:
         target[: min(6, n)] = [0, 0, 1, 2, 3, 1][: min(6, n)]
+    if "upper" not in columns and target is not None:
+        related(entry, columns, params, rng, n, dtype)
+    if "scale" in columns:
+        in_proportion(columns, rng, n, dtype)
     if entry.inputs.get("target") == reference.MARGIN and k:
         with np.errstate(all="ignore"):
             pred[:k] = pred[:k] * target[:k]
     return [columns[name] for name in entry.inputs if name in columns]
+
+
+def related(
+    entry: Loss, columns: dict[str, Any], params: dict[str, Any], rng: np.random.Generator, n: int, dtype: Any
+) -> None:
+    """A fifth of the elements: of any size both, and nearly equal or a power of two apart, or the prediction nearly the
+    logarithm of the target."""
+    pred, target = columns["pred"], columns["target"]
+    kind = {"pred": entry.inputs["pred"], "target": entry.inputs["target"]}
+    some = rng.random(n) < 0.2
+    near = 1 + signs(rng, n) * np.exp2(rng.uniform(-52, 0, n))
+    factor = np.where(rng.random(n) < 0.5, near, signs(rng, n) * np.exp2(rng.uniform(-30, 30, n)))
+    sizes = magnitudes(rng, n, dtype)
+    with np.errstate(all="ignore"):
+        if kind["target"] == reference.REAL:
+            target[some] = (signs(rng, n) * sizes)[some]
+            other = target.astype(float) * factor
+        elif kind["pred"] == reference.REAL and target.min() >= 0:
+            if kind["target"] in (reference.POSITIVE, reference.AMOUNT):
+                target[some] = sizes[some]
+            far = rng.uniform(-1500, 1500, n) if dtype is np.float64 else rng.uniform(-250, 250, n)
+            other = np.where(rng.random(n) < 0.5, np.log(target.astype(float)) * factor, far)
+        else:
+            other = target.astype(float) * np.abs(factor)
+        if kind["pred"] == reference.PROBABILITY:
+            some &= (other >= 0) & (other <= 1) & (not params.get("log_pred"))
+        some &= np.isfinite(other.astype(dtype))
+        pred[some] = other.astype(dtype)[some]
+
+
+def in_proportion(columns: dict[str, Any], rng: np.random.Generator, n: int, dtype: Any) -> None:
+    """A third of the elements a few hundred times a scale apart, however small or large that is: what is exponential
+    in the quotient may be beyond the type's range, and divided by the scale it is not."""
+    some = rng.random(n) < 1 / 3
+    any_size = some & (rng.random(n) < 0.5)
+    columns["scale"][any_size] = magnitudes(rng, n, dtype)[any_size]
+    far = rng.uniform(-120, 120, n) if dtype is np.float32 else rng.uniform(-1500, 1500, n)
+    with np.errstate(all="ignore"):
+        apart = far * np.where(rng.random(n) < 0.5, 1, 2 ** rng.uniform(-8, 0, n)) * columns["scale"].astype(float)
+        if "upper" in columns:  # pred is compared with their logarithms
+            low = np.where(rng.random(n) < 0.2, 0, np.exp2(rng.integers(-1, 2, n)))
+            width = np.where(rng.random(n) < 0.5, 1, np.exp(np.abs(far) * columns["scale"].astype(float)))
+            columns["target"][some] = low[some]
+            columns["upper"][some] = np.maximum((low * width).astype(dtype), np.exp2(rng.integers(-1, 2, n)))[some]
+            columns["upper"][some] = np.maximum(columns["upper"], columns["target"])[some]
+            middle = np.where(rng.random(n) < 0.5, columns["upper"], np.where(low > 0, low, columns["upper"]))
+            columns["pred"][some] = (np.where(np.isfinite(middle), np.log(middle), 0) - apart).astype(dtype)[some]
+        elif columns["target"].min() < 0:
+            columns["pred"][some] = apart.astype(dtype)[some]
+            columns["target"][some] = 0
 
 
 def inspect_names(entry: Loss) -> set[str]:

@@ -204,7 +204,7 @@ def beta_divergence(pred, target, beta=0.5):
     most = times(2 - b, times(y, power(b - 3)))  # the steeper term decides where both are infinite
     return {
         "value": bregman(y, p, b),
-        "pred": -INF if p == 0 < y and b < 2 else power(b - 1) - times(y, power(b - 2)),
+        "pred": -INF if p == 0 < y and b < 2 else mpf(0) if p == y > 0 else power(b - 1) - times(y, power(b - 2)),
         "target": (power_over(y, b - 1), -power_over(p, b - 1)) if p or y else mpf(0) if b > 1 else NAN,
         "hess": most if abs(most) == INF else (times(b - 1, power(b - 2)), most),
     }

@@ -51,7 +51,7 @@ def sparsemax(pred, target, class_weight=None, label_smoothing=0, class_mask=Non
     value: Any = (
         a[target] * own[target]
         if hard
-        else (*(mass * x * x / 2 for x in p.values()), *(-times(a[c], p[c]) for c in live),
+        else (*(mass * x * x / 2 for x in p.values()), *(-times(a[c], 1 + z[c]) for c in support), *(a[c] * u for c in support),
               *(a[c] * t[c] / 2 for c in live), *(times(a[c], below[c]) for c in live))
     )  # fmt: skip
 
@@ -449,7 +449,8 @@ def entmax15(pred, target, class_weight=None, label_smoothing=0, class_mask=None
             tuple((1 - label_smoothing) * times(w[c], x) for x in (two_thirds * cubes, -2 * b[c], gone[c], 2 * mp.sqrt(t[c])))
             if c in live else 0 for c in range(n)
         ],
-        "hess": [mass * b[c] * mp.fsum(b[k] for k in support if k != c) / slopes if c in support else 0 for c in range(n)],
+        "hess": [tuple(mass * x * mp.fsum(b[k] for k in support if k != c) / slopes for x in (z[c], -tau))
+            if c in support else 0 for c in range(n)],
     }  # fmt: skip
 
 

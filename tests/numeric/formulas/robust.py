@@ -58,6 +58,8 @@ def barron(pred, target, alpha=1, scale=1):
     if scale <= 0:
         return OUTSIDE
     rho, w, curve, by_alpha = barron_parts(r, alpha, scale)
+    if abs(r) > mpf(10) ** 390 and -INF < alpha < 0:  # stands for infinity, which a small power is slow to come near
+        rho, w, curve, by_alpha = 1 - 2 / alpha, mpf(0), (mpf(0),), 2 / alpha**2
     slope = r / scale**2 * w
     result = distance(rho, slope, tuple(c / scale**2 for c in curve))
     return result | {"alpha": by_alpha, "scale": -r / scale * slope}

@@ -75,8 +75,10 @@ def extreme(a, b, width):
             q = mp.expm1(g)
             curve = g * (g * mp.exp(g) - q) / q**2
     by_a, by_b = start * (1 + 1 / q), -end / q
-    spread = (-times(a, by_a) if a != -INF else mpf(0), -b * by_b)
-    return (start, -mp.log(-mp.expm1(-g))), (start, -g / q), start + curve, sum(spread)
+    # near to each other, where these two would be large, as of a time that is known
+    spread = (-a * (by_a + by_b), -width * by_b) if width < 1 else (-times(a, by_a) if a != -INF else mpf(0), -b * by_b)
+    log = mp.log(-mp.expm1(-g)) if g < 1 else mp.log1p(-mp.exp(-g))
+    return (start, -log), (start, -g / q), start + curve, spread
 
 
 def scaled(x, factor):
