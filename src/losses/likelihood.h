@@ -115,20 +115,28 @@ ELEMENTWISE(gaussian_nll) {
 
 #define PARAM_FULL  PARAM_BOOL("full", "false", "adds the constant that makes it a density")
 #define PARAM_SCALE PARAM_LEARNABLE("scale", "1", 0, 1, INFINITY, 1, "scale, greater than 0")
-/* ln y - z, and what it leaves, y > 0 finite; to the last digits also where z is ln y rounded */
+/* ln y - z, and what it leaves, y > 0 finite; to the last digits also where z is ln y rounded: where they are near the
+ * logarithm's own error shows, and in single precision double's only where they are nearly equal. */
 ALWAYS_INLINE V log_less(V y, V z, V *rest) {
     V log_rest, lost, t = two_sum(log_two_parts(y, &log_rest), -z, &lost);
     *rest = v_where(v_isfinite(t), log_rest + lost);
-    const M near = v_abs(t) < v_set(0x1p-4) * v_abs(z);
-    if (m_any(near)) { /* there the logarithm's own error shows */
+    const M near = v_abs(t) < v_set(0x1p-8) * v_abs(z);
+    if (__builtin_expect(m_any(near), 0)) {
         D time[DPARTS], less[DPARTS], left[DPARTS];
         v_widen(v_select(near, y, v_one()), time), v_widen(v_where(near, z), less);
-        pair fine[DPARTS];
-        for (int i = 0; i < DPARTS; i++) fine[i] = fine_log_less(time[i], less[i]), less[i] = fine[i].hi;
-        const V whole = v_narrow(less);
-        v_widen(whole, left);
-        for (int i = 0; i < DPARTS; i++) left[i] = (fine[i].hi - left[i]) + fine[i].lo;
-        t = v_select(near, whole, t), *rest = v_select(near, v_narrow(left), *rest);
+        for (int i = 0; i < DPARTS; i++) {
+            pair x = pair_sum(pair_log_of(time[i]), pair_of(-less[i], d_set(0)));
+            const L nearest = d_abs(x.hi) < d_set(sizeof(REAL) == 4 ? 0x1p-24 : 1) * d_abs(less[i]);
+            if (f64_any(nearest)) {
+                const pair fine = fine_log_less(time[i], less[i]);
+                x = pair_of(d_select(nearest, fine.hi, x.hi), d_select(nearest, fine.lo, x.lo));
+            }
+            less[i] = x.hi, left[i] = x.lo;
+        }
+        D whole[DPARTS];
+        v_widen(v_narrow(less), whole);
+        for (int i = 0; i < DPARTS; i++) left[i] += less[i] - whole[i];
+        t = v_select(near, v_narrow(less), t), *rest = v_select(near, v_narrow(left), *rest);
     }
     return t;
 }

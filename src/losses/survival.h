@@ -231,7 +231,7 @@ INLINE pair aft_offset(D time, pair log_time, D pred) {
     const L huge = d_abs(pred) >= d_set(0x1p200);
     const D less = d_select(huge, d_set(0), pred);
     pair x = fine_sum(log_time, pair_of(-less, d_set(0)));
-    const L felt = d_abs(x.hi) < d_set(0x1p-4) * d_abs(less); /* what the logarithm lacks */
+    const L felt = d_abs(x.hi) < d_set(sizeof(REAL) == 4 ? 0x1p-24 : 0x1p-9) * d_abs(less); /* what the log lacks */
     if (f64_any(felt)) x = aft_select(felt, fine_log_less(time, less), x);
     return pair_of(d_select(huge, -pred, x.hi), d_select(huge, d_set(0), x.lo));
 }
