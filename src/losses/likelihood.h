@@ -115,22 +115,17 @@ ELEMENTWISE(gaussian_nll) {
 
 #define PARAM_FULL  PARAM_BOOL("full", "false", "adds the constant that makes it a density")
 #define PARAM_SCALE PARAM_LEARNABLE("scale", "1", 0, 1, INFINITY, 1, "scale, greater than 0")
-/* ln y - z, and what it leaves, y > 0 finite; to the last digits also where z is ln y rounded: where they are near the
- * logarithm's own error shows, and in single precision double's only where they are nearly equal. */
+
+/* ln y - z, and what it leaves, y > 0 finite; to the last digits also where z is ln y rounded */
 ALWAYS_INLINE V log_less(V y, V z, V *rest) {
     V log_rest, lost, t = two_sum(log_two_parts(y, &log_rest), -z, &lost);
     *rest = v_where(v_isfinite(t), log_rest + lost);
     const M near = v_abs(t) < v_set(0x1p-8) * v_abs(z);
-    if (__builtin_expect(m_any(near), 0)) {
+    if (m_any(near)) { /* there the logarithm's own error shows */
         D time[DPARTS], less[DPARTS], left[DPARTS];
         v_widen(v_select(near, y, v_one()), time), v_widen(v_where(near, z), less);
         for (int i = 0; i < DPARTS; i++) {
-            pair x = pair_sum(pair_log_of(time[i]), pair_of(-less[i], d_set(0)));
-            const L nearest = d_abs(x.hi) < d_set(sizeof(REAL) == 4 ? 0x1p-24 : 1) * d_abs(less[i]);
-            if (f64_any(nearest)) {
-                const pair fine = fine_log_less(time[i], less[i]);
-                x = pair_of(d_select(nearest, fine.hi, x.hi), d_select(nearest, fine.lo, x.lo));
-            }
+            const pair x = pair_log_less(time[i], pair_log_of(time[i]), less[i]);
             less[i] = x.hi, left[i] = x.lo;
         }
         D whole[DPARTS];
@@ -140,6 +135,7 @@ ALWAYS_INLINE V log_less(V y, V z, V *rest) {
     }
     return t;
 }
+
 #define EXP_SQUARED (sizeof(REAL) == 4 ? 60.0 : 600.0) /* beyond, an exponential is the square of another */
 enum { SCALE = 2, SCALE_FULL = 1 };
 /* The residual, its quotient by the scale, and what rounding took from that. */
@@ -551,21 +547,19 @@ ELEMENTWISE(lognormal_nll) {
     const V q = r / scale, slope = q / scale;
     u->value = v_fma(half * q, q, v_log(scale));
     u->grad[PRED] = slope;
-    const V first = v_select(large, r / y, slope);
-    const M faint = v_abs(first) < v_set(SMALLEST_NORMAL); /* the quotient need not be */
-    const int full = IS(p[LOGNORMAL_FULL]);
-    u->grad[TARGET] = v_select(large, -(first / scale / scale), (full ? one - first : -first) / y);
+    const V part = r / y;
+    const M faint = v_abs(v_select(large, part, slope)) < v_set(SMALLEST_NORMAL); /* the quotient need not be */
+    V by_target = v_select(large, part / scale / scale, slope / y);
     if (m_any(faint)) {
-        V a, b, k = -log_split(y, &a), n = k - 2 * log_split(scale, &b), most = v_set(2 * EXPONENT_BIAS - 2);
-        const V whole = r / (one + a) / (one + b) / (one + b);
-        const V precise = v_ldexp_any(whole, v_lesser(v_greater(n, -most), most));
-        u->grad[TARGET] = v_select(faint, (full ? v_select(large, zero, one / y) : zero) - precise, u->grad[TARGET]);
+        V f, k = log_split(y, &f);
+        by_target = v_select(faint, v_over(r / (one + f), -k, scale, 2), by_target);
     }
+    u->grad[TARGET] = -by_target;
     u->grad[SCALE] = v_select(wide, v_fma(-q, slope, one / scale), v_fma(-q, q, one) / scale);
     u->hess = v_nan_from(one / scale / scale, r);
-    if (full) {
+    if (IS(p[LOGNORMAL_FULL])) {
         u->value += v_log(y) + v_set(0.918938533204672741780);
-        u->grad[TARGET] += v_where(large, one / y);
+        u->grad[TARGET] = v_select(large, one / y - by_target, (one - slope) / y);
     }
 }
 

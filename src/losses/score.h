@@ -175,9 +175,7 @@ IN_DOUBLE(crps_gaussian, 3) {
     const L below = r.hi < zero, missing = r.hi != r.hi;
     const D size = d_abs(r.hi), low = d_select(size < infinity, d_select(below, -r.lo, r.lo), zero);
     const L held = (size < infinity) & (s > zero) & (s < infinity);
-    const D up = d_select(s < d_set(0x1p-500), d_set(0x1p500), one); /* what it leaves may be below all numbers */
-    pair w = pair_quotient(pair_times(pair_of(d_select(held, size, zero), d_select(held, low, zero)), up),
-                           pair_of(d_select(held, s * up, one), zero));
+    pair w = pair_over(pair_of(d_select(held, size, zero), d_select(held, low, zero)), d_select(held, s, one));
     const L far = ~(w.hi < d_set(0x1p100)) | (size == infinity);
     w = pair_of(d_select(far, d_set(0x1p100), w.hi), d_select(far, zero, w.lo));
     const pair log = log_normal_density(w);

@@ -46,7 +46,6 @@ INLINE pair exp_minus_size(pair x) {
     const L below = x.hi < d_set(0);
     return pair_exp_of(pair_of(-d_abs(x.hi), d_select(below, x.lo, -x.lo)));
 }
-INLINE pair pair_minus(pair x) { return pair_of(-x.hi, -x.lo); }
 INLINE D d_sigmoid(pair x) {
     const D e = exp_minus_size(x).hi;
     return d_select(x.hi < d_set(0), e, d_set(1)) / (d_set(1) + e);
@@ -107,12 +106,6 @@ INLINE interval_t aft_logistic(pair a, pair b, pair width) {
         .spread = (of_b - of_a) + d_select(open, zero, d_bose(width)),
     };
 }
-INLINE pair aft_exp(pair x) { /* which stands in an exponent itself; not beyond 2^1000 */
-    pair e;
-    const D n = pair_exp_finely(x, &e);
-    const pair unit = pair_sum(pair_of(d_set(1), d_set(0)), e);
-    return pair_of(d_scale(unit.hi, n), d_scale(unit.lo, n));
-}
 /* 1 - F(x) = e^(-e^x): with g = e^b - e^a, e^a - ln(1 - e^-g) */
 INLINE interval_t aft_extreme(pair a, pair b, pair width) {
     static const double c[] = {
@@ -127,7 +120,7 @@ INLINE interval_t aft_extreme(pair a, pair b, pair width) {
             held_width = d_select(whole, one, d_at_most(width.hi, 700));
     const pair part = pair_expm1(pair_of(-held_width, zero)); /* 1 - e^-width, times -1 */
     const D share = d_select(whole, one, -part.hi), share_low = d_select(whole, zero, -part.lo);
-    const pair rise = pair_product(aft_exp(held_b), pair_of(share, share_low));
+    const pair rise = pair_product(pair_exp_of_finely(held_b), pair_of(share, share_low));
     const D g = d_select(no_b, infinity, rise.hi), g_low = d_select(rise.hi < d_set(700), rise.lo, zero);
     const D gone = d_exp(pair_of(-d_at_most(g, 2000), -g_low), zero), held = d_at_most(g, 700);
     const D less = -pair_expm1(pair_of(-held, -g_low)).hi; /* 1 - e^-g */
@@ -159,9 +152,6 @@ typedef struct {
     D slope[2], curve[2], spread[2];
     L slopes, curves; /* where slope and spread, and where curve, are to be taken from here */
 } aft_far_t;
-INLINE pair aft_select(L where, pair x, pair y) {
-    return pair_of(d_select(where, x.hi, y.hi), d_select(where, x.lo, y.lo));
-}
 INLINE pair aft_held(pair x, double size) {
     const L held = d_abs(x.hi) < d_set(size);
     return pair_of(d_between(x.hi, -size, size), d_select(held, x.lo, d_set(0)));
@@ -170,16 +160,17 @@ INLINE pair aft_held(pair x, double size) {
 INLINE aft_far_t aft_far(pair a, pair b, int distribution) {
     const D zero = d_set(0), one = d_set(1);
     const double far = distribution == AFT_NORMAL ? 27 : 360;
-    const L below = a.hi<d_set(-far), above = b.hi> d_set(far), apart = below & above;
+    const L below = a.hi < d_set(-far);
+    const L above = b.hi > d_set(far), apart = below & above;
     const pair at = aft_held(a, 3000), to = aft_held(b, 3000);
     if (distribution == AFT_EXTREME) {
-        const pair start = aft_held(a, 2000), end = aft_held(b, 350), from = aft_exp(aft_held(a, 350));
-        const pair whole = aft_exp(end), g = pair_sum(whole, pair_of(-from.hi, -from.lo));
+        const pair start = aft_held(a, 2000), end = aft_held(b, 350), from = pair_exp_of_finely(aft_held(a, 350));
+        const pair whole = pair_exp_of_finely(end), g = pair_sum(whole, pair_of(-from.hi, -from.lo));
         const L up = a.hi > d_set(far), low = b.hi < d_set(-far), rare = below & (g.hi > d_set(far));
         const pair double_exponent = aft_held(pair_minus(g), 3000);
         const D half = d_set(0.5), second = d_select(rare, g.hi, zero);
         return (aft_far_t){
-            .x = {at, aft_select(low, to, double_exponent)},
+            .x = {at, pair_select(low, to, double_exponent)},
             .slope = {one, -second},
             .curve = {d_select(low, half, one), d_select(low, half, second * (g.hi - one))},
             .spread = {-start.hi, second * end.hi},
@@ -193,7 +184,7 @@ INLINE aft_far_t aft_far(pair a, pair b, int distribution) {
         f.x[0] = log_normal_density(at), f.x[1] = log_normal_density(to);
         f.curve[0] = f.spread[0], f.curve[1] = f.spread[1];
     } else {
-        f.x[0] = aft_select(at.hi < zero, at, pair_minus(at)), f.x[1] = aft_select(to.hi < zero, to, pair_minus(to));
+        f.x[0] = pair_select(at.hi < zero, at, pair_minus(at)), f.x[1] = pair_select(to.hi < zero, to, pair_minus(to));
         f.curve[0] = f.curve[1] = one;
         f.curves = (d_abs(at.hi) > d_set(far)) & (d_abs(to.hi) > d_set(far));
     }
@@ -212,28 +203,17 @@ INLINE void aft_put_far(const aft_far_t *f, D s, D *by_pred, D *by_scale, D *hes
     *by_scale = d_select(f->slopes, spread / m, *by_scale);
     *hess = d_select(f->curves, curve / m / m, *hess);
 }
-/* x/s, also where it overflows or what it leaves is below all numbers */
-INLINE pair aft_place(pair x, D s) {
-    const D q = x.hi / s, up = d_select(s < d_set(0x1p-500), d_set(0x1p500), d_set(1));
-    const L held = d_abs(q) < d_set(0x1p400);
-    const pair whole = pair_quotient(pair_times(aft_select(held, x, pair_of(d_set(0), d_set(0))), up),
-                                     pair_of(d_select(held, s * up, d_set(1)), d_set(0)));
-    return pair_of(d_select(held, whole.hi, q), d_select(held, whole.lo, d_set(0)));
-}
 /* ln(upper/time), 0 < time <= upper */
 INLINE pair aft_change(D time, D upper, pair log_time, pair log_upper) {
     const D less = upper - time; /* exact where it counts */
     const L near = less <= time;
-    const pair part = aft_place(pair_of(d_select(near, less, d_set(0)), d_set(0)), time);
-    return aft_select(near, pair_log1p(part), fine_sum(log_upper, pair_minus(log_time)));
+    const pair part = pair_over(pair_of(d_select(near, less, d_set(0)), d_set(0)), time);
+    return pair_select(near, pair_log1p(part), fine_sum(log_upper, pair_minus(log_time)));
 }
 INLINE pair aft_offset(D time, pair log_time, D pred) {
     const L huge = d_abs(pred) >= d_set(0x1p200);
-    const D less = d_select(huge, d_set(0), pred);
-    pair x = fine_sum(log_time, pair_of(-less, d_set(0)));
-    const L felt = d_abs(x.hi) < d_set(sizeof(REAL) == 4 ? 0x1p-24 : 0x1p-9) * d_abs(less); /* what the log lacks */
-    if (f64_any(felt)) x = aft_select(felt, fine_log_less(time, less), x);
-    return pair_of(d_select(huge, -pred, x.hi), d_select(huge, d_set(0), x.lo));
+    const pair x = pair_log_less(time, log_time, d_select(huge, d_set(0), pred));
+    return pair_select(huge, pair_of(-pred, d_set(0)), x);
 }
 IN_DOUBLE(aft_nll, 4) {
     const D pred = in[PRED], low = in[TARGET], high = in[AFT_UPPER], s = in[AFT_SCALE_INPUT];
@@ -243,9 +223,9 @@ IN_DOUBLE(aft_nll, 4) {
     const D held_low = d_select((low > zero) & (low < infinity), low, one);
     const D held_high = d_select((high > zero) & (high < infinity), high, one), held_s = d_select(scaled, s, one);
     const pair log_low = pair_log_of(held_low), log_high = pair_log_of(held_high);
-    pair a = aft_place(aft_offset(held_low, log_low, pred), held_s),
-         b = aft_place(aft_offset(held_high, log_high, pred), held_s);
-    pair width = aft_place(aft_change(held_low, held_high, log_low, log_high), held_s);
+    pair a = pair_over(aft_offset(held_low, log_low, pred), held_s),
+         b = pair_over(aft_offset(held_high, log_high, pred), held_s);
+    pair width = pair_over(aft_change(held_low, held_high, log_low, log_high), held_s);
     const interval_t point = aft_known(a, distribution);
     a = pair_of(d_select(no_low, -infinity, a.hi), d_select(no_low, zero, a.lo));
     b = pair_of(d_select(no_high, infinity, b.hi), d_select(no_high, zero, b.lo));

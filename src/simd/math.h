@@ -326,16 +326,23 @@ INLINE V log_split(V x, V *f) {
 #endif
 }
 
-/* e^(x + rest) / s^power for s > 0 finite, also where e^x or the power is out of range and the quotient is not. */
+/* x 2^n / s^power for s > 0 finite, also where the power is out of range and the quotient is not. */
+INLINE V v_over(V x, V n, V s, int power) {
+    const double most = 2 * EXPONENT_BIAS - 2;
+    V f, k = log_split(s, &f);
+    for (int i = 0; i < power; i++) x /= v_set(1) + f;
+    n -= v_set(power) * k;
+    const M low = n < v_set(-most); /* a large x needs a few powers more until nothing is left */
+    return v_ldexp_any(v_select(low, x * v_set(0x1p-64), x),
+                       at_most(at_least(v_select(low, n + v_set(64), n), -most), most));
+}
+/* e^(x + rest) / s^power, the same */
 INLINE V v_exp_over(V x, V rest, V s, int power) {
-    const double far = -4.5 * EXP_UNDERFLOW, most = 2 * EXPONENT_BIAS - 2;
+    const double far = -4.5 * EXP_UNDERFLOW;
     rest = v_select(v_abs(x) < v_set(far), rest, v_set(0));
     x = at_most(at_least(x, -far), far);
     const V n = v_round(x * v_set(LOG2_E));
-    V f, k = log_split(s, &f);
-    V y = exp_reduced(v_fma(n, v_set(-LN2_REST), v_fma(n, v_set(-LN2), x)) + rest, 1);
-    for (int i = 0; i < power; i++) y /= v_set(1) + f;
-    return v_ldexp_any(y, at_most(at_least(n - v_set(power) * k, -most), most));
+    return v_over(exp_reduced(v_fma(n, v_set(-LN2_REST), v_fma(n, v_set(-LN2), x)) + rest, 1), n, s, power);
 }
 
 /* k (step + step_rest) + f + tail with one rounding that matters; k step is exact and 0 or not less than f. */

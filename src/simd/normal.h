@@ -120,26 +120,27 @@ INLINE interval_t interval_beyond(pair a, pair b, D width) {
     return (interval_t){
         .value = -log.hi, .slope = less / k, .curve = d_fma(less, n, gap) / k / k, .spread = (reach - a.hi * less) / k};
 }
-/* a < 0 < b and b >= -a, not narrow; given by their sizes */
-INLINE pair normal_held(pair x) { /* beyond it both are 0 anyway */
-    const L held = x.hi < d_set(0x1p500);
-    return pair_of(d_select(held, x.hi, d_set(0x1p500)), d_select(held, x.lo, d_set(0)));
-}
+/* x > 0, not beyond 2^500 */
 INLINE D density_and_tail(pair x, D *tail) {
-    const pair at = normal_held(x);
-    const D density = pair_exp_of(log_normal_density(at)).hi;
-    *tail = density * pair_mills(at.hi).hi;
+    const D density = pair_exp_of(log_normal_density(x)).hi;
+    *tail = density * pair_mills(x.hi).hi;
     return density;
 }
+INLINE pair normal_held(pair x) { /* beyond it both are 0 anyway */
+    const D most = d_set(0x1p500), zero = d_set(0);
+    return pair_select(x.hi < most, x, pair_of(most, zero));
+}
+/* a < 0 < b and b >= -a, not narrow; given by their sizes */
 INLINE interval_t interval_across(pair a, pair b) {
     const D zero = d_set(0), one = d_set(1);
     D a_tail, b_tail;
-    const D phi_a = density_and_tail(a, &a_tail), phi_b = density_and_tail(b, &b_tail), beyond = a_tail + b_tail;
+    const pair near_a = normal_held(a), near_b = normal_held(b);
+    const D phi_a = density_and_tail(near_a, &a_tail), phi_b = density_and_tail(near_b, &b_tail),
+            beyond = a_tail + b_tail;
     const L rare = beyond < d_set(0.5);
     /* phi(a) - phi(b) = phi(a) (1 - e^-((b - a)(b + a)/2)) */
-    const pair near_a = normal_held(a), near_b = normal_held(b);
-    const pair fall = pair_times(
-        pair_product(pair_sum(near_b, pair_of(-near_a.hi, -near_a.lo)), pair_sum(near_b, near_a)), d_set(-0.5));
+    const pair fall =
+        pair_times(pair_product(pair_sum(near_b, pair_minus(near_a)), pair_sum(near_b, near_a)), d_set(-0.5));
     const D fall_low = d_select(fall.hi > d_set(-2000), fall.lo, zero);
     const D p = one - beyond, less = -pair_expm1(pair_of(d_at_least(fall.hi, -2000), fall_low)).hi,
             small = -pair_log1p(pair_of(-d_select(rare, beyond, zero), zero)).hi;

@@ -75,6 +75,10 @@ INLINE pair fine_quotient(pair a, pair b) {
     D rest = d_fma(-q, b.hi, a.hi) + d_fma(-q, b.lo, a.lo);
     return exact_quick_sum(q, rest / b.hi);
 }
+INLINE pair pair_minus(pair x) { return pair_of(-x.hi, -x.lo); }
+INLINE pair pair_select(L where, pair x, pair y) {
+    return pair_of(d_select(where, x.hi, y.hi), d_select(where, x.lo, y.lo));
+}
 INLINE pair pair_times(pair a, D factor) { return pair_of(a.hi * factor, a.lo * factor); } /* by a power of 2 */
 
 #ifdef LOSSFN_REAL_F32
@@ -173,6 +177,15 @@ INLINE D pair_exp_finely(pair t, pair *e) {
 
 #endif
 
+/* x/s, s > 0 finite, also where it overflows or what it leaves is below all numbers */
+INLINE pair pair_over(pair x, D s) {
+    const D q = x.hi / s, up = d_select(s < d_set(0x1p-500), d_set(0x1p500), d_set(1)), zero = d_set(0);
+    const L held = d_abs(q) < d_set(0x1p400);
+    const pair whole = pair_quotient(pair_times(pair_select(held, x, pair_of(zero, zero)), up),
+                                     pair_of(d_select(held, s * up, d_set(1)), zero));
+    return pair_select(held, whole, pair_of(q, zero));
+}
+
 /* ln x, x > 0 finite */
 INLINE pair pair_log_of(D x) {
     D m, k = d_split(x, &m);
@@ -211,6 +224,13 @@ INLINE pair fine_log_less(D x, D less) {
     return exact_sum(e.hi, (c.lo + d.lo) + (e.lo + (u.lo + v.lo)) + low);
 }
 
+/* ln x - less from ln x, finite; the digits that a logarithm does not have are made where they are felt. */
+INLINE pair pair_log_less(D x, pair log_x, D less) {
+    const pair apart = fine_sum(log_x, pair_of(-less, d_set(0)));
+    const L near = d_abs(apart.hi) < d_set(sizeof(REAL) == 4 ? 0x1p-24 : 0x1p-9) * d_abs(less);
+    return f64_any(near) ? pair_select(near, fine_log_less(x, less), apart) : apart;
+}
+
 /* ln(1 + f), f > -1 finite */
 INLINE pair pair_log1p(pair f) {
     const D one = d_set(1);
@@ -231,11 +251,20 @@ INLINE D d_exp(pair t, D shift) {
     return d_scale(pair_sum(pair_of(d_set(1), d_set(0)), e).hi, n + shift);
 }
 
-INLINE pair pair_exp_of(pair t) { /* e^t; not beyond 2^1000 */
-    pair e;
-    const D n = pair_exp(t, &e);
+/* e^t, not beyond 2^1000; finely for what stands in an exponent itself */
+INLINE pair exp_of_parts(D n, pair e) {
     const pair unit = pair_sum(pair_of(d_set(1), d_set(0)), e);
     return pair_of(d_scale(unit.hi, n), d_scale(unit.lo, n));
+}
+INLINE pair pair_exp_of(pair t) {
+    pair e;
+    const D n = pair_exp(t, &e);
+    return exp_of_parts(n, e);
+}
+INLINE pair pair_exp_of_finely(pair t) {
+    pair e;
+    const D n = pair_exp_finely(t, &e);
+    return exp_of_parts(n, e);
 }
 /* e^t - 1, t not beyond 700 */
 INLINE pair pair_expm1(pair t) {
