@@ -441,6 +441,13 @@ ALWAYS_INLINE void short_row(chunk_t *c, sums_fn sums, finish_fn finish, map_fn 
 /* LANES rows at once, each in a lane of its own, so that nothing is done across lanes: for few classes, and for rows
  * that lie side by side. A row's sums are added in the order that they have above, so they have the same bits. */
 
+/* Integers as wide as REAL. */
+#ifdef LOSSFN_REAL_F32
+typedef int32_t index_t;
+#else
+typedef int64_t index_t;
+#endif
+
 /* LANES rows, class by class: lane l of class c lies at at[c * step + l]. */
 typedef struct {
     REAL *at; /* NULL: not there, not wanted */
@@ -454,12 +461,13 @@ typedef struct group {
     const REAL *out;             /* [class] nonzero: taken out; or NULL */
     int plain;                   /* as in classes_t */
     int64_t next;                /* lane l of the groups after these lies at x.at[c * x.step + next + l]; 0: unknown */
-    const int64_t *labels;       /* [lane] from 0, -1 without one */
+    const index_t *labels;       /* [lane] from 0, -1 without one */
     const REAL *weight, *factor; /* [lane]; weight 0: not kept */
     REAL constants[MAX_CONSTANTS], classes;
     REAL *values; /* [lane], weighted */
     lanes_t grads[2], hess;
     lanes_t kept;         /* what the sums leave for the map: may lie where grads[PRED] does, even if x does */
+    int has_fault;        /* then */
     int64_t fault[LANES]; /* first class outside the domain, or -1 */
 } group_t;
 
@@ -468,6 +476,8 @@ ALWAYS_INLINE void store_lanes(const lanes_t *to, int64_t c, V x) { v_store(to->
 
 OUT_OF_LINE void note_faults(group_t *g, const M *fault, int64_t c) {
     const uint32_t bits = m_bits(*fault);
+    for (int l = 0; !g->has_fault && l < LANES; l++) g->fault[l] = -1;
+    g->has_fault = 1;
     for (int l = 0; l < LANES; l++)
         if (bits >> l & 1 && g->fault[l] < 0) g->fault[l] = c;
 }
@@ -493,18 +503,46 @@ ALWAYS_INLINE void tops_together(const group_t *g, rows_state_t *state) {
     state->place = place;
 }
 
+/* x of each row's own label, of class 0 without one. */
+ALWAYS_INLINE V label_x(const group_t *g, const I label) {
+    enum { FEW = 24 }; /* sooner looked through than picked one by one */
+    REAL picked[LANES];
+    V x = load_lanes(&g->x, 0);
+    if (g->cols <= FEW) {
+        for (int64_t c = 1; c < g->cols; c++) x = v_select((M)(label == i_set((int)c)), load_lanes(&g->x, c), x);
+        return x;
+    }
+    for (int l = 0; l < LANES; l++) picked[l] = g->x.at[(g->labels[l] < 0 ? 0 : g->labels[l]) * g->x.step + l];
+    return v_load(picked);
+}
+
 /* What each row's own label adds. */
 ALWAYS_INLINE void own_together(const group_t *g, const row_t *r, const rows_state_t *state, const V *p, sums_fn kernel,
                                 V *own) {
-    REAL x[LANES], w[LANES];
+    class_t cl = {.x = label_x(g, state->label), .t = v_one(), .w = v_one()};
+    REAL w[LANES];
     unit_t u;
-    for (int l = 0; l < LANES; l++) {
-        const int64_t c = g->labels[l] < 0 ? 0 : g->labels[l];
-        x[l] = g->x.at[c * g->x.step + l];
-        w[l] = g->class_weight ? g->class_weight[c] : 1;
-    }
-    const class_t cl = {.x = v_load(x), .t = v_one(), .w = v_load(w), .top = (M)(state->place == state->label)};
+    for (int l = 0; g->class_weight && l < LANES; l++) w[l] = g->class_weight[g->labels[l] < 0 ? 0 : g->labels[l]];
+    if (g->class_weight) cl.w = v_load(w);
+    cl.top = (M)(state->place == state->label);
     kernel(r, &cl, p, own, &u);
+}
+
+/* The sum of n <= ROW_LANES vectors, in double, in the order that the sums of long rows have. */
+ALWAYS_INLINE V add_fold_together(const V *fold, int64_t n) {
+    D sums[ROW_LANES / 2][DPARTS], wide[DPARTS];
+    UNROLL for (int64_t l = 0; l < ROW_LANES / 2; l++) {
+        if (l >= n) break;
+        v_widen(fold[l], sums[l]);
+        UNROLL for (int d = 0; d < DPARTS; d++) sums[l][d] += d_set(0);
+        if (l + ROW_LANES / 2 >= n) continue;
+        v_widen(fold[l + ROW_LANES / 2], wide);
+        UNROLL for (int d = 0; d < DPARTS; d++) sums[l][d] += wide[d];
+    }
+    UNROLL for (int64_t half = ROW_LANES / 4; half > 0; half /= 2)
+        UNROLL for (int64_t l = 0; l < half; l++) if (l + half < n) UNROLL for (int d = 0; d < DPARTS; d++)
+            sums[l][d] += sums[l + half][d];
+    return v_narrow(sums[0]);
 }
 
 /* The sums of all rows; `keeps` and `absent` as in row_sums_loop. */
@@ -548,13 +586,17 @@ ALWAYS_INLINE void sums_together(group_t *g, rows_state_t *state, sums_fn sums, 
                 *lane = c - first < ROW_LANES ? add : *lane + add;
             }
         }
-        UNROLL for (int j = 0; j < n_fold; j++) for (int64_t l = 0; l < n_lanes; l++) {
+        UNROLL for (int j = 0; j < n_fold; j++) for (int64_t l = 0; cols > FOLD && l < n_lanes; l++) {
             D wide[DPARTS];
             v_widen(first + l < end ? fold[j][l] : v_zero(), wide);
             UNROLL for (int d = 0; d < DPARTS; d++) lanes[j][l][d] = (first ? lanes[j][l][d] : d_set(0)) + wide[d];
         }
     }
     UNROLL for (int j = 0; j < n_fold; j++) {
+        if (cols <= FOLD) {
+            state->s[j] = add_fold_together(fold[j], n_lanes);
+            continue;
+        }
         for (int half = ROW_LANES / 2; half > 0; half /= 2)
             for (int64_t l = 0; l < half && l + half < n_lanes; l++)
                 UNROLL for (int d = 0; d < DPARTS; d++) lanes[j][l][d] += lanes[j][l + half][d];
@@ -609,7 +651,7 @@ ALWAYS_INLINE void rows_together(group_t *groups, int n, sums_fn sums, finish_fn
     const int some = groups->grads[PRED].at || groups->grads[TARGET].at || groups->hess.at;
     const int alone = groups->grads[PRED].at && !groups->grads[TARGET].at && !groups->hess.at;
     for (int i = 0; i < n; i++) {
-        for (int l = 0; l < LANES; l++) states[i].label[l] = groups[i].labels[l];
+        memcpy(&states[i].label, groups[i].labels, sizeof states[i].label);
         states[i].top = v_set(-INFINITY);
         states[i].place = i_set(-1);
         if (wants_top) tops_together(&groups[i], &states[i]);

@@ -36,13 +36,8 @@ OUT_OF_LINE void sum_short_rows(const REAL *c, int64_t rows, int64_t cols, doubl
         for (int d = 0; d < DPARTS; d++) p[d] = (pairs_t){pair_of(d_set(0), d_set(0)), (L)d_set(0)};
         for (int64_t first = 0; first < cols; first += LANES) {
             const int width = cols - first < LANES ? (int)(cols - first) : LANES;
-            V x[LANES];
             REAL turned[LANES][LANES];
-            UNROLL
-            for (int l = 0; l < LANES; l++) x[l] = v_load(c + (row + (l < some ? l : 0)) * cols + first);
-            v_transpose(x);
-            UNROLL
-            for (int l = 0; l < LANES; l++) v_store(turned[l], x[l]);
+            v_turn(turned[0], LANES, c + row * cols + first, cols, some);
             for (int l = 0; l < width; l++) {
                 D wide[DPARTS];
                 v_widen(v_load(turned[l]), wide);

@@ -21,15 +21,19 @@ static int row_has_nan(const lossfn__plan_t *plan, int64_t row) {
     return 0;
 }
 
-/* Labels of n <= ROW_BATCH rows as they are given; what is no integer that fits is not valid. */
-static void load_labels(const lossfn__view_t *view, int64_t row, int64_t n, int64_t *numbers, uint8_t *valid) {
-    for (int64_t i = 0; i < n; i++) valid[i] = 1;
+/* Labels of n <= ROW_BATCH rows as they are given. Returns whether all are integers that fit; else `valid` tells which.
+ */
+static int load_labels(const lossfn__view_t *view, int64_t row, int64_t n, int64_t *numbers, uint8_t *valid) {
+    int all = 1;
     FOR_RUNS(view, row, n, offset, step, done, count) {
         const char *from = view->data + offset * view->item;
         switch (view->dtype) {
 #define STAGE_LABELS(code, type)                                                                                       \
     case code:                                                                                                         \
-        for (int64_t i = 0; i < count; i++) numbers[done + i] = (int64_t)((const type *)from)[i * step];               \
+        if (step == 1)                                                                                                 \
+            for (int64_t i = 0; i < count; i++) numbers[done + i] = (int64_t)((const type *)from)[i];                  \
+        else                                                                                                           \
+            for (int64_t i = 0; i < count; i++) numbers[done + i] = (int64_t)((const type *)from)[i * step];           \
         break;
             LOSSFN__INTEGER_TYPES(STAGE_LABELS)
 #undef STAGE_LABELS
@@ -37,16 +41,47 @@ static void load_labels(const lossfn__view_t *view, int64_t row, int64_t n, int6
             for (int64_t i = 0; i < count; i++) {
                 double shown;
                 valid[done + i] = (uint8_t)load_label(view, row + done + i, &numbers[done + i], &shown);
+                all &= valid[done + i];
             }
         }
     }
-    for (int64_t i = 0; view->dtype == LOSSFN_U64 && i < n; i++) valid[i] = numbers[i] >= 0;
+    for (int64_t i = 0; view->dtype == LOSSFN_U64 && i < n; i++) {
+        valid[i] = numbers[i] >= 0;
+        all &= valid[i];
+    }
+    return all;
 }
 
-/* Labels from 0, -1 without one, and weights of n <= ROW_BATCH rows: 0 where a row is masked, ignored or of weight 0.
- * Returns whether the labels of all others are in range. */
+/* Labels of n <= ROW_BATCH rows from 0, -1 out of range; what is ignored gets the weight 0. Returns whether the labels
+ * of all that is kept are in range. */
+static int stage_labels(const lossfn__plan_t *plan, int64_t row, int64_t n, int64_t *labels, REAL *weights) {
+    const uint64_t base = (uint64_t)plan->loss->label_base;
+    const int64_t ignored = plan->loss->ignore_index, classes = plan->n_labels;
+    uint8_t valid[ROW_BATCH];
+    const int all_valid = load_labels(&plan->inputs[TARGET], row, n, labels, valid);
+    int64_t missing = 0;
+    int in_range = 1;
+    if (!all_valid) {
+        for (int64_t i = 0; i < n; i++) {
+            if (plan->loss->has_ignore_index && valid[i] && labels[i] == ignored) weights[i] = 0;
+            if (!valid[i]) labels[i] = (int64_t)(base - 1);
+        }
+    } else if (plan->loss->has_ignore_index) {
+        for (int64_t i = 0; i < n; i++) weights[i] = labels[i] == ignored ? 0 : weights[i];
+    }
+    for (int64_t i = 0; i < n; i++) { /* by bits, so that compilers vectorise it */
+        const int64_t label = (int64_t)((uint64_t)labels[i] - base);
+        const int64_t good = -(int64_t)((label >= 0) & (label < classes));
+        labels[i] = (label & good) | ~good;
+        missing |= ~good;
+    }
+    for (int64_t i = 0; missing < 0 && i < n; i++) in_range &= (labels[i] >= 0) | (weights[i] == 0);
+    return in_range;
+}
+
+/* Labels as above, -1 without one, and weights of n <= ROW_BATCH rows: 0 where a row is masked, ignored or of weight 0.
+ */
 static int stage_rows(const lossfn__plan_t *plan, int64_t row, int64_t n, int64_t *labels, REAL *weights) {
-    const int ignores = plan->loss->has_ignore_index;
     int in_range = 1;
     if (plan->has_weight)
         gather(weights, &plan->weight, row, n);
@@ -58,20 +93,10 @@ static int stage_rows(const lossfn__plan_t *plan, int64_t row, int64_t n, int64_
         mend_mask(mask, &plan->mask, row, n);
         for (int64_t i = 0; i < n; i++) weights[i] = mask[i] == 0 ? 0 : weights[i];
     }
-    if (plan->has_labels) {
-        uint8_t valid[ROW_BATCH];
-        load_labels(&plan->inputs[TARGET], row, n, labels, valid);
-        for (int64_t i = 0; i < n; i++) {
-            const int ignored = ignores & valid[i] & (labels[i] == plan->loss->ignore_index);
-            const uint64_t label = (uint64_t)labels[i] - (uint64_t)plan->loss->label_base;
-            const int good = valid[i] & !ignored & (label < (uint64_t)plan->n_labels);
-            weights[i] = ignored ? 0 : weights[i];
-            labels[i] = good ? (int64_t)label : -1;
-            in_range &= good | (weights[i] == 0);
-        }
-    } else {
+    if (plan->has_labels)
+        in_range = stage_labels(plan, row, n, labels, weights);
+    else
         for (int64_t i = 0; i < n; i++) labels[i] = -1;
-    }
     for (int64_t i = 0; plan->loss->nan_policy == LOSSFN__NAN_IGNORE && i < n; i++)
         if (weights[i] != 0 && row_has_nan(plan, row + i)) weights[i] = 0;
     return in_range;

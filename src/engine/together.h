@@ -32,39 +32,68 @@ static lanes_t lanes_in_place(const lossfn__view_t *view, int64_t row, int64_t n
     return (lanes_t){(REAL *)at, view->class_stride};
 }
 
-/* n rows, `step` apart, to [class][lane]; lanes past n repeat the last. What lies behind a row's classes may be read as
- * long as it lies before the last row's end. */
-OUT_OF_LINE void turn_rows_in(REAL *to, const REAL *from, int64_t step, int64_t n, int64_t cols) {
-    const REAL *const last = from + (n - 1) * step + cols - LANES;
-    for (int64_t c = 0; c < cols; c += LANES) {
-        V rows[LANES];
-        UNROLL for (int64_t l = 0; l < LANES; l++) {
-            const REAL *at = from + (l < n ? l : n - 1) * step + c;
-            rows[l] =
-                at <= last ? v_load(at) : v_load_first(at, cols - c < LANES ? (int)(cols - c) : LANES - 1, v_zero());
+/* PART classes of n rows, `step` apart, to [class][lane]; lanes past n repeat the last row. */
+ALWAYS_INLINE void turn_part_in(REAL *to, const REAL *from, int64_t step, int64_t n) {
+    V x[PART];
+    UNROLL for (int64_t i = 0; i < PART; i++) {
+        const REAL *at[PARTS];
+        UNROLL for (int64_t g = 0; g < PARTS; g++) {
+            const int64_t l = g * PART + i;
+            at[g] = from + (l < n ? l : n - 1) * step;
         }
-        v_transpose(rows);
-        UNROLL for (int64_t j = 0; j < LANES; j++) v_store(to + (c + j) * LANES, rows[j]);
+        x[i] = v_join(at);
+    }
+    v_turn_parts(x);
+    UNROLL for (int64_t i = 0; i < PART; i++) v_store(to + i * LANES, x[i]);
+}
+/* Rows of less than a part have room for one behind the last while they are turned. */
+enum { NARROW = (LANES + 1) * PART };
+static void copy_narrow(REAL *to, int64_t to_step, const REAL *from, int64_t step, int64_t n, int64_t cols) {
+    if (step == cols && to_step == cols)
+        memcpy(to, from, (size_t)(n * cols) * sizeof(REAL));
+    else
+        for (int64_t i = 0; i < n * cols; i++) to[i / cols * to_step + i % cols] = from[i / cols * step + i % cols];
+}
+/* n rows, `step` apart, to [class][lane]; lanes past n repeat the last. The last classes may come twice. */
+OUT_OF_LINE void turn_rows_in(REAL *to, const REAL *from, int64_t step, int64_t n, int64_t cols) {
+    if (cols < PART) {
+        REAL narrow[NARROW] = {0};
+        copy_narrow(narrow, cols, from, step, n, cols);
+        turn_part_in(to, narrow, cols, n);
+        return;
+    }
+    for (int64_t c = 0; c < cols; c += PART) {
+        const int64_t at = c + PART <= cols ? c : cols - PART;
+        if (n == LANES)
+            turn_part_in(to + at * LANES, from + at, step, LANES);
+        else
+            turn_part_in(to + at * LANES, from + at, step, n);
     }
 }
 
-/* The reverse. Where rows follow each other without a gap, what is behind a row's classes may be overwritten: it comes
- * after, in the rows and from the last classes to the first. */
+/* The reverse: row by row, so that each may be shorter than a part and followed by the next. */
+ALWAYS_INLINE void turn_part_out(REAL *to, int64_t step, const REAL *from, int64_t n) {
+    REAL turned[PART][LANES];
+    V x[PART];
+    UNROLL for (int64_t i = 0; i < PART; i++) x[i] = v_load(from + i * LANES);
+    v_turn_parts(x);
+    UNROLL for (int64_t i = 0; i < PART; i++) v_store(turned[i], x[i]);
+    UNROLL for (int64_t l = 0; l < LANES; l++) if (l < n)
+        memcpy(to + l * step, turned[l % PART] + l / PART * PART, PART * sizeof(REAL));
+}
 OUT_OF_LINE void turn_rows_out(REAL *to, int64_t step, const REAL *from, int64_t n, int64_t cols) {
-    const REAL *const last = to + n * step - LANES;
-    for (int64_t c = (cols - 1) / LANES * LANES; c >= 0; c -= LANES) {
-        const int64_t some = cols - c < LANES ? cols - c : LANES;
-        V rows[LANES];
-        UNROLL for (int64_t j = 0; j < LANES; j++) rows[j] = v_load(from + (c + j) * LANES);
-        v_transpose(rows);
-        UNROLL for (int64_t l = 0; l < LANES; l++) {
-            REAL *const at = to + l * step + c;
-            if (l >= n) continue;
-            if (some == LANES || (step == cols && at <= last))
-                v_store(at, rows[l]);
-            else
-                v_store_first(at, (int)some, rows[l]);
-        }
+    if (cols < PART) {
+        REAL narrow[NARROW];
+        turn_part_out(narrow, cols, from, LANES);
+        copy_narrow(to, step, narrow, cols, n, cols);
+        return;
+    }
+    for (int64_t c = 0; c < cols; c += PART) {
+        const int64_t at = c + PART <= cols ? c : cols - PART;
+        if (n == LANES)
+            turn_part_out(to + at, step, from + at * LANES, LANES);
+        else
+            turn_part_out(to + at, step, from + at * LANES, n);
     }
 }
 
@@ -129,7 +158,7 @@ typedef struct {
 
 static void stage_group(const lossfn__plan_t *plan, group_t *g, int64_t row, int64_t n, tiles_t *tiles, int64_t tile) {
     const int has_target = plan->n_inputs > 1 && !plan->has_labels;
-    for (int64_t l = 0; l < LANES; l++) g->fault[l] = -1;
+    g->has_fault = 0;
     g->x = lanes_in_place(&plan->inputs[PRED], row, n);
     g->next = g->x.at ? GROUPS_AT_ONCE * LANES : 0;
     if (!g->x.at) {
@@ -150,7 +179,7 @@ static void stage_group(const lossfn__plan_t *plan, group_t *g, int64_t row, int
 /* Faults, values, and the outputs that have not been written in place. */
 static void write_group(const lossfn__plan_t *plan, const group_t *g, int64_t row, int64_t n, tiles_t *tiles,
                         int64_t tile, lossfn__partial_t *partial) {
-    for (int64_t l = 0; l < n; l++) {
+    for (int64_t l = 0; g->has_fault && l < n; l++) {
         int64_t where = (row + l) * plan->cols + g->fault[l];
         if (g->fault[l] < 0 || (partial->fault >= 0 && partial->fault <= where)) continue;
         partial->fault = where;
@@ -167,6 +196,7 @@ static void write_group(const lossfn__plan_t *plan, const group_t *g, int64_t ro
 static void run_rows_together(const lossfn__plan_t *plan, int64_t begin, int64_t end, lossfn__partial_t *partial) {
     _Alignas(64) tiles_t tiles;
     REAL weights[TOGETHER], outs[TOGETHER];
+    index_t labels[ROW_BATCH + LANES];
     const lossfn__part_t *part = &plan->parts[0];
     const row_kernel_t *kernel = &kernels[part->term->definition->kernel]->rows;
     const int64_t tile = (plan->cols + LANES - 1) / LANES * LANES * LANES; /* of one group */
@@ -190,9 +220,10 @@ static void run_rows_together(const lossfn__plan_t *plan, int64_t begin, int64_t
         const int64_t some = end - first < at_once ? end - first : at_once;
         const int n = (int)((some + LANES - 1) / LANES);
         stage_batch(plan, first, some, &batch);
+        for (int64_t i = 0; i < some + LANES; i++) labels[i] = (index_t)batch.labels[i];
         for (int i = 0; i < n; i++) {
             const int64_t row = first + i * LANES, rows = end - row < LANES ? end - row : LANES;
-            groups[i].labels = batch.labels + i * LANES;
+            groups[i].labels = labels + i * LANES;
             groups[i].weight = batch.weights + i * LANES;
             groups[i].factor = batch.factors + i * LANES;
             groups[i].values = batch.values + i * LANES;

@@ -21,19 +21,15 @@ static void turn_in(REAL *to, const lossfn__view_t *view, const char *from, int6
         const int64_t width = cols - first < LANES ? cols - first : LANES;
         for (int64_t c = 0; c < width; c++) load_run(columns[c], from + (first + c) * apart, view->dtype, 1, rows);
         for (int64_t row = 0; row < rows; row += LANES) {
-            V x[LANES];
-            UNROLL
-            for (int l = 0; l < LANES; l++) x[l] = v_load(columns[l < width ? l : 0] + row);
-            v_transpose(x);
-            REAL *at = to + row * cols + first;
+            REAL *at = to + row * cols + first, tile[LANES][LANES];
             if (width == LANES && row + LANES <= rows) {
-                UNROLL
-                for (int l = 0; l < LANES; l++) v_store(at + l * cols, x[l]);
-            } else {
-                /* rows of one vector or less may spill into the next row */
-                for (int64_t l = 0; l < LANES && row + l < rows; l++)
-                    store_some(at + l * cols, 0, cols <= LANES ? (rows - row - l) * cols : width, x[l]);
+                v_turn(at, cols, columns[0] + row, TURNED_ROWS, LANES);
+                continue;
             }
+            v_turn(tile[0], LANES, columns[0] + row, TURNED_ROWS, width);
+            /* rows of one vector or less may spill into the next row */
+            for (int64_t l = 0; l < LANES && row + l < rows; l++)
+                store_some(at + l * cols, 0, cols <= LANES ? (rows - row - l) * cols : width, v_load(tile[l]));
         }
     }
 }
@@ -44,18 +40,15 @@ static void turn_out(const lossfn__view_t *view, char *to, const REAL *from, int
         REAL columns[LANES][TURNED_ROWS];
         const int64_t width = cols - first < LANES ? cols - first : LANES;
         for (int64_t row = 0; row < rows; row += LANES) {
-            V x[LANES];
             const REAL *at = from + row * cols + first;
+            REAL tile[LANES][LANES];
             if (width == LANES && row + LANES <= rows) {
-                UNROLL
-                for (int l = 0; l < LANES; l++) x[l] = v_load(at + l * cols);
-            } else {
-                for (int64_t l = 0; l < LANES; l++)
-                    x[l] = row + l < rows ? load_some(at + l * cols, 0, width, 0) : v_set(0);
+                v_turn(columns[0] + row, TURNED_ROWS, at, cols, LANES);
+                continue;
             }
-            v_transpose(x);
-            UNROLL
-            for (int l = 0; l < LANES; l++) v_store(columns[l] + row, x[l]);
+            for (int64_t l = 0; l < LANES; l++)
+                v_store(tile[l], row + l < rows ? load_some(at + l * cols, 0, width, 0) : v_set(0));
+            v_turn(columns[0] + row, TURNED_ROWS, tile[0], LANES, LANES);
         }
         for (int64_t c = 0; c < width; c++) store_run(to + (first + c) * apart, view->dtype, 1, columns[c], rows);
     }

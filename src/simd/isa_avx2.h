@@ -40,6 +40,8 @@ INLINE f64v f64_load_first(const double *p, int n, f64v rest) {
     return _mm256_blendv_pd(rest, _mm256_maskload_pd(p, first), (__m256d)first);
 }
 
+INLINE f32v join_parts(const void *const *at) { return _mm256_set_m128(_mm_loadu_ps(at[1]), _mm_loadu_ps(at[0])); }
+
 INLINE void stream_vector(void *to, f32v x) { _mm256_stream_ps(to, x); }
 INLINE void stream_half(void *to, u16h x) { _mm_stream_si128(to, (__m128i)x); }
 INLINE void stream_fence(void) { _mm_sfence(); }

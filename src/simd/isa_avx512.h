@@ -68,6 +68,13 @@ INLINE void f64_store_first(double *p, int n, f64v x) { _mm512_mask_storeu_pd(p,
 INLINE f32v f32_from_halves(u16h x) { return _mm512_cvtph_ps((__m256i)x); }
 INLINE u16h f32_to_halves(f32v x) { return (u16h)_mm512_cvtps_ph(x, NEAREST); }
 
+INLINE f32v join_parts(const void *const *at) {
+    f32v x = _mm512_castps128_ps512(_mm_loadu_ps(at[0]));
+    x = _mm512_insertf32x4(x, _mm_loadu_ps(at[1]), 1);
+    x = _mm512_insertf32x4(x, _mm_loadu_ps(at[2]), 2);
+    return _mm512_insertf32x4(x, _mm_loadu_ps(at[3]), 3);
+}
+
 INLINE void stream_vector(void *to, f32v x) { _mm512_stream_ps(to, x); }
 INLINE void stream_half(void *to, u16h x) { _mm256_stream_si256(to, (__m256i)x); }
 INLINE void stream_fence(void) { _mm_sfence(); }

@@ -76,6 +76,12 @@ INLINE i32v f32_to_int(f32v x) { return __builtin_convertvector(x, i32v); }
 INLINE int f32_any(i32v i) { return (((i64v)i)[0] | ((i64v)i)[1]) != 0; }
 INLINE int f64_any(i64v i) { return (i[0] | i[1]) != 0; }
 
+INLINE f32v join_parts(const void *const *at) {
+    f32v x;
+    memcpy(&x, at[0], sizeof x);
+    return x;
+}
+
 INLINE void stream_vector(void *to, f32v x) { memcpy(to, &x, sizeof x); } /* an ordinary store */
 INLINE void stream_half(void *to, u16h x) { memcpy(to, &x, sizeof x); }
 INLINE void stream_fence(void) {}

@@ -22,6 +22,12 @@ INLINE f32v f32_narrow(f64v low, f64v high) {
     return (f32v)vcvt_high_f32_f64(vcvt_f32_f64((float64x2_t)low), (float64x2_t)high);
 }
 
+INLINE f32v join_parts(const void *const *at) {
+    f32v x;
+    memcpy(&x, at[0], sizeof x);
+    return x;
+}
+
 INLINE void stream_vector(void *to, f32v x) { memcpy(to, &x, sizeof x); } /* an ordinary store */
 INLINE void stream_half(void *to, u16h x) { memcpy(to, &x, sizeof x); }
 INLINE void stream_fence(void) {}

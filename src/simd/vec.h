@@ -207,28 +207,11 @@ INLINE V v_max(V a, V b) { return v_select((a > b) | v_isnan(a), a, b); }
 
 /* ---- parts and rows ---- */
 
-/* Lanes of a and b in turn: of the lower halves of both, of the upper ones. */
 #ifdef __clang__
 #define SHUFFLE(index, a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
 #else
 #define SHUFFLE(index, a, b, ...) __builtin_shuffle(a, b, (index){__VA_ARGS__})
 #endif
-#if LANES == 16
-INLINE V v_low_pairs(V a, V b) { return SHUFFLE(I, a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23); }
-INLINE V v_high_pairs(V a, V b) {
-    return SHUFFLE(I, a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
-}
-#elif LANES == 8
-INLINE V v_low_pairs(V a, V b) { return SHUFFLE(I, a, b, 0, 8, 1, 9, 2, 10, 3, 11); }
-INLINE V v_high_pairs(V a, V b) { return SHUFFLE(I, a, b, 4, 12, 5, 13, 6, 14, 7, 15); }
-#elif LANES == 4
-INLINE V v_low_pairs(V a, V b) { return SHUFFLE(I, a, b, 0, 4, 1, 5); }
-INLINE V v_high_pairs(V a, V b) { return SHUFFLE(I, a, b, 2, 6, 3, 7); }
-#else
-INLINE V v_low_pairs(V a, V b) { return SHUFFLE(I, a, b, 0, 2); }
-INLINE V v_high_pairs(V a, V b) { return SHUFFLE(I, a, b, 1, 3); }
-#endif
-
 /* Lane l ^ step in lane l; step is a power of 2, less than DLANES. */
 INLINE D d_across(D x, const int step) {
 #if DLANES == 8
@@ -254,15 +237,63 @@ INLINE V v_largest(V x) {
     return x;
 }
 
-/* Lane j of row i to lane i of row j, by as many rounds of pairing as LANES has bits. */
-INLINE void v_transpose(V rows[LANES]) {
-    V other[LANES];
-    UNROLL for (int round = 1; round < LANES; round *= 2) {
-        UNROLL for (int i = 0; i < LANES / 2; i++) {
-            other[2 * i] = v_low_pairs(rows[i], rows[i + LANES / 2]);
-            other[2 * i + 1] = v_high_pairs(rows[i], rows[i + LANES / 2]);
+/* A vector is made of parts of 16 bytes, within which exchanging lanes costs least. */
+enum { PART = 16 / sizeof(REAL), PARTS = LANES / PART };
+
+/* Lanes of a and b in turn: of the lower halves of their parts, of the upper ones. */
+#if LANES == 16
+#define LOW_PAIRS  0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29
+#define HIGH_PAIRS 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31
+#elif LANES == 8 && defined(LOSSFN_REAL_F32)
+#define LOW_PAIRS  0, 8, 1, 9, 4, 12, 5, 13
+#define HIGH_PAIRS 2, 10, 3, 11, 6, 14, 7, 15
+#elif LANES == 8
+#define LOW_PAIRS  0, 8, 2, 10, 4, 12, 6, 14
+#define HIGH_PAIRS 1, 9, 3, 11, 5, 13, 7, 15
+#elif LANES == 4 && defined(LOSSFN_REAL_F32)
+#define LOW_PAIRS  0, 4, 1, 5
+#define HIGH_PAIRS 2, 6, 3, 7
+#elif LANES == 4
+#define LOW_PAIRS  0, 4, 2, 6
+#define HIGH_PAIRS 1, 5, 3, 7
+#else
+#define LOW_PAIRS  0, 2
+#define HIGH_PAIRS 1, 3
+#endif
+INLINE V v_low_pairs(V a, V b) { return SHUFFLE(I, a, b, LOW_PAIRS); }
+INLINE V v_high_pairs(V a, V b) { return SHUFFLE(I, a, b, HIGH_PAIRS); }
+
+/* The vector whose part g lies at at[g]. */
+INLINE V v_join(const REAL *const at[PARTS]) {
+    const void *parts[PARTS];
+    UNROLL for (int g = 0; g < PARTS; g++) parts[g] = at[g];
+    return (V)join_parts(parts);
+}
+
+/* Lane j of each part of row i to lane i of the same part of row j, by as many rounds of pairing as a part's lanes have
+ * bits. With rows of which part g is the first columns of row g * PART + i of a table, these become its columns. */
+INLINE void v_turn_parts(V rows[PART]) {
+    V other[PART];
+    UNROLL for (int round = 1; round < PART; round *= 2) {
+        UNROLL for (int i = 0; i < PART / 2; i++) {
+            other[2 * i] = v_low_pairs(rows[i], rows[i + PART / 2]);
+            other[2 * i + 1] = v_high_pairs(rows[i], rows[i + PART / 2]);
         }
-        UNROLL for (int i = 0; i < LANES; i++) rows[i] = other[i];
+        UNROLL for (int i = 0; i < PART; i++) rows[i] = other[i];
+    }
+}
+
+/* n rows of LANES numbers, `step` apart, to LANES columns, `to_step` apart; lanes past n repeat the first row. */
+INLINE void v_turn(REAL *to, int64_t to_step, const REAL *from, int64_t step, int64_t n) {
+    UNROLL for (int c = 0; c < LANES; c += PART) {
+        V x[PART];
+        UNROLL for (int i = 0; i < PART; i++) {
+            const REAL *at[PARTS];
+            UNROLL for (int g = 0; g < PARTS; g++) at[g] = from + (g * PART + i < n ? (g * PART + i) * step : 0) + c;
+            x[i] = v_join(at);
+        }
+        v_turn_parts(x);
+        UNROLL for (int i = 0; i < PART; i++) v_store(to + (c + i) * to_step, x[i]);
     }
 }
 

@@ -19,6 +19,22 @@ static uint64_t next(void) { /* splitmix64 */
     return z ^ (z >> 31);
 }
 
+/* ---- Tables ------------------------------------------------------------------------------------------------------ */
+
+static void tables_are_turned(void **unused) {
+    (void)unused;
+    enum { STEP = LANES + 3, TO_STEP = LANES + 5 };
+    static REAL from[LANES * STEP], to[LANES * TO_STEP];
+    for (int i = 0; i < LANES * STEP; i++) from[i] = (REAL)i;
+    for (int n = 1; n <= LANES; n++) {
+        for (int i = 0; i < LANES * TO_STEP; i++) to[i] = -1;
+        v_turn(to, TO_STEP, from, STEP, n);
+        for (int c = 0; c < LANES; c++)
+            for (int l = 0; l < TO_STEP; l++)
+                assert_true(to[c * TO_STEP + l] == (l >= LANES ? -1 : from[(l < n ? l : 0) * STEP + c]));
+    }
+}
+
 /* ---- Halves ------------------------------------------------------------------------------------------------------ */
 
 static int same(REAL a, REAL b) { return (a != a && b != b) || memcmp(&a, &b, sizeof a) == 0; }
@@ -325,6 +341,7 @@ static void rows_and_columns_are_exact(void **unused) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(tables_are_turned),
         cmocka_unit_test(every_half_loads),
         cmocka_unit_test(halves_are_rounded_once),
         cmocka_unit_test(halves_go_around_the_caches),
