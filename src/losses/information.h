@@ -130,11 +130,13 @@ DEFINE(kl_div) = {
 };
 /* ln(t/x): where they are near, of their difference, gap; else of the quotient, if that is no subnormal or infinite. */
 ALWAYS_INLINE V log_quotient_of(V t, V x, V gap) {
-    const V q = t / x;
-    const M near = v_abs(gap) < v_set(0.5) * x, plain = (q >= v_set(SMALLEST_NORMAL)) & (q < v_set(INFINITY));
-    V log = v_log(v_select(plain, q, t));
-    if (!m_all(plain | near)) log = v_select(plain, log, log - v_log(x));
-    return v_select(near, v_log1p(gap / x), log);
+    V f, q = t / x;
+    const M plain = (q >= v_set(SMALLEST_NORMAL)) & (q < v_set(INFINITY));
+    q = v_select(plain, q, t);
+    const V k = log_split(q, &f), less = gap / x; /* 1 + f is the quotient in [3/4, 3/2), twice as much in [3/8, 3/4) */
+    f = v_select((k == v_zero()) & plain, less, v_select((k == -v_one()) & plain, v_fma(v_set(2), less, v_one()), f));
+    const V log = log_natural(q, k, f);
+    return m_all(plain) ? log : v_select(plain, log, log - v_log(x));
 }
 ALWAYS_INLINE V log_quotient(V t, V x) { return log_quotient_of(t, x, t - x); }
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 TURN = 0.004  # seconds of calls between two looks at the clock
 LEAST_TURNS = 5
+SPINNING = 0.012  # seconds for which threads of an OpenMP runtime may still keep a core busy after their work
 AT_KINKS = 1e-6  # of random numbers lie so exactly on a kink that conventions on its derivative show
 
 Array = NDArray[Any]
@@ -51,15 +52,18 @@ def one_turn(who: Contestant, calls: int) -> float:
     return (time.perf_counter() - start) / calls
 
 
-def take_turns(contestants: dict[str, Contestant], seconds: float, least: int = LEAST_TURNS) -> dict[str, list[float]]:
+def take_turns(
+    contestants: dict[str, Contestant], seconds: float, least: int = LEAST_TURNS, threads: int = 1
+) -> dict[str, list[float]]:
     """Turns of all until the time is up, there and back again: each one's seconds per call."""
+    pause = SPINNING if threads > 1 else 0.001
     calls = {name: calls_per_turn(who) for name, who in contestants.items()}
     times: dict[str, list[float]] = {name: [] for name in contestants}
     until = time.perf_counter() + seconds
     turn = 0
     while turn < least or time.perf_counter() < until:
         for name in sorted(contestants, reverse=turn % 2 == 1):
-            time.sleep(0.001)  # the others' threads stop spinning
+            time.sleep(pause)
             times[name].append(one_turn(contestants[name], calls[name]))
         turn += 1
     return times

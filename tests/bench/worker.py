@@ -106,7 +106,8 @@ def main() -> None:
         brief = len(who) == 1 and not failed
         if brief and case.elements > LARGE * 0.8:
             alone.add(case.name)
-        times = take_turns(who, options.seconds * (0.25 if brief else 1), options.turns) if wanted else {}
+        seconds = options.seconds * (0.25 if brief else 1)
+        times = take_turns(who, seconds, options.turns, options.threads) if wanted else {}
         if times or failed:
             say(kind="case", **case.key, times=times, failed=failed)
         del who, case
@@ -115,7 +116,9 @@ def main() -> None:
         for name in ("mse", "bce_with_logits"):
             for n in options.sizes:
                 if options.only in name:
-                    times = take_turns(ours.variants(name, n, options.threads), options.seconds, options.turns)
+                    times = take_turns(
+                        ours.variants(name, n, options.threads), options.seconds, options.turns, options.threads
+                    )
                     say(kind="variants", loss=name, elements=n, times=times)
     sys.stdout.flush()
     os._exit(0)  # some peers take long to leave

@@ -5,6 +5,7 @@
 
 #define _POSIX_C_SOURCE 200112L
 #include <lossfn/lossfn.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
