@@ -24,19 +24,15 @@ OUT_OF_LINE void fill(REAL *to, REAL x, int64_t n) {
 /* ---- Halves, a vector at a time: half.h has the same for single numbers ---- */
 
 #ifdef LOSSFN_REAL_F32
-INLINE V bfloat_load(const uint16_t *from) {
-    u16h h;
-    memcpy(&h, from, sizeof h);
-    return (V)(__builtin_convertvector(h, U) << 16);
-}
+INLINE V bfloat_load(const uint16_t *from) { return (V)(u_load(from, 2) << 16); }
 
 INLINE V half_load(const uint16_t *from) {
+#ifdef HAS_HALF_CONVERSIONS
     u16h h;
     memcpy(&h, from, sizeof h);
-#ifdef HAS_HALF_CONVERSIONS
     return f32_from_halves(h);
 #else
-    const U bits = __builtin_convertvector(h, U), magnitude = (bits & 0x7fff) << 13;
+    const U bits = u_load(from, 2), magnitude = (bits & 0x7fff) << 13;
     const M special = (M)(magnitude >= (U)i_set(0x7c00 << 13));
     V x = v_select(special, (V)(magnitude | 0x7f800000), (V)magnitude * v_set(0x1p112)); /* subnormals as well */
     return (V)((U)x | (bits & 0x8000) << 16);
@@ -318,24 +314,7 @@ static inline void mend_mask(REAL *gathered, const lossfn__view_t *mask, int64_t
 
 /* Which of LANES elements of a mask, `item` bytes each, keep their units. */
 INLINE M kept_lanes(const void *mask, const int item, uint64_t bits) {
-#define KEPT_LANES(type)                                                                                               \
-    typedef type part __attribute__((vector_size(LANES * sizeof(type))));                                              \
-    part x;                                                                                                            \
-    memcpy(&x, mask, sizeof x);                                                                                        \
-    x &= (type)bits;
-    if (item == 1) {
-        KEPT_LANES(uint8_t)
-        return (M)(__builtin_convertvector(x, U) != 0);
-    }
-    if (item == 2) {
-        KEPT_LANES(uint16_t)
-        return (M)(__builtin_convertvector(x, U) != 0);
-    }
-    if (item == 4) {
-        KEPT_LANES(uint32_t)
-        return (M)(__builtin_convertvector(x, U) != 0);
-    }
-#undef KEPT_LANES
+    if (item < 8) return (M)((u_load(mask, item) & (U)i_set((int)bits)) != 0);
     uint32_t lanes = 0;
     for (int i = 0; i < LANES / DLANES; i++) {
         u64v x;

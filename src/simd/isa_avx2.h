@@ -27,6 +27,12 @@ INLINE f64v f32_widen_low(f32v x) { return _mm256_cvtps_pd(_mm256_castps256_ps12
 INLINE f64v f32_widen_high(f32v x) { return _mm256_cvtps_pd(_mm256_extractf128_ps(x, 1)); }
 INLINE f32v f32_narrow(f64v low, f64v high) { return _mm256_set_m128(_mm256_cvtpd_ps(high), _mm256_cvtpd_ps(low)); }
 
+INLINE u32v f32_widen_bytes(const void *p) { return (u32v)_mm256_cvtepu8_epi32(_mm_loadl_epi64(p)); }
+INLINE u32v f32_widen_halves(const void *p) { return (u32v)_mm256_cvtepu16_epi32(_mm_loadu_si128(p)); }
+INLINE u64v f64_widen_bytes(const void *p) { return (u64v)_mm256_cvtepu8_epi64(_mm_loadu_si32(p)); }
+INLINE u64v f64_widen_halves(const void *p) { return (u64v)_mm256_cvtepu16_epi64(_mm_loadl_epi64(p)); }
+INLINE u64v f64_widen_words(const void *p) { return (u64v)_mm256_cvtepu32_epi64(_mm_loadu_si128(p)); }
+
 INLINE __m256i f32_first(int n) {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }

@@ -64,6 +64,12 @@ INLINE f64v f64_load_first(const double *p, int n, f64v rest) { return _mm512_ma
 INLINE void f32_store_first(float *p, int n, f32v x) { _mm512_mask_storeu_ps(p, f32_first(n), x); }
 INLINE void f64_store_first(double *p, int n, f64v x) { _mm512_mask_storeu_pd(p, f64_first(n), x); }
 
+INLINE u32v f32_widen_bytes(const void *p) { return (u32v)_mm512_cvtepu8_epi32(_mm_loadu_si128(p)); }
+INLINE u32v f32_widen_halves(const void *p) { return (u32v)_mm512_cvtepu16_epi32(_mm256_loadu_si256(p)); }
+INLINE u64v f64_widen_bytes(const void *p) { return (u64v)_mm512_cvtepu8_epi64(_mm_loadl_epi64(p)); }
+INLINE u64v f64_widen_halves(const void *p) { return (u64v)_mm512_cvtepu16_epi64(_mm_loadu_si128(p)); }
+INLINE u64v f64_widen_words(const void *p) { return (u64v)_mm512_cvtepu32_epi64(_mm256_loadu_si256(p)); }
+
 #define HAS_HALF_CONVERSIONS
 INLINE f32v f32_from_halves(u16h x) { return _mm512_cvtph_ps((__m256i)x); }
 INLINE u16h f32_to_halves(f32v x) { return (u16h)_mm512_cvtps_ph(x, NEAREST); }

@@ -137,6 +137,32 @@ INLINE V v_set(double s) { return (REAL)s - (V){0}; } /* s - 0 is s, also for -0
 INLINE I v_as_i(V x) { return (I)x; }
 INLINE V i_as_v(I i) { return (V)i; }
 
+/* LANES unsigned integers of 1, 2 or 4 bytes. gcc 12 makes of such a conversion one of single numbers. */
+INLINE U u_load(const void *p, const int item) {
+#if defined(LOSSFN_ISA_AVX512) || defined(LOSSFN_ISA_AVX2)
+    if (item == 1) return ISA_OP(widen_bytes)(p);
+    if (item == 2) return ISA_OP(widen_halves)(p);
+#ifdef LOSSFN_REAL_F64
+    if (item == 4) return ISA_OP(widen_words)(p);
+#endif
+    U x;
+    memcpy(&x, p, sizeof x);
+    return x;
+#else
+    U x = {0};
+    for (int l = 0; l < LANES; l++) {
+        uint8_t byte;
+        uint16_t half;
+        uint32_t word;
+        const char *at = (const char *)p + l * item;
+        if (item == 1) memcpy(&byte, at, 1), x[l] = byte;
+        if (item == 2) memcpy(&half, at, 2), x[l] = half;
+        if (item == 4) memcpy(&word, at, 4), x[l] = word;
+    }
+    return x;
+#endif
+}
+
 /* ---- masks and integers ---- */
 
 INLINE M m_and(M a, M b) { return a & b; }
