@@ -74,24 +74,21 @@ ALWAYS_INLINE V softmax_log_total(const whole_row_t *r, const softmax_t *q) {
     const V plain = q->top + (q->top_low + q->log_total);
     if (!(v_abs(plain)[0] < q->log_total[0] / 4))
         return log_sum_exp(plain, q->top, q->top_low, q->one, q->one_rest, q->rest);
-    const D zero = d_set(0);
-    const double top = (double)q->top[0], top_low = (double)q->top_low[0];
-    pair sums[ROW_LANES / DLANES], total = pair_of(zero, zero);
-    for (int k = 0; k < ROW_LANES / DLANES; k++) sums[k] = total;
+    const D zero = d_set(0), top = d_set((double)q->top[0]), top_low = d_set((double)q->top_low[0]);
+    row_fine_sum_t sum = row_fine_sum();
     EACH_VECTOR(r, i) {
-        D x[DPARTS], low[DPARTS], counts[DPARTS];
+        D x[DPARTS], low[DPARTS];
+        pair e[DPARTS];
         v_widen(v_load(q->x + i), x), v_widen(softmax_low(q, i), low);
-        v_widen(v_where(m_andnot(row_holds(r, i), row_is(i, q->at)), v_one()), counts);
         for (int d = 0; d < DPARTS; d++) {
-            pair *const sum = &sums[i % ROW_LANES / DLANES + d], down = pair_sum_of(x[d], d_set(-top));
-            const L in = (L)(counts[d] != zero) & (L)(down.hi > d_set(-800));
-            down = pair_select(in, pair_sum(down, pair_sum_of(low[d], d_set(-top_low))), pair_of(zero, zero));
-            *sum = pair_sum(*sum, pair_select(in, pair_exp_of(down), pair_of(zero, zero)));
+            const pair down = pair_sum_of(x[d], -top);
+            const L felt = down.hi > d_set(-800);
+            e[d] = pair_exp_of(pair_select(felt, pair_sum(down, pair_sum_of(low[d], -top_low)), pair_of(zero, zero)));
+            e[d] = pair_select(felt, e[d], pair_of(zero, zero));
         }
+        row_add_finely(&sum, i, v_where(m_andnot(row_holds(r, i), row_is(i, q->at)), v_one()), e);
     }
-    for (int k = 0; k < ROW_LANES / DLANES; k++)
-        for (int l = 0; l < DLANES; l++) total = pair_sum(total, pair_of(d_set(sums[k].hi[l]), d_set(sums[k].lo[l])));
-    const pair z = pair_sum(pair_quick_sum(d_set(top), d_set(top_low)), pair_log1p(total));
+    const pair z = pair_sum(pair_quick_sum(top, top_low), pair_log1p(row_fine_total(&sum)));
     return v_set(z.hi[0] + z.lo[0]);
 }
 /* The probabilities of classes. */
