@@ -833,7 +833,9 @@ WHOLE_ROWS(renyi_divergence) {
             const pair log_pull = pair_sum(u->log_power, pair_of(-log_sum.hi, -log_sum.lo));
             const pair log_x = pair_sum(u->log_mix, pair_of(-u->log_power.hi, -u->log_power.lo));
             const D part = d_exp(pair_sum(log_pull, log_x), zero); /* of the sum of t^a p^(1-a) */
-            const D over = d_exp(pair_sum(log_pull, pair_of(-log_x.hi, -log_x.lo)), zero);
+            const pair log_over = pair_sum(log_pull, pair_of(-log_x.hi, -log_x.lo));
+            const L large = log_over.hi > zero; /* it may overflow before it is multiplied with what is small */
+            const D over = d_exp(log_over, d_select(large, d_set(-64), zero));
             const D bare = d_exp(pair_sum(log_pull, pair_of(-u->l.hi, -u->l.lo)), zero);
             const D share = d_select(plain, bare, d_fma(d_set(less), u->more, one) / d_set(sum));
             const D far = (a * share - one / d_set(all)) / d_set(less);
@@ -841,6 +843,7 @@ WHOLE_ROWS(renyi_divergence) {
             by_x[d] = -scale * d_select(plain, d_exp(log_pull, zero), u->power / d_set(sum));
             by_t[d] = scale * (fabs(more) < 0.5 ? near : far);
             bend[d] = scale * d_select(plain, over * d_fma(-d_set(less), part, a), -by_x[d]);
+            bend[d] *= d_select((L)plain & large, d_set(0x1p64), one);
             if (infinite || all == 0) by_x[d] = by_t[d] = bend[d] = d_set(NAN);
         }
         row_put(r->grad[PRED], i, v_narrow(by_x));
