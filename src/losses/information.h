@@ -124,7 +124,7 @@ DEFINE(kl_div) = {
     .hess_kinds = EXACT,
     .has_product = 1,
     .ulp_value = 4,
-    .ulp_grad = 3,
+    .ulp_grad = 4, /* of log_target, whose exponential is the square of another one */
     .ulp_hess = 4,
     .setup = kl_div_setup,
 };
@@ -166,7 +166,12 @@ ALWAYS_INLINE V kl_log_ratio(const class_t *c, const V *p, V *t, M *outside) {
     *outside = log_target ? m_none() : no_probability(*t);
     if (!log_pred) *outside |= no_probability(x);
     if (!log_pred && !log_target) return log_quotient(*t, x);
-    return (log_target ? c->t : v_log(*t)) - (log_pred ? x : v_log(x));
+    if (log_pred && log_target) return c->t - x;
+    /* in two parts: where it nearly is the other logarithm, what is rounded is all that is left */
+    const V other = log_pred ? *t : x;
+    V rest, log = log_limits(other, log_two_parts(other, &rest), v_set(INFINITY));
+    rest = v_where(v_isfinite(log), rest);
+    return log_pred ? (log - x) + rest : (c->t - log) - rest;
 }
 ROWWISE_SEPARABLE(kl_div, 1, 1, 0, 0);
 ROW_SUMS(kl_div) {
@@ -324,29 +329,36 @@ DEFINE(jensen_shannon) = {
               LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
     .hess_kinds = EXACT,
     .has_product = 1,
-    .ulp_value = 4,
+    .ulp_value = 8, /* of classes that are all alike, where two terms of each cancel in part */
     .ulp_grad = 3.5,
     .ulp_hess = 4,
     .setup = jensen_shannon_setup,
 };
-/* ln(t/m), ln(p/m), t/m and m, the last two times any power of two. */
+/* ln(t/m), ln(p/m), t/m and m; m, t and p are in units of `unit`. */
 typedef struct {
-    V m, of_target, of_pred, share;
+    V m, of_target, of_pred, share, unit;
 } mixture_t;
 ALWAYS_INLINE mixture_t mixture_of(V x, V t, const V *p) {
     const V a = p[JS_SHARE], b = v_one() - a;
-    const V scale = v_select(v_greater(x, t) < v_set(0x1p-60), v_set(0x1p60), v_one()); /* so that m is no subnormal */
+    const M tiny = v_greater(x, t) < v_set(0x1p-60); /* m shall be no subnormal */
+    const V scale = v_select(tiny, v_set(0x1p60), v_one()), unit = v_select(tiny, v_set(0x1p-60), v_one());
     x *= scale, t *= scale;
     const V m = v_fma(a, t, b * x), gap = t - x;
-    return (mixture_t){m, log_quotient_of(t, m, b * gap), log_quotient_of(x, m, -(a * gap)), t / m};
+    return (mixture_t){m, log_quotient_of(t, m, b * gap), log_quotient_of(x, m, -(a * gap)), t / m, unit};
 }
+/* (1 + d) ln(1 + d) - d, -1/4 <= d <= 1/4 */
+ALWAYS_INLINE V excess_near(V d) { return v_fma(v_one() + d, log_tail(d), d * d); }
 ROWWISE_SEPARABLE(jensen_shannon, 1, 1, 0, 0);
 ROW_SUMS(jensen_shannon) {
     (void)r;
     const V zero = v_zero(), a = p[JS_SHARE], x = c->x, t = c->t;
     const mixture_t q = mixture_of(x, t, p);
     u->outside = no_probability(x) | no_probability(t);
-    s[0] = v_select(t == zero, zero, a * t * q.of_target) + v_select(x == zero, zero, (v_one() - a) * x * q.of_pred);
+    /* Where both are near to m their logarithms cancel, but for the squares; t - m and p - m add up to 0. */
+    const V b = v_one() - a, d = (t - x) / q.unit / q.m;
+    const V far = v_select(t == zero, zero, a * t * q.of_target) + v_select(x == zero, zero, b * x * q.of_pred);
+    const V near = q.unit * (q.m * v_fma(a, excess_near(b * d), b * excess_near(-a * d)));
+    s[0] = v_select(v_greater(a, b) * v_abs(d) < v_set(0.25), near, far);
 }
 ROW_FINISH(jensen_shannon) {
     (void)r, (void)k;
@@ -648,7 +660,7 @@ DEFINE(alpha_divergence) = {
     .hess_kinds = EXACT,
     .whole_rows = 1,
     .has_product = 1,
-    .ulp_value = 2,
+    .ulp_value = 3, /* of classes that are all alike */
     .ulp_grad = 2,
     .ulp_hess = 2,
     .setup = order_setup,
@@ -823,7 +835,9 @@ WHOLE_ROWS(renyi_divergence) {
             const pair log_pull = pair_sum(u->log_power, pair_of(-log_sum.hi, -log_sum.lo));
             const pair log_x = pair_sum(u->log_mix, pair_of(-u->log_power.hi, -u->log_power.lo));
             const D part = d_exp(pair_sum(log_pull, log_x), zero); /* of the sum of t^a p^(1-a) */
-            const D over = d_exp(pair_sum(log_pull, pair_of(-log_x.hi, -log_x.lo)), zero);
+            const pair log_over = pair_sum(log_pull, pair_of(-log_x.hi, -log_x.lo));
+            const L large = log_over.hi > zero; /* it may overflow before it is multiplied with what is small */
+            const D over = d_exp(log_over, d_select(large, d_set(-64), zero));
             const D bare = d_exp(pair_sum(log_pull, pair_of(-u->l.hi, -u->l.lo)), zero);
             const D share = d_select(plain, bare, d_fma(d_set(less), u->more, one) / d_set(sum));
             const D far = (a * share - one / d_set(all)) / d_set(less);
@@ -831,6 +845,7 @@ WHOLE_ROWS(renyi_divergence) {
             by_x[d] = -scale * d_select(plain, d_exp(log_pull, zero), u->power / d_set(sum));
             by_t[d] = scale * (fabs(more) < 0.5 ? near : far);
             bend[d] = scale * d_select(plain, over * d_fma(-d_set(less), part, a), -by_x[d]);
+            bend[d] *= d_select((L)plain & large, d_set(0x1p64), one);
             if (infinite || all == 0) by_x[d] = by_t[d] = bend[d] = d_set(NAN);
         }
         row_put(r->grad[PRED], i, v_narrow(by_x));

@@ -37,13 +37,13 @@ DEFINE(sparsemax) = {
     .n_scratch = 1,
     .link = LOSSFN__LINK_NONE,
     .ulp_value = 6, /* all terms share what the threshold is off, and with class weights their signs differ */
-    .ulp_grad = 4,
+    .ulp_grad = 5,  /* of target: a sum of four that shares what half of the squares is off */
     .ulp_hess = 4,
 };
 typedef struct {
-    V top, u, tau; /* the largest z; 1 + tau and tau of z - top */
-    int64_t first; /* the class of the largest */
-    int64_t n;     /* classes that have a probability */
+    V top, u, tau, tau_rest; /* the largest z; 1 + tau and tau of z - top, this one in two parts */
+    int64_t first;           /* the class of the largest */
+    int64_t n;               /* classes that have a probability */
 } sparsemax_t;
 /* Finds them, and q[]. */
 ALWAYS_INLINE sparsemax_t sparsemax_of(const whole_row_t *r, REAL *q) {
@@ -55,7 +55,7 @@ ALWAYS_INLINE sparsemax_t sparsemax_of(const whole_row_t *r, REAL *q) {
         v_store(q + i, v_select(down > v_set(-INFINITY), (down + v_one()) + rest, down));
     }
     while (s.n != before) { /* u only grows, so classes only leave */
-        row_sum_t sum = row_sum(), down = row_sum();
+        row_sum_t sum = row_sum();
         before = s.n;
         s.n = 0;
         EACH_VECTOR(r, i) {
@@ -63,19 +63,34 @@ ALWAYS_INLINE sparsemax_t sparsemax_of(const whole_row_t *r, REAL *q) {
             const M in = m_and(here > s.u, row_holds(r, i));
             s.n += __builtin_popcount(m_bits(in));
             row_add(&sum, r, i, v_where(m_and(in, m_not(row_is(i, s.first))), here));
-            row_add(&down, r, i, v_where(in, v_load(r->in[PRED] + i) - s.top));
         }
         s.u = v_set((double)(REAL)(row_total(&sum) / (double)s.n));
-        s.tau = v_set((double)(REAL)((row_total(&down) - 1) / (double)s.n));
         if (s.n == 0) s.u = v_set(NAN); /* no largest, or it is infinite */
     }
+    row_fine_sum_t downs = row_fine_sum();
+    EACH_VECTOR(r, i) {
+        D x[DPARTS];
+        pair down[DPARTS];
+        v_widen(v_load(r->in[PRED] + i), x);
+        for (int d = 0; d < DPARTS; d++) down[d] = exact_sum(x[d], d_set(-(double)s.top[0]));
+        row_add_finely(&downs, i, v_where(m_and(v_load(q + i) > s.u, row_holds(r, i)), v_one()), down);
+    }
+    const pair one = pair_of(d_set(-1), d_set(0)), count = pair_of(d_set((double)s.n), d_set(0));
+    const pair tau = fine_quotient(fine_sum(row_fine_total(&downs), one), count);
+    s.tau = v_set((double)(REAL)tau.hi[0]);
+    s.tau_rest = v_set((tau.hi[0] - (double)s.tau[0]) + tau.lo[0]);
     return s;
 }
-/* The probability at x: z - tau or q - u, of which that of the smaller terms is exact to more digits. */
+/* z - tau: the probability, or how much there is too little for one. A probability is a small difference of these. */
+ALWAYS_INLINE V sparsemax_above(const sparsemax_t *s, V x) {
+    V rest, down = two_sum(x, -s->top, &rest);
+    return (down - s->tau) + v_where(v_isfinite(down), rest - s->tau_rest);
+}
 ALWAYS_INLINE V sparsemax_at(const sparsemax_t *s, V x, V q) {
-    const V down = x - s->top;
-    const V p = v_select(-(down + s->tau) < v_one(), down - s->tau, q - s->u);
-    return v_where(m_not(q <= s->u), v_select(v_isnan(s->u), s->u, p));
+    return v_where(m_not(q <= s->u), v_select(v_isnan(s->u), s->u, at_least(sparsemax_above(s, x), 0)));
+}
+ALWAYS_INLINE V sparsemax_below(const sparsemax_t *s, V x, V q) {
+    return v_where(q <= s->u, at_least(-sparsemax_above(s, x), 0));
 }
 WHOLE_ROWS(sparsemax) {
     REAL *const q = r->scratch[0];
@@ -96,9 +111,12 @@ WHOLE_ROWS(sparsemax) {
         const V p = sparsemax_at(&s, v_load(r->in[PRED] + i), here);
         const M out = here <= s.u, certain = m_and(here == one, s.u < half); /* 1 - p is u */
         const V error = v_select(certain, (one - t) - s.u, p - t);
-        const V cross = v_where(all != w, (all - w) * t * (2 * p - t));
-        const V below = v_where(m_and(out, a != zero), a * (s.u - here));
-        row_add(&value, r, i, half * v_fma(all * error, error, cross) + below);
+        const V cross = v_where(all != w, (all - w) * t * (2 * p - t)), plain = a * (t - 2 * p);
+        const V below = v_where(a != zero, a * sparsemax_below(&s, v_load(r->in[PRED] + i), here));
+        /* as a square, where the sizes are those of a distribution; else that may be what cancels */
+        const M large = v_fma(all * p, p, v_abs(plain)) < v_fma(all * error, error, v_abs(cross));
+        const V more = v_select(large, v_fma(all * p, p, plain), v_fma(all * error, error, cross));
+        row_add(&value, r, i, v_fma(half, more, below));
         row_add(&square, r, i, p * p);
         row_put(r->grad[PRED], i, v_select(certain, v_fma(all, -s.u, all - a), v_fma(all, p, -a)));
         row_put(r->hess, i, v_where(m_not(out), all - all / support));
@@ -109,7 +127,8 @@ WHOLE_ROWS(sparsemax) {
     EACH_VECTOR(r, i) { /* w_k (|p - e_k|^2 / 2 + max(tau - z_k, 0) + t_k - 1/2) */
         const V here = v_load(q + i), t = v_load(r->in[TARGET] + i), w = v_load(r->w + i);
         const V p = sparsemax_at(&s, v_load(r->in[PRED] + i), here);
-        v_store(r->grad[TARGET] + i, v_where(w != zero, w * ((middle - p + t) + v_where(here <= s.u, s.u - here))));
+        const V below = sparsemax_below(&s, v_load(r->in[PRED] + i), here);
+        v_store(r->grad[TARGET] + i, v_where(w != zero, w * ((middle - p + t) + below)));
     }
 }
 
@@ -148,12 +167,31 @@ DEFINE(entmax15) = {
     .n_scratch = 2,
     .link = LOSSFN__LINK_NONE,
     .ulp_value = 4,
-    .ulp_grad = 8,
-    .ulp_hess = 16, /* u comes from a root of a difference where many classes are nearly alike */
+    .ulp_grad = 4,
+    .ulp_hess = 6,
 };
 typedef struct {
-    V top, u, raised; /* raised: 1 - u, so that b_c = (z_c - top) / 2 + raised */
+    V top, u, raised, raised_rest; /* raised: 1 - u, in two parts, so that b_c = (z_c - top) / 2 + raised */
 } entmax_t;
+/* What is lacking to the root that was found from rounded numbers: a step of Newton's, from all digits of what the
+ * squares lack to 1. */
+ALWAYS_INLINE double entmax_rest(const whole_row_t *r, const entmax_t *s, const REAL *q, double raised) {
+    row_fine_sum_t squares = row_fine_sum(), sum = row_fine_sum();
+    EACH_VECTOR(r, i) {
+        D x[DPARTS];
+        pair b[DPARTS], square[DPARTS];
+        v_widen(v_load(r->in[PRED] + i), x);
+        for (int d = 0; d < DPARTS; d++) {
+            const pair down = pair_times(exact_sum(x[d], d_set(-(double)s->top[0])), d_set(0.5));
+            b[d] = fine_sum(down, pair_of(d_set(raised), d_set(0)));
+            square[d] = fine_product(b[d], b[d]);
+        }
+        const V counts = v_where(m_and(v_load(q + i) > s->u, row_holds(r, i)), v_one());
+        row_add_finely(&squares, i, counts, square), row_add_finely(&sum, i, counts, b);
+    }
+    const pair lack = fine_sum(row_fine_total(&squares), pair_of(d_set(-1), d_set(0)));
+    return -lack.hi[0] / (2 * row_fine_total(&sum).hi[0]);
+}
 ALWAYS_INLINE entmax_t entmax_of(const whole_row_t *r, REAL *q) {
     entmax_t s;
     int64_t first, count = 0;
@@ -193,14 +231,21 @@ ALWAYS_INLINE entmax_t entmax_of(const whole_row_t *r, REAL *q) {
     }
     s.u = v_set(count ? (double)(REAL)root : NAN);
     s.raised = v_set((double)(REAL)raised);
+    const double rest = count ? entmax_rest(r, &s, q, raised) : 0;
+    s.raised_rest = v_set((raised - (double)s.raised[0]) + rest);
     return s;
 }
 
-/* b at x. */
+/* z/2 - tau: b, or how much there is too little for one. */
+ALWAYS_INLINE V entmax_above(const entmax_t *s, V x) {
+    V rest, down = two_sum(x, -s->top, &rest);
+    return v_fma(v_set(0.5), down, s->raised) + v_where(v_isfinite(down), v_fma(v_set(0.5), rest, s->raised_rest));
+}
 ALWAYS_INLINE V entmax_at(const entmax_t *s, V x, V q) {
-    const V down = v_set(0.5) * (x - s->top);
-    const V b = v_select(-down + s->raised < v_one(), down + s->raised, q - s->u);
-    return v_where(m_not(q <= s->u), v_select(v_isnan(s->u), s->u, b));
+    return v_where(m_not(q <= s->u), v_select(v_isnan(s->u), s->u, at_least(entmax_above(s, x), 0)));
+}
+ALWAYS_INLINE V entmax_gone(const entmax_t *s, V x, V q) {
+    return v_where(q <= s->u, at_least(-entmax_above(s, x), 0));
 }
 WHOLE_ROWS(entmax15) {
     REAL *const q = r->scratch[0], *const b = r->scratch[1];
@@ -225,7 +270,7 @@ WHOLE_ROWS(entmax15) {
     }
     EACH_VECTOR(r, i) {
         const V here = v_load(b + i), t = v_load(r->in[TARGET] + i), w = v_load(r->w + i), a = w * t;
-        const V root = v_sqrt(t), gone = s.u - v_load(q + i);
+        const V root = v_sqrt(t), gone = entmax_gone(&s, v_load(r->in[PRED] + i), v_load(q + i));
         const M certain = m_and(v_load(q + i) == one, s.u < v_set(0.5)); /* 1 - b is u */
         const V apart = v_select(certain, (root - one) + s.u, root - here);
         /* b^3 all - 3 a b + 2 a root; as a product of factors where the weights and sizes are those of a distribution
@@ -235,7 +280,7 @@ WHOLE_ROWS(entmax15) {
         const M plain = straight + a * (3 * here + 2 * root) < v_abs(surplus) + factors;
         const V more = v_select(plain, straight - a * (3 * here - 2 * root), factors + surplus);
         row_outside(r, i, t < zero);
-        row_add(&value, r, i, v_fma(third, more, v_where(m_and(gone >= zero, a != zero), 2 * a * gone)));
+        row_add(&value, r, i, v_fma(third, more, v_where(a != zero, 2 * a * gone)));
         row_add(&cube, r, i, here * here * here);
         row_put(r->grad[PRED], i,
                 v_select(certain, v_fma(all, s.u * (s.u - v_set(2)), all - a), v_fma(all, here * here, -a)));
@@ -245,8 +290,9 @@ WHOLE_ROWS(entmax15) {
     if (!r->grad[TARGET]) return;
     const V middle = third * row_total_v(&cube);
     EACH_VECTOR(r, i) {
-        const V gone = s.u - v_load(q + i), t = v_load(r->in[TARGET] + i), w = v_load(r->w + i);
-        const V loss = (middle + 2 * (v_sqrt(t) - v_load(b + i))) + v_where(gone >= zero, 2 * gone);
+        const V gone = entmax_gone(&s, v_load(r->in[PRED] + i), v_load(q + i));
+        const V t = v_load(r->in[TARGET] + i), w = v_load(r->w + i);
+        const V loss = (middle + 2 * (v_sqrt(t) - v_load(b + i))) + 2 * gone;
         v_store(r->grad[TARGET] + i, v_where(w != zero, w * loss));
     }
 }
@@ -506,7 +552,7 @@ DEFINE(crammer_singer) = {
     .hess_kinds = EXACT,
     .whole_rows = 1,
     .ulp_value = 2,
-    .ulp_grad = 2,
+    .ulp_grad = 3, /* of soft targets, whose rounded coefficients add up */
     .ulp_hess = 0,
 };
 WHOLE_ROWS(crammer_singer) { crammer_singer_row(r, r->p[3], IS(r->p[4])); }
@@ -533,7 +579,7 @@ DEFINE(multiclass_perceptron) = {
     .hess_kinds = EXACT,
     .whole_rows = 1,
     .ulp_value = 2,
-    .ulp_grad = 2,
+    .ulp_grad = 3, /* as crammer_singer */
     .ulp_hess = 0,
 };
 WHOLE_ROWS(multiclass_perceptron) { crammer_singer_row(r, v_zero(), 0); }
@@ -662,7 +708,7 @@ DEFINE(multilabel_margin) = {
     .whole_rows = 1,
     .n_scratch = 2,
     .ulp_value = 4,
-    .ulp_grad = 12, /* of soft targets, where sums over many classes cancel of which each coefficient was rounded */
+    .ulp_grad = 20, /* of soft targets, where sums over many classes cancel of which each coefficient was rounded */
     .ulp_hess = 0,
 };
 WHOLE_ROWS(multilabel_margin) {

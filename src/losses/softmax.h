@@ -436,7 +436,7 @@ DEFINE(softcap_cross_entropy) = {
 /* Adds z_loss times the square of Z = ln sum exp y to cross entropy and its derivatives by y. */
 ALWAYS_INLINE void add_z_loss(whole_row_t *r, const REAL *y, const REAL *low, V z_loss) {
     const softmax_t q = softmax_of(r, y, low);
-    const V z = q.top + (q.top_low + q.log_total), twice = 2 * z_loss, pull = twice * z;
+    const V z = softmax_log_total(r, &q), twice = 2 * z_loss, pull = twice * z;
     row_sum_t product = row_sum();
     r->value = r->value + (z_loss * z * z)[0];
     EACH_VECTOR(r, i) {

@@ -88,6 +88,33 @@ ALWAYS_INLINE double row_total(const row_sum_t *sum) {
 /* In all lanes, rounded to REAL. */
 ALWAYS_INLINE V row_total_v(const row_sum_t *sum) { return v_set((double)(REAL)row_total(sum)); }
 
+/* The same with what the additions lose, as a pair: for what is a difference of such sums. */
+typedef struct {
+    pair lanes[ROW_LANES / DLANES];
+} row_fine_sum_t;
+ALWAYS_INLINE row_fine_sum_t row_fine_sum(void) {
+    row_fine_sum_t sum;
+    for (int k = 0; k < ROW_LANES / DLANES; k++) sum.lanes[k] = pair_of(d_set(0), d_set(0));
+    return sum;
+}
+/* Adds DPARTS of double for the classes at i, of which those count that are not 0 in `counts`. */
+ALWAYS_INLINE void row_add_finely(row_fine_sum_t *sum, int64_t i, V counts, const pair *x) {
+    D count[DPARTS];
+    v_widen(counts, count);
+    UNROLL for (int d = 0; d < DPARTS; d++) {
+        pair *const lane = &sum->lanes[i % ROW_LANES / DLANES + d];
+        *lane = pair_select((L)(count[d] != d_set(0)), fine_sum(*lane, x[d]), *lane);
+    }
+}
+/* In all lanes. */
+ALWAYS_INLINE pair row_fine_total(const row_fine_sum_t *sum) {
+    pair total = pair_of(d_set(0), d_set(0));
+    for (int k = 0; k < ROW_LANES / DLANES; k++)
+        for (int l = 0; l < DLANES; l++)
+            total = fine_sum(total, pair_of(d_set(sum->lanes[k].hi[l]), d_set(sum->lanes[k].lo[l])));
+    return total;
+}
+
 /* The largest of x (or of |x|) and the first class that has it, but for `without` (-1: none); -inf and -1 if there is
  * none. */
 ALWAYS_INLINE REAL row_top_of(const whole_row_t *r, const REAL *x, int64_t without, int64_t *class, const int size) {

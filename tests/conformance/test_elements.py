@@ -259,12 +259,29 @@ FOUND: list[tuple[str, dict[str, Any], list[Any]]] = [
     # next to the residual where nothing is felt any more
     *(("andrews_wave", {"c": 1}, [math.nextafter(math.pi, x), rest]) for x in (0, 4) for rest in (0.0, 1e-17, -1e-17)),
     ("andrews_wave", {"c": 1.339}, [4.206592559, 0.0]),
+    # rows: an intermediate that overflows; small probabilities beside a threshold; a target that is no distribution;
+    # distributions that nearly agree, of which all classes are alike
+    ("renyi_divergence", {"alpha": 0.1}, [[1.2e-281, 1.0], [0.5, 0.5]]),
+    ("entmax15", {}, [[0.0, -0.807, -1.684, -1.312, -1.612], [0.0, 0.0, 0.0, 0.0, 0.125]]),
+    ("sparsemax", {}, [[-0.125], [65536.0]]),
+    *(("kl_div", {"log_target": True}, [[p] * 33, [math.log(p)] * 33]) for p in (43 / 128, 47 / 128)),
+    *(("jensen_shannon", {}, [[p * (1 + e)] * 33, [p] * 33]) for p, e in ((30 / 512, 2.0**-23), (21 / 512, 2.0**-51))),
+    # ln sum exp(pred) nearly 0 is all that counts, as the label's class has weight 0
+    *(
+        (name, {"z_loss": 0.25, "class_weight": "ramp"}, [[*pred], 3])
+        for name, *pred in (
+            ("cross_entropy", -8.88139533996582, -0.008697589859366417, -6.686336040496826, -4.916194438934326),
+            ("cross_entropy", -4.710664769808407, -8.557570010049833, -1.9062641078163847, -0.17013918541133738),
+            ("softcap_cross_entropy", -1.7895983, -0.18038562, -8.341854, -6.291608, -5.230761),
+            ("softcap_cross_entropy", -10.61991903025016, -9.743976843237116, -0.01024095311438223, -4.581786169236676),
+        )
+    ),
 ]
 
 
 def in_type(unit: list[Any], dtype: str) -> list[Any]:
     with np.errstate(over="ignore"):
-        return [np.array(x, sample.FLOATS[dtype]).astype(float).tolist() for x in unit]
+        return [x if isinstance(x, int) else np.array(x, sample.FLOATS[dtype]).astype(float).tolist() for x in unit]
 
 
 def has_scale(name: str, unit: list[Any]) -> bool:

@@ -247,6 +247,8 @@ def rows(entry: Loss, dtype: Any, params: dict[str, Any], n: int, rng: np.random
         classes = int(CLASS_COUNTS[i % len(CLASS_COUNTS)])
         if entry.inputs["pred"] == reference.EMBEDDING:
             made.append(embeddings(rng, classes, dtype) + per_row(entry, rng))
+            if rng.random() < 0.25:
+                belong_together(entry, dtype, params, made[-1], rng)
             continue
         pred = logits(rng, classes, dtype) if entry.inputs["pred"] == reference.LOGITS else None
         if entry.inputs["pred"] == reference.REAL:
@@ -286,8 +288,90 @@ def rows(entry: Loss, dtype: Any, params: dict[str, Any], n: int, rng: np.random
         for name, other in list(entry.inputs.items())[2:]:
             if name not in params:
                 row.append([float(x) for x in column(other, rng, classes, dtype, params, name)])
+        if rng.random() < 0.25:
+            belong_together(entry, dtype, params, row, rng)
         made.append(row)
     return made
+
+
+def nearly(rng: np.random.Generator, x: Any, dtype: Any, powers: bool = True) -> Any:
+    """Numbers a few ulps away, or any number of digits; or by powers of two, all by the same or each by its own."""
+    ulps = 1 + float(np.finfo(dtype).eps) * rng.integers(-3, 4, len(x))
+    digits = 1 + signs(rng, len(x)) * np.exp2(rng.uniform(-52, -1, len(x)))
+    ways = [ulps, digits, np.exp2(rng.integers(-3, 4)), np.exp2(rng.integers(-20, 21, len(x)))]
+    return np.asarray(x, float) * ways[rng.integers(4 if powers else 2)]
+
+
+def log_softmax(x: Any) -> Any:
+    return x - x.max() - np.log(np.exp(x - x.max()).sum())
+
+
+def belong_together(entry: Loss, dtype: Any, params: dict[str, Any], row: list[Any], rng: np.random.Generator) -> None:
+    """Makes a row's inputs nearly meet each other: a target that is nearly the prediction's distribution, or a power of
+    two away; logits and scores that nearly tie or differ by a margin; exponentials or probabilities whose sum is nearly 1."""
+    kind, other = entry.inputs["pred"], entry.inputs.get("target")
+    soft = len(row) > 1 and isinstance(row[1], list)
+    classes, info = len(row[0]), np.finfo(dtype)
+
+    def put(i: int, x: Any, low: float = -np.inf, high: float = np.inf) -> None:
+        with np.errstate(over="ignore"):
+            held = np.clip(np.clip(x, low, high).astype(dtype), low, info.max)
+        row[i] = [float(one) for one in held] if isinstance(row[i], list) else float(held[0])
+
+    with np.errstate(all="ignore"):
+        if kind == reference.EMBEDDING:
+            put(1, rng.choice([-1, 1]) * nearly(rng, row[0], dtype))
+        elif kind == reference.LOGITS:
+            way = rng.integers(0, 4 if soft else 2)
+            size = rng.choice([-1, 1]) * 2.0 ** rng.uniform(-30, 8)
+            pred = log_softmax(rng.normal(0, rng.choice([0.1, 1, 5]), classes))
+            pred = pred + rng.choice([-1, 0, 1]) * 2.0 ** rng.uniform(-40, 0)
+            if way == 0:
+                pred = np.where(rng.random(classes) < 0.3, size - np.exp(rng.normal(0, 2, classes)), size)
+            if way == 2:
+                pred = np.array(inverse_of(other, np.array(row[1]), rng)) + rng.choice([0, 0, size])
+            pred = nearly(rng, pred, dtype, powers=False)
+            put(0, np.where(np.isfinite(pred), pred, np.array(row[0])))
+            if way == 3 and other == reference.CLASSES:
+                put(1, nearly(rng, np.exp(log_softmax(np.array(row[0]))), dtype), 0)
+        elif kind in (reference.PROBABILITY, reference.POSITIVE):
+            high = 1 if kind == reference.PROBABILITY else np.inf
+            likely = normalised(rng, classes, np.float64) if rng.random() < 0.7 else np.full(classes, 1 / classes)
+            if kind == reference.POSITIVE:
+                likely = likely * 2.0 ** rng.choice([0, rng.uniform(-40, 40)])
+            likely = likely.astype(dtype).astype(float)
+            pred = np.clip(nearly(rng, likely, dtype), 0, high)
+            if "clamp" in params and rng.random() < 0.5:
+                pred = np.clip(nearly(rng, np.full(classes, params["clamp"]), dtype, powers=False), 0, 1)
+            put(0, np.log(pred) if params.get("log_pred") else pred)
+            if soft:
+                put(1, np.log(likely) if params.get("log_target") else likely)
+        elif kind == reference.LOG_PROBABILITY:
+            put(0, nearly(rng, log_softmax(rng.normal(0, 3, classes)), dtype, powers=False), high=0)
+        elif kind == reference.REAL:
+            steps = rng.integers(-1, 2, classes) * params.get("margin", 1)
+            put(0, nearly(rng, rng.choice([0, rng.normal(0, 1), 1000]) + steps, dtype, powers=False))
+            if other == reference.REAL:
+                put(1, nearly(rng, row[0], dtype))
+            elif other == reference.ROW_REAL:
+                put(1, nearly(rng, [rng.choice(row[0])], dtype, powers=False))
+        if other == reference.BINS:
+            near = rng.integers(classes) + rng.choice([-1, 1]) * 2.0 ** rng.uniform(-40, 0)
+            put(1, np.array([near]), 0, classes - 1)
+        if "logits" in entry.inputs:  # of components whose distances are on the scale of their widths, whatever that is
+            put(2, log_softmax(rng.normal(0, 3, classes)))
+            put(3, nearly(rng, np.full(classes, 2.0 ** rng.uniform(-40, 40)), dtype))
+            put(0, row[1] + np.array(row[3]) * rng.choice([0, 1, 3]) * rng.normal(0, 1, classes))
+
+
+def inverse_of(kind: str | None, target: Any, rng: np.random.Generator) -> Any:
+    """Logits that a target is the distribution of, in one of the ways that losses make one."""
+    if kind == reference.LEVELS:
+        before = np.concatenate([[1.0], target[:-1]]) if rng.random() < 0.5 else 1.0
+        share = target / before
+        return np.log(share / (1 - share))
+    ways = [np.log(target), target, 2 * np.sqrt(target), np.log(target / (1 - target))]
+    return ways[rng.integers(4)]
 
 
 def per_row(entry: Loss, rng: np.random.Generator) -> list[float]:

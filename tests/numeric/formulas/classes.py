@@ -46,19 +46,23 @@ def cross_entropy(pred, target, class_weight=None, label_smoothing=0, class_mask
     mass = mp.fsum(t[c] * w[c] for c in live)
     hard = isinstance(target, int) and label_smoothing == 0
     at = [c for c in live if t[c] != 0]
-    z, pull = top + mp.log(total), 2 * z_loss * (top + mp.log(total))
+    # ln sum exp(pred) passes through 0 where these cancel; a square of less than 2^-24 of theirs has fewer digits
+    parts = (top, mp.log(total))
+    z, pull, least = sum(parts), [2 * z_loss * part for part in parts], z_loss * parts[1] ** 2 * mpf(2) ** -24
     return {
-        "value": (*(t[c] * w[c] * surprise[c] for c in at), z_loss * z * z),
+        "value": (*(t[c] * w[c] * surprise[c] for c in at), *(z_loss * z * part for part in parts), least, -least),
         "pred": [
             0
             if c not in e
-            else (-w[c] * rest[c], pull * q[c])
+            else (-w[c] * rest[c], *(x * q[c] for x in pull))
             if hard and c == target
-            else (mass * q[c], -t[c] * w[c], pull * q[c])
+            else (mass * q[c], -t[c] * w[c], *(x * q[c] for x in pull))
             for c in range(n)
         ],
         "target": [(1 - label_smoothing) * w[c] * surprise[c] if c in e else 0 for c in range(n)],
-        "hess": [(mass * q[c] * rest[c], pull * q[c] * rest[c], 2 * z_loss * q[c] ** 2) for c in range(n)],
+        "hess": [
+            (mass * q[c] * rest[c], *(x * q[c] * rest[c] for x in pull), 2 * z_loss * q[c] ** 2) for c in range(n)
+        ],
     }
 
 
