@@ -133,8 +133,9 @@ ALWAYS_INLINE V log_quotient_of(V t, V x, V gap) {
     V f, q = t / x;
     const M plain = (q >= v_set(SMALLEST_NORMAL)) & (q < v_set(INFINITY));
     q = v_select(plain, q, t);
-    const V k = log_split(q, &f), less = gap / x; /* 1 + f is the quotient in [3/4, 3/2), twice as much in [3/8, 3/4) */
-    f = v_select((k == v_zero()) & plain, less, v_select((k == -v_one()) & plain, v_fma(v_set(2), less, v_one()), f));
+    const V k = log_split(q, &f), less = gap / x; /* 1 + f is q in [3/4, 3/2), 2 q in [3/8, 3/4) */
+    const M same = k == v_zero(), half = (k == -v_one()) & (f >= v_zero());
+    f = v_select(same & plain, less, v_select(half & plain, v_fma(v_set(2), less, v_one()), f));
     const V log = log_natural(q, k, f);
     return m_all(plain) ? log : v_select(plain, log, log - v_log(x));
 }

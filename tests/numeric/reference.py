@@ -188,6 +188,8 @@ def raw(entry: Loss, inputs: dict[str, Any], params: dict[str, Any], digits: int
         options = {k: convert(float(v) if type(v) is int else v) for k, v in given.items()}
         base = options.pop("base", mp.e)
         factor = 1 / mp.log(base) if entry.based and base != mp.e else mpf(1)
+        if "z_loss" in options:  # it stays in nats
+            options["z_loss"] /= factor
         result = entry.formula(**inputs, **options)
         if not result:
             return nothing(entry, inputs)

@@ -24,7 +24,7 @@ def distribution(
 
 @loss(
     {"label_smoothing": 0.125}, {"class_weight": "ramp"}, {"class_weight": "ramp", "label_smoothing": 0.25}, {"base": 2},
-    {"z_loss": 0.25}, {"z_loss": 2.0**-13, "class_weight": "ramp"},
+    {"z_loss": 0.25}, {"z_loss": 2.0**-13, "class_weight": "ramp"}, {"z_loss": 0.25, "base": 2},
     unit="row", pred=LOGITS, target=CLASSES, based=True,
 )  # fmt: skip
 def cross_entropy(pred, target, class_weight=None, label_smoothing=0, class_mask=None, z_loss=0):

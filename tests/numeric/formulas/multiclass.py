@@ -459,7 +459,7 @@ def entmax15(pred, target, class_weight=None, label_smoothing=0, class_mask=None
     {"class_weight": "ramp", "cap": 5},
     {"cap": 1.5},
     {"base": 2},
-    {"z_loss": 0.25, "cap": 5},
+    {"z_loss": 0.25, "cap": 5, "base": 2},
     {"z_loss": 2.0**-13, "class_weight": "ramp"},
     unit="row",
     pred=LOGITS,
