@@ -24,6 +24,18 @@ NAN = mpf("nan")
 DIGITS = 60
 Result = dict[str, Any]
 
+
+def exp(x: Any, _exp: Any = mp.exp) -> Any:
+    """e^x. mpmath takes e to a power where x is an integer, for seconds where that stands for infinity."""
+    if not mp.isint(x) or abs(x) < 2**64:
+        return _exp(x)
+    with mp.extraprec(mp.mag(x)):
+        result = _exp(x - mpf(0.5)) * _exp(mpf(0.5))
+    return +result
+
+
+mp.exp = exp
+
 # What an input may hold; decides how it is sampled.
 REAL, PROBABILITY, LOG_PROBABILITY, LOGITS = "real", "probability", "log_probability", "logits"
 BINARY, CLASSES, MARGIN, POSITIVE, COUNT = "binary", "classes", "margin", "positive", "count"
