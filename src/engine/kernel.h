@@ -467,7 +467,7 @@ typedef struct group {
     REAL *values; /* [lane], weighted */
     lanes_t grads[2], hess;
     lanes_t kept;         /* what the sums leave for the map: may lie where grads[PRED] does, even if x does */
-    int has_fault;        /* then */
+    int has_fault;        /* else fault[] holds nothing yet */
     int64_t fault[LANES]; /* first class outside the domain, or -1 */
 } group_t;
 

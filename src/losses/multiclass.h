@@ -114,7 +114,7 @@ WHOLE_ROWS(sparsemax) {
         const V cross = v_where(all != w, (all - w) * t * (2 * p - t)), plain = a * (t - 2 * p);
         const V below = v_where(a != zero, a * sparsemax_below(&s, v_load(r->in[PRED] + i), here));
         /* as a square, where the sizes are those of a distribution; else that may be what cancels */
-        const M large = v_fma(all * p, p, v_abs(plain)) < v_fma(all * error, error, v_abs(cross));
+        const M large = 2 * v_fma(all * p, p, v_abs(plain)) < v_fma(all * error, error, v_abs(cross));
         const V more = v_select(large, v_fma(all * p, p, plain), v_fma(all * error, error, cross));
         row_add(&value, r, i, v_fma(half, more, below));
         row_add(&square, r, i, p * p);
