@@ -97,6 +97,8 @@ static void tasks_run_at_the_same_time(void **unused) {
     for (int i = 0; i < 20; i++) assert_true(all_meet());
 }
 
+#define LEFT_TO_CALLER 11
+
 typedef struct {
     pthread_t caller;
     atomic_int by_caller;
@@ -108,15 +110,16 @@ static void wait_for_caller(void *ctx, int index) {
     if (pthread_equal(turns->caller, pthread_self()))
         atomic_fetch_add(&turns->by_caller, 1);
     else
-        wait_until(&turns->by_caller, 2);
+        wait_until(&turns->by_caller, LEFT_TO_CALLER);
 }
 
-/* Workers that are late or stuck don't keep the rest from being done. */
+/* Workers that are late or stuck don't keep the rest from being done: each holds one index until the caller has run
+ * what they can't. */
 static void the_caller_helps(void **unused) {
     (void)unused;
     turns_t turns = {.caller = pthread_self()};
-    lossfn__pool_run(LOSSFN__POOL_MAX_THREADS + 10, wait_for_caller, &turns);
-    assert_in_range(atomic_load(&turns.by_caller), 11, LOSSFN__POOL_MAX_THREADS + 10);
+    lossfn__pool_run(LOSSFN__POOL_MAX_THREADS - 1 + LEFT_TO_CALLER, wait_for_caller, &turns);
+    assert_in_range(atomic_load(&turns.by_caller), LEFT_TO_CALLER, LOSSFN__POOL_MAX_THREADS - 1 + LEFT_TO_CALLER);
 }
 
 static void *call_often(void *arg) {
