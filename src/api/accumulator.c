@@ -8,16 +8,44 @@
 
 struct lossfn_accumulator {
     lossfn_t *loss;
-    lossfn__total_t totals[]; /* one per term */
+    lossfn__kept_marginals_t marginals; /* no classes until there is a call that has some */
+    lossfn__total_t totals[];           /* one per term */
 };
 
 static uint64_t size_for(const lossfn_t *loss) {
     return sizeof(lossfn_accumulator_t) + (uint64_t)loss->n_terms * sizeof(lossfn__total_t);
 }
 
+static int64_t count_marginals(const lossfn_accumulator_t *accumulator) {
+    return accumulator->marginals.classes ? 1 + 2 * accumulator->marginals.classes : 0;
+}
+static uint64_t marginals_size(int64_t classes) { return (1 + 2 * (uint64_t)classes) * sizeof(lossfn__exact_t); }
+
+static void drop_marginals(lossfn_accumulator_t *accumulator) {
+    lossfn__kept_marginals_t *marginals = &accumulator->marginals;
+    if (marginals->classes) lossfn__free(marginals->sums, marginals_size(marginals->classes));
+    *marginals = (lossfn__kept_marginals_t){0, NULL};
+}
+
+/* Makes room for the marginals of so many classes, if there are none yet: all of them 0. */
+static lossfn_status_t need_marginals(lossfn_accumulator_t *accumulator, int64_t classes) {
+    lossfn__kept_marginals_t *marginals = &accumulator->marginals;
+    if (classes == 0) return LOSSFN_OK;
+    LOSSFN__REQUIRE(marginals->classes == 0 || marginals->classes == classes, LOSSFN_ERROR_SHAPE,
+                    "%lld classes are to be added to an accumulator of %lld", (long long)classes,
+                    (long long)marginals->classes);
+    if (marginals->classes) return LOSSFN_OK;
+    lossfn__exact_t *sums = lossfn__allocate(marginals_size(classes));
+    LOSSFN__REQUIRE(sums != NULL, LOSSFN_ERROR_MEMORY, "out of memory for the marginals of %lld classes",
+                    (long long)classes);
+    *marginals = (lossfn__kept_marginals_t){classes, sums};
+    for (int64_t i = 0; i < count_marginals(accumulator); i++) lossfn__exact_clear(&sums[i]);
+    return LOSSFN_OK;
+}
+
 lossfn_status_t lossfn_accumulator_create(lossfn_accumulator_t **out, const lossfn_t *loss) {
     LOSSFN__REQUIRE(out && loss, LOSSFN_ERROR_ARGUMENT, "%s is NULL", out ? "loss" : "out");
-    LOSSFN__REQUIRE(loss->reduction != LOSSFN__NONE && loss->reduction != LOSSFN__PER_ROW, LOSSFN_ERROR_UNSUPPORTED,
+    LOSSFN__REQUIRE(lossfn__reduces(loss->reduction), LOSSFN_ERROR_UNSUPPORTED,
                     "reduction %s leaves nothing to accumulate", loss->reduction == LOSSFN__NONE ? "none" : "per_row");
     for (int32_t k = 0; k < loss->n_terms; k++) {
         const lossfn_vtable_t *user = loss->terms[k].definition->user;
@@ -27,6 +55,7 @@ lossfn_status_t lossfn_accumulator_create(lossfn_accumulator_t **out, const loss
     lossfn_accumulator_t *accumulator = lossfn__allocate(size_for(loss));
     LOSSFN__REQUIRE(accumulator != NULL, LOSSFN_ERROR_MEMORY, "out of memory for an accumulator");
     accumulator->loss = lossfn_retain((lossfn_t *)loss);
+    accumulator->marginals = (lossfn__kept_marginals_t){0, NULL};
     lossfn_accumulator_reset(accumulator);
     *out = accumulator;
     return LOSSFN_OK;
@@ -35,12 +64,14 @@ lossfn_status_t lossfn_accumulator_create(lossfn_accumulator_t **out, const loss
 void lossfn_accumulator_destroy(lossfn_accumulator_t *accumulator) {
     if (!accumulator) return;
     lossfn_t *loss = accumulator->loss;
+    drop_marginals(accumulator);
     lossfn__free(accumulator, size_for(loss));
     lossfn_destroy(loss);
 }
 
 void lossfn_accumulator_reset(lossfn_accumulator_t *accumulator) {
     if (!accumulator) return;
+    drop_marginals(accumulator);
     for (int32_t k = 0; k < accumulator->loss->n_terms; k++) {
         lossfn__exact_clear(&accumulator->totals[k].sum);
         lossfn__exact_clear(&accumulator->totals[k].denominator);
@@ -59,9 +90,16 @@ static void add(lossfn_accumulator_t *accumulator, const lossfn__total_t *totals
 lossfn_status_t lossfn_accumulator_update(lossfn_accumulator_t *accumulator, lossfn_args_t *args) {
     LOSSFN__REQUIRE(accumulator != NULL, LOSSFN_ERROR_ARGUMENT, "accumulator is NULL");
     lossfn__total_t totals[LOSSFN__MAX_TERMS];
-    LOSSFN__TRY(lossfn__run(accumulator->loss, args, totals));
-    add(accumulator, totals);
-    return LOSSFN_OK;
+    const int64_t classes = args ? lossfn__marginal_classes(accumulator->loss, args) : 0;
+    const int is_first = accumulator->marginals.classes == 0;
+    LOSSFN__TRY(need_marginals(accumulator, classes));
+    const lossfn_status_t status =
+        lossfn__run(accumulator->loss, args, totals, classes ? &accumulator->marginals : NULL);
+    if (status == LOSSFN_OK)
+        add(accumulator, totals);
+    else if (is_first)
+        drop_marginals(accumulator);
+    return status;
 }
 
 /* Handles are interchangeable if their specs are the same text. */
@@ -84,6 +122,11 @@ lossfn_status_t lossfn_accumulator_merge(lossfn_accumulator_t *accumulator, cons
     LOSSFN__REQUIRE(same >= 0, LOSSFN_ERROR_MEMORY, "out of memory for a spec");
     LOSSFN__REQUIRE(same == 1, LOSSFN_ERROR_ARGUMENT, "accumulators of different losses (%s and %s) cannot be merged",
                     lossfn_name(accumulator->loss), lossfn_name(other->loss));
+    LOSSFN__TRY(need_marginals(accumulator, other->marginals.classes));
+    for (int64_t i = 0; i < count_marginals(other); i++) {
+        const lossfn__exact_t one = other->marginals.sums[i]; /* which may be the same */
+        lossfn__exact_merge(&accumulator->marginals.sums[i], &one);
+    }
     if (accumulator == other) {
         lossfn__total_t twice[LOSSFN__MAX_TERMS];
         memcpy(twice, other->totals, (size_t)other->loss->n_terms * sizeof *twice);
@@ -97,13 +140,18 @@ lossfn_status_t lossfn_accumulator_merge(lossfn_accumulator_t *accumulator, cons
 lossfn_status_t lossfn_accumulator_value(const lossfn_accumulator_t *accumulator, double *value, uint32_t *notes) {
     LOSSFN__REQUIRE(accumulator && value, LOSSFN_ERROR_ARGUMENT, "%s is NULL", accumulator ? "value" : "accumulator");
     const lossfn_t *loss = accumulator->loss;
+    const uint64_t bytes = 4 * (uint64_t)accumulator->marginals.classes * sizeof(double);
+    double *room = bytes ? lossfn__allocate(bytes) : NULL;
+    LOSSFN__REQUIRE(room || !bytes, LOSSFN_ERROR_MEMORY, "out of memory for the marginals of %lld classes",
+                    (long long)accumulator->marginals.classes);
     int empty = 0;
     double sum = 0;
     for (int32_t k = 0; k < loss->n_terms; k++) {
-        double part = lossfn__reduce(loss, k, &accumulator->totals[k], &empty);
+        double part = lossfn__reduce(loss, k, &accumulator->totals[k], &accumulator->marginals, room, &empty);
         double coefficient = loss->terms[k].coefficient;
         sum = loss->n_terms == 1 && coefficient == 1 ? part : sum + coefficient * part;
     }
+    if (room) lossfn__free(room, bytes);
     *value = sum;
     if (notes) *notes = empty ? LOSSFN_NOTE_EMPTY : 0;
     return LOSSFN_OK;
@@ -122,7 +170,9 @@ lossfn_status_t lossfn_accumulator_parts(const lossfn_accumulator_t *accumulator
     return LOSSFN_OK;
 }
 
-/* Bytes: "LFA1", length of the spec (4, little-endian), the spec, then per term: kept (8), sum, denominator. */
+/* Bytes: "LFA1", length of the spec (4, little-endian), the spec, then per term: kept (8), sum, denominator. Of a loss
+ * that takes marginals: the number of classes (8), 0 before there are any; the total weight, the sums of pred, those of
+ * target. */
 static const unsigned char magic[4] = {'L', 'F', 'A', '1'};
 
 static void put(unsigned char *to, uint64_t x, int bytes) {
@@ -143,6 +193,10 @@ lossfn_status_t lossfn_accumulator_write(const lossfn_accumulator_t *accumulator
     for (int32_t k = 0; k < loss->n_terms; k++)
         needed += 8 + (int64_t)lossfn__exact_write(&accumulator->totals[k].sum, NULL, 0) +
                   (int64_t)lossfn__exact_write(&accumulator->totals[k].denominator, NULL, 0);
+    const int marginals = lossfn__takes_marginals(loss);
+    if (marginals) needed += 8;
+    for (int64_t i = 0; i < count_marginals(accumulator); i++)
+        needed += (int64_t)lossfn__exact_write(&accumulator->marginals.sums[i], NULL, 0);
     *length = needed;
     if (cap < needed) return LOSSFN_OK;
     unsigned char *at = buf;
@@ -156,6 +210,41 @@ lossfn_status_t lossfn_accumulator_write(const lossfn_accumulator_t *accumulator
         at += lossfn__exact_write(&accumulator->totals[k].sum, at, LOSSFN__EXACT_BYTES);
         at += lossfn__exact_write(&accumulator->totals[k].denominator, at, LOSSFN__EXACT_BYTES);
     }
+    if (marginals) put(at, (uint64_t)accumulator->marginals.classes, 8), at += 8;
+    for (int64_t i = 0; i < count_marginals(accumulator); i++)
+        at += lossfn__exact_write(&accumulator->marginals.sums[i], at, LOSSFN__EXACT_BYTES);
+    return LOSSFN_OK;
+}
+
+/* All that follows the spec. */
+static lossfn_status_t read_sums(lossfn_accumulator_t *accumulator, const unsigned char *at, const unsigned char *end,
+                                 long long length) {
+    static const char damaged[] = "these %lld bytes are a damaged accumulator";
+    for (int32_t k = 0; k < accumulator->loss->n_terms; k++) {
+        lossfn__total_t *total = &accumulator->totals[k];
+        lossfn__exact_t *parts[] = {&total->sum, &total->denominator};
+        LOSSFN__REQUIRE(end - at >= 8, LOSSFN_ERROR_ARGUMENT, damaged, length);
+        total->kept = get(at, 8), at += 8;
+        for (int i = 0; i < 2; i++) {
+            const size_t used = lossfn__exact_read(parts[i], at, (size_t)(end - at));
+            LOSSFN__REQUIRE(used > 0, LOSSFN_ERROR_ARGUMENT, damaged, length);
+            at += used;
+        }
+    }
+    if (lossfn__takes_marginals(accumulator->loss)) {
+        LOSSFN__REQUIRE(end - at >= 8, LOSSFN_ERROR_ARGUMENT, damaged, length);
+        const uint64_t classes = get(at, 8);
+        at += 8;
+        /* each sum has a byte at least: so nobody is made to allocate for what is not there */
+        LOSSFN__REQUIRE(classes <= (uint64_t)(end - at) / 2, LOSSFN_ERROR_ARGUMENT, damaged, length);
+        LOSSFN__TRY(need_marginals(accumulator, (int64_t)classes));
+        for (int64_t i = 0; i < count_marginals(accumulator); i++) {
+            const size_t used = lossfn__exact_read(&accumulator->marginals.sums[i], at, (size_t)(end - at));
+            LOSSFN__REQUIRE(used > 0, LOSSFN_ERROR_ARGUMENT, damaged, length);
+            at += used;
+        }
+    }
+    LOSSFN__REQUIRE(at == end, LOSSFN_ERROR_ARGUMENT, damaged, length);
     return LOSSFN_OK;
 }
 
@@ -173,21 +262,10 @@ lossfn_status_t lossfn_accumulator_read(lossfn_accumulator_t **out, const void *
     lossfn_destroy(loss);
     if (status != LOSSFN_OK) return status;
     at += 9 + spec;
-    for (int32_t k = 0; k < accumulator->loss->n_terms; k++) {
-        lossfn__total_t *total = &accumulator->totals[k];
-        lossfn__exact_t *parts[] = {&total->sum, &total->denominator};
-        int good = end - at >= 8;
-        if (good) total->kept = get(at, 8), at += 8;
-        for (int i = 0; good && i < 2; i++) {
-            size_t used = lossfn__exact_read(parts[i], at, (size_t)(end - at));
-            good = used > 0;
-            at += used;
-        }
-        if (!good || (k == accumulator->loss->n_terms - 1 && at != end)) {
-            lossfn_accumulator_destroy(accumulator);
-            return lossfn__fail(LOSSFN_ERROR_ARGUMENT, "these %lld bytes are a damaged accumulator", (long long)length);
-        }
-    }
-    *out = accumulator;
-    return LOSSFN_OK;
+    status = read_sums(accumulator, at, end, (long long)length);
+    if (status == LOSSFN_OK)
+        *out = accumulator;
+    else
+        lossfn_accumulator_destroy(accumulator);
+    return status;
 }

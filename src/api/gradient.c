@@ -168,7 +168,7 @@ lossfn_status_t lossfn_check_gradient(const lossfn_t *loss, const lossfn_args_t 
     trial.args.denom = &denominator;
     LOSSFN__TRY(lossfn__run_allocating(loss, &trial.args));
     trial.args.denom = NULL;
-    int reduced = loss->reduction != LOSSFN__NONE && loss->reduction != LOSSFN__PER_ROW;
+    const int reduced = lossfn__reduces(loss->reduction);
     trial.args.sum = reduced ? NULL : &trial.result;
     trial.args.value = reduced ? &trial.result : NULL;
     /* A gradient takes what the mean divides by as given, though soft targets under class weights move it. */

@@ -164,6 +164,9 @@ static uint32_t shared_traits(const lossfn_t *loss) {
 
 static __attribute__((noinline)) lossfn_status_t init_score(const lossfn_t *loss, const lossfn_args_t *args,
                                                             double *out) {
+    for (int32_t t = 0; t < loss->n_terms; t++)
+        LOSSFN__REQUIRE(loss->terms[t].definition->outer != LOSSFN__OUTER_OF_MARGINALS, LOSSFN_ERROR_UNSUPPORTED,
+                        "%s compares with chance: to it all constants are the same", loss->terms[t].definition->name);
     if (loss->unit == LOSSFN_UNIT_ROW) {
         const int32_t scale = loss->inputs[0].scale;
         LOSSFN__REQUIRE(scale == LOSSFN_SCALE_LOGITS || scale == LOSSFN_SCALE_REAL, LOSSFN_ERROR_UNSUPPORTED,

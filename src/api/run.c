@@ -18,7 +18,7 @@ void lossfn_exec_init(lossfn_exec_t *exec) {
     exec->threads = 1;
 }
 
-lossfn_status_t lossfn_run(const lossfn_t *loss, lossfn_args_t *args) { return lossfn__run(loss, args, NULL); }
+lossfn_status_t lossfn_run(const lossfn_t *loss, lossfn_args_t *args) { return lossfn__run(loss, args, NULL, NULL); }
 
 static lossfn_status_t everyday(const lossfn_t *loss, const lossfn_tensor_t *pred, const lossfn_tensor_t *target,
                                 const lossfn_tensor_t *weight, double *value, const lossfn_tensor_t *grad,

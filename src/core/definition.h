@@ -31,8 +31,20 @@ typedef struct {
 } lossfn__param_t;
 
 /* What is made of the sum or the mean of the values, last: of a loss of the whole batch. With reduction none or per_row
- * there is nothing to apply it to. */
-enum lossfn__outer { LOSSFN__OUTER_NONE, LOSSFN__OUTER_SQRT };
+ * there is nothing to apply it to. OF_MARGINALS: a function of the mean over the rows and of the marginals: those of
+ * pred and of target. */
+enum lossfn__outer { LOSSFN__OUTER_NONE, LOSSFN__OUTER_SQRT, LOSSFN__OUTER_OF_MARGINALS };
+
+/* From the weighted means over the rows, of their values and of pred and target class by class: the value of the whole,
+ * and its derivatives, slope * (derivative of the row's value - offsets[j][class]) for input j. */
+typedef struct {
+    int64_t classes;
+    double mean;
+    const double *marginals[2];
+    const double *constants;
+    double value, slope;
+    double *offsets[2];
+} lossfn__marginals_t;
 
 /* pred = link(mean). What is left open is logit, softmax for rows, where pred holds logits, log where it holds
  * logarithms, else the identity. NONE: pred is the transform of no mean. */
@@ -71,6 +83,8 @@ typedef struct lossfn__definition {
     void (*setup)(const double *params, double *constants);
     /* rho, rho', rho'' of the squared residual s from the constants; NULL if the loss has none. */
     void (*rho)(double s, const double *constants, double out[3]);
+    /* Of outer OF_MARGINALS, a loss over whole rows of two inputs. */
+    void (*of_marginals)(lossfn__marginals_t *m);
     int32_t kernel;                            /* index into the kernel tables; -1 for a user-made loss */
     const lossfn_vtable_t *user;               /* its functions */
     struct lossfn__registration *registration; /* user-made: keeps everything above alive */

@@ -15,6 +15,10 @@ enum lossfn__reduction {
     LOSSFN__MEAN_ROWS,
     LOSSFN__PER_ROW
 };
+/* Whether a reduction gives one value for everything. */
+static inline int lossfn__reduces(int32_t reduction) {
+    return reduction != LOSSFN__NONE && reduction != LOSSFN__PER_ROW;
+}
 enum lossfn__nan_policy { LOSSFN__NAN_PROPAGATE, LOSSFN__NAN_IGNORE, LOSSFN__NAN_ERROR };
 
 /* One parameter's value. */

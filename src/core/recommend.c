@@ -160,6 +160,12 @@ static const advice_t table[] = {
      "X. Shi, W. Cao, S. Raschka, Deep neural networks for rank-consistent ordinal regression based on conditional "
      "probabilities, Pattern Anal. Appl. 26, 2023",
      0, 0, 0, 0},
+    {"ordinal", "weighted_kappa", "softmax",
+     "Agreement beyond chance, by which graders and contests are judged; classes far apart cost more.",
+     "A number of the whole batch: small batches are noisy. Not convex.",
+     "J. de la Torre, D. Puig, A. Valls, Weighted kappa loss function for multi-class classification of ordinal data "
+     "in deep learning, Pattern Recognit. Lett. 105, 2018",
+     0, 0, 2, 0},
     {"ordinal", "cross_entropy", "none (logits)", "Treats the classes as unordered: safe when there is much data.",
      "Forgets the order: an error by one costs as much as an error by many.", GOODFELLOW, 0, 0, 1, 0},
     {"ordinal", "mae", "none (identity), rounded to a class", "The distance between classes counts.",

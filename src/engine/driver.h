@@ -6,12 +6,15 @@
 
 #include "engine/elements.h"
 #include "engine/everyday.h"
+#include "engine/marginals.h"
 #include "engine/products.h"
 #include "engine/survey.h"
 #include "engine/together.h"
 
 static void run(const lossfn__plan_t *plan, int64_t begin, int64_t end, lossfn__partial_t *partial) {
-    if (plan->product)
+    if (plan->marginals >= 0)
+        run_marginals(plan, begin, end, partial);
+    else if (plan->product)
         run_row_products(plan, begin, end, partial);
     else if (plan->unit == LOSSFN_UNIT_ROW && runs_together(plan))
         run_rows_together(plan, begin, end, partial);

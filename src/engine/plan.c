@@ -459,7 +459,7 @@ static lossfn_status_t check_outputs(maker_t *m) {
     const lossfn_args_t *args = m->args;
     int32_t ndim;
     int64_t shape[8];
-    int reduced = plan->reduction != LOSSFN__NONE && plan->reduction != LOSSFN__PER_ROW;
+    const int reduced = lossfn__reduces(plan->reduction);
     LOSSFN__REQUIRE(!args->value || reduced, LOSSFN_ERROR_ARGUMENT,
                     "value is wanted, but the reduction is %s: ask for values",
                     plan->reduction == LOSSFN__NONE ? "none" : "per_row");
@@ -616,11 +616,31 @@ static int64_t whole_row_arrays(const lossfn_t *loss, const lossfn_args_t *args)
     return whole ? arrays + loss->n_inputs + 3 * products : 0;
 }
 
-int64_t lossfn__scratch_size(const lossfn_t *loss, const lossfn_args_t *args) {
+/* How many marginals there are for each class, and numbers that outer functions make of them. */
+static int64_t marginal_arrays(const lossfn_t *loss) {
+    int64_t parts = 0;
+    for (int32_t k = 0; k < loss->n_terms; k++) parts += loss->terms[k].definition->outer == LOSSFN__OUTER_OF_MARGINALS;
+    return parts && lossfn__reduces(loss->reduction) ? 2 + 2 * parts : 0;
+}
+
+/* The classes of a call over rows that nobody has checked yet; 0 if it is none or something is wrong with it. */
+static int64_t classes_of(const lossfn_t *loss, const lossfn_args_t *args) {
     const lossfn_tensor_t *pred = args->n_inputs > 0 ? args->inputs[0] : NULL;
     if (!pred || loss->unit != LOSSFN_UNIT_ROW || pred->ndim < 0 || pred->ndim > LOSSFN_MAX_DIMS) return 0;
     const int32_t axis = loss->axis < 0 ? loss->axis + pred->ndim : loss->axis;
-    if (axis < 0 || axis >= pred->ndim || pred->shape[axis] >= INT32_MAX) return 0;
+    if (axis < 0 || axis >= pred->ndim || pred->shape[axis] < 0 || pred->shape[axis] >= INT32_MAX) return 0;
+    return pred->shape[axis];
+}
+
+int lossfn__takes_marginals(const lossfn_t *loss) { return marginal_arrays(loss) > 0; }
+
+int64_t lossfn__marginal_classes(const lossfn_t *loss, const lossfn_args_t *args) {
+    return marginal_arrays(loss) ? classes_of(loss, args) : 0;
+}
+
+lossfn__scratch_t lossfn__scratch_needed(const lossfn_t *loss, const lossfn_args_t *args) {
+    lossfn__scratch_t needed = {0, 0};
+    const int64_t classes = classes_of(loss, args);
     const int64_t padding = LOSSFN__WHOLE_ROW_PADDING;
     int is_double = 0;
     for (int32_t j = 0; j < args->n_inputs && j < LOSSFN_MAX_INPUTS; j++)
@@ -630,8 +650,11 @@ int64_t lossfn__scratch_size(const lossfn_t *loss, const lossfn_args_t *args) {
         is_double |= user && !(user->flags & LOSSFN_VTABLE_F32);
     }
     const int64_t item = is_double ? (int64_t)sizeof(double) : (int64_t)sizeof(float);
-    const int64_t bytes = whole_row_arrays(loss, args) * ((pred->shape[axis] + padding - 1) / padding * padding) * item;
-    return bytes > LOSSFN__WHOLE_ROW_BYTES ? bytes : 0;
+    const int64_t bytes = whole_row_arrays(loss, args) * ((classes + padding - 1) / padding * padding) * item;
+    const int64_t marginals = marginal_arrays(loss) * classes;
+    if (bytes > LOSSFN__WHOLE_ROW_BYTES) needed.rows = bytes;
+    if (marginals > LOSSFN__MARGINALS) needed.marginals = marginals * (int64_t)sizeof(double);
+    return needed;
 }
 
 lossfn_status_t lossfn__plan_make(lossfn__plan_t *plan, const lossfn_t *loss, const lossfn_args_t *args) {
@@ -644,6 +667,7 @@ lossfn_status_t lossfn__plan_make(lossfn__plan_t *plan, const lossfn_t *loss, co
     m.args = args;
     plan->loss = loss;
     plan->collect = -1;
+    plan->marginals = -1;
     plan->reduction = loss->reduction;
     plan->upstream_scalar = 1;
     plan->exec = args->exec;
@@ -653,6 +677,7 @@ lossfn_status_t lossfn__plan_make(lossfn__plan_t *plan, const lossfn_t *loss, co
         part->term = &loss->terms[k];
         part->n_inputs = part->term->definition->n_inputs;
         part->is_count = part->is_given = part->margin_labels = part->labels_01 = 0;
+        part->offsets[0] = part->offsets[1] = NULL;
         const lossfn_vtable_t *user = part->term->definition->user;
         if (user && !(user->flags & LOSSFN_VTABLE_F32)) plan->is_double = 1;
     }

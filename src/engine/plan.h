@@ -31,6 +31,9 @@ typedef struct {
     lossfn__exact_t weight;
     int32_t margin_labels; /* targets are -1, +1 (0, 1 with labels_01) */
     int32_t labels_01;
+    /* Of an outer function of marginals, once they are known: */
+    double outer_value;
+    const double *offsets[2]; /* what the derivatives of pred and target are less, by class; NULL: nothing */
 } lossfn__part_t;
 
 /* A tensor laid along pred's axes: stride 0 where it repeats. */
@@ -88,6 +91,8 @@ typedef struct lossfn__plan {
     int32_t dry;                         /* only look for values outside the domain */
     int32_t collect;                     /* or only the exact sum of this input's gradient; -1 normally */
     int64_t collect_class;               /* rows: of each class from this one on; -1: of all classes */
+    int64_t marginals;                   /* or only the weighted sums over the rows of pred, then of target, class by
+                                            class: from this one on; -1 normally */
     int32_t streams;                     /* outputs are too large for the caches: they may be written around them */
     int32_t is_large;                    /* data come from memory rather than from a cache */
     const lossfn_exec_t *exec;
@@ -105,8 +110,12 @@ typedef struct lossfn__plan {
     lossfn__layout_t grad_layouts[8], values_layout, hess_layout, hvp_vector_layout, hvp_layout;
 } lossfn__plan_t;
 
-/* A pass makes an exact sum per part, or of this many columns of a collected gradient: a cache line of them. */
+/* A pass makes an exact sum per part, or of this many columns of a collected gradient or of marginals: a cache line of
+ * them. */
 enum { LOSSFN__MAX_SUMS = 16 };
+
+/* Marginals, and what outer functions make of them, may take so many numbers of the stack. */
+enum { LOSSFN__MARGINALS = 512 };
 
 /* What one thread finds while it runs over its share of the units; shares are merged in any order. */
 typedef struct {
@@ -168,8 +177,19 @@ static inline int64_t lossfn__view_offset(const lossfn__view_t *view, int64_t i)
 
 /* Checks a call and describes it; fails with a message, having written nothing. */
 lossfn_status_t lossfn__plan_make(lossfn__plan_t *plan, const lossfn_t *loss, const lossfn_args_t *args);
-/* Bytes of scratch that a call needs: 0 unless whole rows are staged and do not fit the stack. */
-int64_t lossfn__scratch_size(const lossfn_t *loss, const lossfn_args_t *args);
+/* Bytes of exec.scratch that a call needs: for rows that are staged whole, and behind them for marginals. 0: they fit
+ * the stack. */
+typedef struct {
+    int64_t rows, marginals;
+} lossfn__scratch_t;
+lossfn__scratch_t lossfn__scratch_needed(const lossfn_t *loss, const lossfn_args_t *args);
+static inline int64_t lossfn__scratch_size(const lossfn_t *loss, const lossfn_args_t *args) {
+    const lossfn__scratch_t needed = lossfn__scratch_needed(loss, args);
+    return needed.rows + needed.marginals;
+}
+/* Whether a loss makes its value of marginals; the classes of such a call, checked or not, else 0. */
+int lossfn__takes_marginals(const lossfn_t *loss);
+int64_t lossfn__marginal_classes(const lossfn_t *loss, const lossfn_args_t *args);
 /* Merges the axes of a layout (all but `apart`, the class axis; -1 for none). */
 void lossfn__make_view(lossfn__view_t *view, const lossfn__layout_t *layout, int32_t ndim, const int64_t *shape,
                        int32_t apart);

@@ -335,15 +335,34 @@ static double finish_sum(const lossfn__term_t *term, const lossfn__exact_t *sum)
     return apply_outer(outer, x);
 }
 
-double lossfn__reduce(const lossfn_t *loss, int32_t k, const lossfn__total_t *total, int *empty) {
+/* What an outer function makes of marginals, whose means are known; offsets go behind each other into `made`. */
+static lossfn__marginals_t of_marginals(const lossfn__term_t *term, const lossfn__exact_t *sum,
+                                        const lossfn__exact_t *weight, int64_t classes, const double *means,
+                                        double *made) {
+    lossfn__marginals_t m = {.classes = classes,
+                             .mean = lossfn__exact_quotient(sum, weight),
+                             .marginals = {means, means + classes},
+                             .constants = term->constants,
+                             .offsets = {made, made + classes}};
+    term->definition->of_marginals(&m);
+    return m;
+}
+
+double lossfn__reduce(const lossfn_t *loss, int32_t k, const lossfn__total_t *total,
+                      const lossfn__kept_marginals_t *kept, double *room, int *empty) {
     const lossfn__term_t *term = &loss->terms[k];
+    const int marginals = term->definition->outer == LOSSFN__OUTER_OF_MARGINALS;
     if (total->kept == 0) *empty = 1;
-    if (!lossfn__is_mean(loss->reduction)) return finish_sum(term, &total->sum);
-    if (total->kept == 0 || lossfn__exact_is_zero(&total->denominator)) {
+    if (!marginals && !lossfn__is_mean(loss->reduction)) return finish_sum(term, &total->sum);
+    if (total->kept == 0 || lossfn__exact_is_zero(marginals ? kept->sums : &total->denominator)) {
         *empty = 1;
         return loss->empty_zero ? 0 : NAN;
     }
-    return apply_outer(term->definition->outer, lossfn__exact_quotient(&total->sum, &total->denominator));
+    if (!marginals)
+        return apply_outer(term->definition->outer, lossfn__exact_quotient(&total->sum, &total->denominator));
+    const int64_t count = 2 * kept->classes;
+    for (int64_t i = 0; i < count; i++) room[i] = lossfn__exact_quotient(&kept->sums[1 + i], &kept->sums[0]);
+    return of_marginals(term, &total->sum, &kept->sums[0], kept->classes, room, room + count).value;
 }
 
 /* What each part's mean divides by. */
@@ -387,9 +406,15 @@ static void set_denominators(lossfn__plan_t *plan, const lossfn__survey_t *surve
     }
 }
 
+static double nothing(const lossfn__plan_t *plan, int *empty) {
+    *empty = 1;
+    return plan->loss->empty_zero ? 0 : NAN;
+}
+
 static double reduced(const lossfn__plan_t *plan, int32_t k, const lossfn__exact_t *sum, int64_t kept, int *empty) {
     const lossfn__part_t *part = &plan->parts[k];
     const int32_t outer = part->term->definition->outer;
+    if (outer == LOSSFN__OUTER_OF_MARGINALS) return part->offsets[0] ? part->outer_value : nothing(plan, empty);
     if (kept == 0) *empty = 1;
     if (!lossfn__is_mean(plan->reduction)) return finish_sum(part->term, sum);
     if (part->is_given) {
@@ -398,38 +423,109 @@ static double reduced(const lossfn__plan_t *plan, int32_t k, const lossfn__exact
         lossfn__exact_add(&denominator, part->denominator);
         return apply_outer(outer, lossfn__exact_quotient(sum, &denominator));
     }
-    if (kept == 0 || (part->is_count ? part->count == 0 : lossfn__exact_is_zero(&part->weight))) {
-        *empty = 1;
-        return plan->loss->empty_zero ? 0 : NAN;
-    }
+    if (kept == 0 || (part->is_count ? part->count == 0 : lossfn__exact_is_zero(&part->weight)))
+        return nothing(plan, empty);
     return apply_outer(outer, part->is_count ? lossfn__exact_quotient_count(sum, (uint64_t)part->count)
                                              : lossfn__exact_quotient(sum, &part->weight));
 }
 
-/* Whether derivatives are wanted that go through an outer function. */
-static int derives_outer(const lossfn__plan_t *plan) {
-    int outer = 0, wanted = 0;
-    for (int32_t k = 0; k < plan->n_parts; k++) outer |= plan->parts[k].term->definition->outer != LOSSFN__OUTER_NONE;
-    for (int32_t j = 0; j < plan->n_inputs; j++) wanted |= plan->has_grad[j] | plan->collects[j];
-    return outer && wanted && plan->reduction != LOSSFN__NONE && plan->reduction != LOSSFN__PER_ROW;
+static int takes_marginals(const lossfn__plan_t *plan, int32_t k) {
+    return plan->parts[k].term->definition->outer == LOSSFN__OUTER_OF_MARGINALS;
 }
 
-/* Derivatives of an outer function depend on all values: a pass that writes nothing finds their sums first. */
-static lossfn_status_t scale_by_outer(lossfn__plan_t *plan, int64_t kept, lossfn__exact_t *sums) {
+/* Whether something is wanted of an outer function that needs all values, or marginals, beforehand. */
+static int needs_outer(const lossfn__plan_t *plan) {
+    int any = 0, derives = 0, marginals = 0;
+    for (int32_t k = 0; k < plan->n_parts; k++) {
+        any |= plan->parts[k].term->definition->outer != LOSSFN__OUTER_NONE;
+        marginals |= takes_marginals(plan, k);
+    }
+    for (int32_t j = 0; j < plan->n_inputs; j++) derives |= plan->has_grad[j] | plan->collects[j];
+    return (marginals || (any && derives)) && lossfn__reduces(plan->reduction);
+}
+
+/* Weighted sums over the rows of pred and of target, class by class: their means, where there are such, or added to
+ * what is kept. */
+static void find_marginals(const lossfn__plan_t *silent, const lossfn__exact_t *weight, double *means,
+                           const lossfn__kept_marginals_t *kept) {
+    lossfn__plan_t some = *silent;
+    const int64_t count = 2 * some.cols;
+    for (some.marginals = 0; some.marginals < count; some.marginals += some.n_sums) {
+        partial_room room;
+        const int64_t left = count - some.marginals;
+        some.n_sums = left < LOSSFN__MAX_SUMS ? (int32_t)left : LOSSFN__MAX_SUMS;
+        clear_partial(&room.partial, some.n_sums);
+        run_units(&some, &room.partial);
+        for (int32_t i = 0; i < some.n_sums; i++) {
+            if (means) means[some.marginals + i] = lossfn__exact_quotient(&room.partial.sums[i], weight);
+            if (kept) lossfn__exact_merge(&kept->sums[1 + some.marginals + i], &room.partial.sums[i]);
+        }
+    }
+    if (kept) lossfn__exact_merge(&kept->sums[0], weight);
+}
+
+/* The total weight of the kept rows. */
+static void weigh_rows(const lossfn__plan_t *plan, const lossfn__survey_t *survey, int32_t k, int64_t kept,
+                       lossfn__exact_t *weight) {
+    lossfn__exact_clear(weight);
+    if (survey && plan->has_weight)
+        *weight = survey->weights[k];
+    else
+        lossfn__exact_add_scaled(weight, kept, 0);
+}
+
+/* Outer functions of marginals, which are found first; nothing if no weight is kept. */
+static void apply_marginals(lossfn__plan_t *plan, const lossfn__plan_t *silent, const lossfn__survey_t *survey,
+                            int64_t kept, const lossfn__exact_t *sums, double *room) {
+    double *made = NULL;
+    for (int32_t k = 0; k < plan->n_parts; k++) {
+        lossfn__part_t *part = &plan->parts[k];
+        lossfn__exact_t weight;
+        if (!takes_marginals(plan, k)) continue;
+        weigh_rows(plan, survey, k, kept, &weight);
+        part->scale = 0;
+        if (kept == 0 || lossfn__exact_is_zero(&weight)) continue;
+        if (!made) {
+            find_marginals(silent, &weight, room, NULL);
+            made = room + 2 * plan->cols;
+        }
+        const lossfn__marginals_t m = of_marginals(part->term, &sums[k], &weight, plan->cols, room, made);
+        made += 2 * plan->cols;
+        for (int j = 0; j < 2; j++) part->offsets[j] = m.offsets[j];
+        part->outer_value = m.value;
+        const double scale = part->term->coefficient * plan->upstream_scalar;
+        if (scale != 0) part->scale = scale * m.slope / lossfn__exact_round(&weight);
+    }
+}
+
+/* Adds the marginals of a call to those of an accumulator. */
+static void keep_marginals(const lossfn__plan_t *plan, const lossfn__survey_t *survey, int64_t kept,
+                           const lossfn__kept_marginals_t *into) {
     lossfn__plan_t silent;
-    partial_room room;
+    lossfn__exact_t weight;
+    int32_t k = 0;
+    while (!takes_marginals(plan, k)) k++;
+    make_silent(&silent, plan);
+    weigh_rows(plan, survey, k, kept, &weight);
+    find_marginals(&silent, &weight, NULL, into);
+}
+
+/* What outer functions, and their derivatives, need of all values: a pass that writes nothing finds their sums first.
+ */
+static void apply_outers(lossfn__plan_t *plan, const lossfn__survey_t *survey, int64_t kept, double *room,
+                         lossfn__partial_t *found) {
+    lossfn__plan_t silent;
     int empty = 0;
     make_silent(&silent, plan);
     silent.need_sum = silent.need_total = 1;
-    clear_partial(&room.partial, plan->n_sums);
-    run_pass(&silent, &room.partial);
+    run_pass(&silent, found);
+    if (found->status != LOSSFN_OK) return;
     for (int32_t k = 0; k < plan->n_parts; k++) {
         lossfn__part_t *part = &plan->parts[k];
-        sums[k] = room.partial.sums[k];
-        if (part->term->definition->outer == LOSSFN__OUTER_NONE || part->scale == 0) continue;
-        part->scale *= outer_slope(reduced(plan, k, &sums[k], kept, &empty));
+        if (part->term->definition->outer != LOSSFN__OUTER_SQRT || part->scale == 0) continue;
+        part->scale *= outer_slope(reduced(plan, k, &found->sums[k], kept, &empty));
     }
-    return room.partial.status;
+    apply_marginals(plan, &silent, survey, kept, found->sums, room);
 }
 
 /* ---- The call ---------------------------------------------------------------------------------------------------- */
@@ -515,7 +611,8 @@ static lossfn_status_t fail_callback(lossfn_status_t status, const lossfn_call_t
 
 /* Not inlined, so that no arithmetic moves out of the guard around it. */
 static __attribute__((noinline)) lossfn_status_t compute(const lossfn_t *loss, lossfn_args_t *args,
-                                                         lossfn__total_t *totals) {
+                                                         lossfn__total_t *totals,
+                                                         const lossfn__kept_marginals_t *kept_marginals) {
     lossfn__plan_t plan;
     lossfn_call_t call = {.status = LOSSFN_OK};
     survey_room surveyed;
@@ -531,8 +628,9 @@ static __attribute__((noinline)) lossfn_status_t compute(const lossfn_t *loss, l
     }
     LOSSFN__TRY(lossfn__plan_make(&plan, loss, args));
     plan.call = &call;
-    const int64_t needed = lossfn__scratch_size(loss, args);
-    plan.in_scratch = needed > 0;
+    const lossfn__scratch_t scratch = lossfn__scratch_needed(loss, args);
+    const int64_t needed = scratch.rows + scratch.marginals;
+    plan.in_scratch = scratch.rows > 0;
     spread_t spread;
     plan.threads = most_threads(&plan, &spread);
     LOSSFN__REQUIRE(!args->denominator || (isfinite(*args->denominator) && *args->denominator != 0),
@@ -569,17 +667,23 @@ static __attribute__((noinline)) lossfn_status_t compute(const lossfn_t *loss, l
     plan.need_sum =
         plan.need_total || (plan.reduction == LOSSFN__PER_ROW && plan.unit == LOSSFN_UNIT_ELEMENT && plan.has_values);
     const int64_t kept = surveys ? surveyed.survey.kept : plan.units * plan.span;
-    lossfn__exact_t sums[LOSSFN__MAX_TERMS];
-    const int outer = derives_outer(&plan);
-    lossfn_status_t status = outer ? scale_by_outer(&plan, kept, sums) : LOSSFN_OK;
-    if (status != LOSSFN_OK) return fail_callback(status, &call);
-    if (outer) plan.need_sum = plan.need_total = 0;
     clear_partial(&found.partial, plan.n_sums);
+    lossfn__exact_t sums[LOSSFN__MAX_TERMS];
+    double marginals[LOSSFN__MARGINALS];
+    const int outer = needs_outer(&plan);
+    if (outer) {
+        double *room = scratch.marginals ? (double *)(void *)((char *)plan.exec->scratch + scratch.rows) : marginals;
+        apply_outers(&plan, surveys ? &surveyed.survey : NULL, kept, room, &found.partial);
+        if (found.partial.status != LOSSFN_OK) return fail_callback(found.partial.status, &call);
+        for (int32_t k = 0; k < plan.n_parts; k++) sums[k] = found.partial.sums[k];
+        plan.need_sum = plan.need_total = 0;
+        clear_partial(&found.partial, plan.n_sums);
+    }
     plan.streams = overflows_caches(&plan);
     run_pass(&plan, &found.partial);
     if (found.partial.status != LOSSFN_OK) return fail_callback(found.partial.status, &call);
     if (plan.has_hvp && plan.unit == LOSSFN_UNIT_ROW) run_products(&plan);
-    status = collect(&plan);
+    const lossfn_status_t status = collect(&plan);
     note_pace(&plan, &spread);
     if (status != LOSSFN_OK) return fail_callback(status, &call);
 
@@ -607,6 +711,7 @@ static __attribute__((noinline)) lossfn_status_t compute(const lossfn_t *loss, l
             }
         }
     }
+    if (kept_marginals) keep_marginals(&plan, surveys ? &surveyed.survey : NULL, kept, kept_marginals);
     if (args->value) *args->value = value;
     if (args->sum) *args->sum = sum;
     if (args->denom) {
@@ -677,7 +782,8 @@ static lossfn_status_t check_frame(const lossfn_t *loss, const lossfn_args_t *ar
     return LOSSFN_OK;
 }
 
-lossfn_status_t lossfn__run(const lossfn_t *loss, lossfn_args_t *args, lossfn__total_t *totals) {
+lossfn_status_t lossfn__run(const lossfn_t *loss, lossfn_args_t *args, lossfn__total_t *totals,
+                            const lossfn__kept_marginals_t *kept) {
     LOSSFN__REQUIRE(args != NULL, LOSSFN_ERROR_ARGUMENT, "args is NULL");
     LOSSFN__REQUIRE(args->struct_size >= offsetof(lossfn_args_t, message), LOSSFN_ERROR_ARGUMENT,
                     "args.struct_size is %llu; lossfn_args_init sets it", (unsigned long long)args->struct_size);
@@ -692,7 +798,7 @@ lossfn_status_t lossfn__run(const lossfn_t *loss, lossfn_args_t *args, lossfn__t
     lossfn_status_t status = check_frame(loss, used);
     if (status == LOSSFN_OK && (totals || !run_args_direct(loss, used))) {
         lossfn__fpenv_enter(&saved);
-        status = compute(loss, used, totals);
+        status = compute(loss, used, totals, kept);
         lossfn__fpenv_leave(&saved);
     }
     if (status == LOSSFN_OK && used == &own) {
@@ -705,12 +811,12 @@ lossfn_status_t lossfn__run(const lossfn_t *loss, lossfn_args_t *args, lossfn__t
 
 lossfn_status_t lossfn__run_allocating(const lossfn_t *loss, lossfn_args_t *args) {
     const int64_t needed = lossfn__scratch_size(loss, args);
-    if (needed == 0 || args->exec) return lossfn__run(loss, args, NULL);
+    if (needed == 0 || args->exec) return lossfn__run(loss, args, NULL, NULL);
     lossfn_exec_t exec = {.struct_size = sizeof exec, .threads = 1, .scratch_size = needed};
     exec.scratch = lossfn__allocate((uint64_t)needed);
     LOSSFN__REQUIRE(exec.scratch, LOSSFN_ERROR_MEMORY, "out of memory for %lld bytes of scratch", (long long)needed);
     args->exec = &exec;
-    const lossfn_status_t status = lossfn__run(loss, args, NULL);
+    const lossfn_status_t status = lossfn__run(loss, args, NULL, NULL);
     args->exec = NULL;
     lossfn__free(exec.scratch, (uint64_t)needed);
     return status;

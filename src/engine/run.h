@@ -12,8 +12,17 @@ typedef struct {
     uint64_t kept;               /* units */
 } lossfn__total_t;
 
-/* lossfn_run; totals (one per term, may be NULL) are what the call adds to an accumulator. */
-lossfn_status_t lossfn__run(const lossfn_t *loss, lossfn_args_t *args, lossfn__total_t *totals);
+/* And of the marginals that an outer function takes: the total weight, then weighted sums over the rows of pred and of
+ * target, class by class. */
+typedef struct {
+    int64_t classes;
+    lossfn__exact_t *sums;
+} lossfn__kept_marginals_t;
+
+/* lossfn_run; totals (one per term, may be NULL) are what the call adds to an accumulator; to its marginals, if it has
+ * them, the call adds itself. */
+lossfn_status_t lossfn__run(const lossfn_t *loss, lossfn_args_t *args, lossfn__total_t *totals,
+                            const lossfn__kept_marginals_t *kept);
 
 /* The same with scratch from the heap where it is needed: for calls off the hot path. */
 lossfn_status_t lossfn__run_allocating(const lossfn_t *loss, lossfn_args_t *args);
@@ -22,12 +31,11 @@ lossfn_status_t lossfn__run_allocating(const lossfn_t *loss, lossfn_args_t *args
  * having done nothing, and lossfn__run does the rest or says what is wrong. value may be NULL. */
 int lossfn__run_everyday(const lossfn_t *loss, const lossfn__asked_t *asked, double *value);
 
-/* The reduced value of term k. Sets *empty if there is nothing to divide by. */
-double lossfn__reduce(const lossfn_t *loss, int32_t k, const lossfn__total_t *total, int *empty);
+/* The reduced value of term k. Sets *empty if there is nothing to divide by. `room`: four numbers for each class. */
+double lossfn__reduce(const lossfn_t *loss, int32_t k, const lossfn__total_t *total,
+                      const lossfn__kept_marginals_t *kept, double *room, int *empty);
 
 /* Whether a reduction divides by something. */
-static inline int lossfn__is_mean(int32_t reduction) {
-    return reduction != LOSSFN__SUM && reduction != LOSSFN__NONE && reduction != LOSSFN__PER_ROW;
-}
+static inline int lossfn__is_mean(int32_t reduction) { return reduction != LOSSFN__SUM && lossfn__reduces(reduction); }
 
 #endif

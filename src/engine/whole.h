@@ -154,6 +154,7 @@ static int64_t call_row(const lossfn__plan_t *plan, const lossfn__part_t *part, 
     r->outside = -1;
     for (int i = 0; i < MAX_LISTS; i++) r->lists[i] = own->lists[i];
     for (int i = 0; i < MAX_SCRATCH; i++) r->scratch[i] = own->scratch[i];
+    for (int j = 0; j < 2; j++) r->offsets[j] = part->offsets[j];
     if (own->n > 0) kernel(r);
     int64_t outside = r->outside;
     for (int64_t c = 0; own->mask && r->outside >= 0 && c < cols && c <= outside; c++) outside += own->mask[c] == 0;

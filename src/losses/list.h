@@ -105,6 +105,7 @@ WHOLE_ROW_LOSS(multilabel_soft_margin)
 WHOLE_ROW_LOSS(one_vs_all_hinge)
 WHOLE_ROW_LOSS(ordinal_cross_entropy)
 WHOLE_ROW_LOSS(corn)
+WHOLE_ROW_LOSS(weighted_kappa)
 WHOLE_ROW_LOSS(distribution_focal)
 #endif
 

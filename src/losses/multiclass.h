@@ -412,6 +412,100 @@ WHOLE_ROWS(corn) {
     }
 }
 
+/* What every class costs where the truth is distributed as t: c has the sum over k of |c - k| t_k, or of its square.
+ * Sums of what lies below and above are carried on from class to class, where nothing cancels. */
+typedef struct {
+    double mass, far, square;
+} kappa_side_t;
+ALWAYS_INLINE double kappa_step(kappa_side_t *side, double t, int quadratic) {
+    const double cost = quadratic ? side->square : side->far;
+    side->mass += t;
+    side->square += 2 * side->far + side->mass;
+    side->far += side->mass;
+    return cost;
+}
+#define KAPPA_COSTS(type, costs, t, n, quadratic)                                                                      \
+    do {                                                                                                               \
+        kappa_side_t below = {0}, above = {0};                                                                         \
+        for (int64_t c = 0; c < (n); c++) (costs)[c] = (type)kappa_step(&below, (double)(t)[c], quadratic);            \
+        for (int64_t c = (n); c-- > 0;) (costs)[c] += (type)kappa_step(&above, (double)(t)[c], quadratic);             \
+    } while (0)
+
+/* Cohen (1968); de la Torre, Puig, Valls (2018). */
+enum { KAPPA_LINEAR, KAPPA_EPS };
+static void kappa_of_marginals(lossfn__marginals_t *m) {
+    const int quadratic = m->constants[KAPPA_LINEAR] == 0;
+    double chance = 0;
+    for (int j = 0; j < 2; j++) KAPPA_COSTS(double, m->offsets[j], m->marginals[1 - j], m->classes, quadratic);
+    for (int64_t c = 0; c < m->classes; c++) chance += m->marginals[PRED][c] * m->offsets[PRED][c];
+    /* nothing differs, even by chance: perfect agreement, which no small change would leave */
+    const int agrees = m->mean == 0 && chance == 0;
+    const double ratio = agrees ? 0 : m->mean / chance, argument = ratio + m->constants[KAPPA_EPS];
+    for (int j = 0; j < 2; j++)
+        for (int64_t c = 0; c < m->classes; c++) m->offsets[j][c] *= ratio;
+    m->value = (double)v_log(v_set(argument))[0];
+    m->slope = agrees ? 0 : 1 / (argument * chance);
+}
+DEFINE(weighted_kappa) = {
+    LOSS(weighted_kappa),
+    .aliases = "weighted_kappa_loss",
+    .family = "multiclass",
+    .summary = "Ordered classes: disagreement relative to that of chance, a loss of the whole batch.",
+    .formula = "log(sum of W O / sum of W E + eps);  W = (i - j)^2 or |i - j|, O_ij = mean of target_i pred_j, E_ij = "
+               "(mean of target_i) (mean of pred_j)",
+    .latex = "\\ln\\left(\\frac{\\sum_{ij} W_{ij} \\overline{t_i p_j}}{\\sum_{ij} W_{ij}\\, \\overline{t_i}\\, "
+             "\\overline{p_j}} + \\epsilon\\right), \\quad W_{ij} = (i - j)^2",
+    .tasks = "ordinal",
+    .see_also = "ordinal_cross_entropy, corn",
+    .look_alikes = "TensorFlow Addons: WeightedKappaLoss: the same\n"
+                   "scikit-learn: cohen_kappa_score: 1 - exp(this) with eps=0, of one-hot pred; weights=weighting",
+    .source = "J. Cohen, Weighted kappa: nominal scale agreement with provision for scaled disagreement or partial "
+              "credit, Psychol. Bull. 70, 1968; J. de la Torre, D. Puig, A. Valls, Weighted kappa loss function for "
+              "multi-class classification of ordinal data in deep learning, Pattern Recognit. Lett. 105, 2018",
+    .kinks = "all in one class: value log(eps), gradient 0. With reduction none and per_row: each row's sum of W O",
+    .unit = LOSSFN_UNIT_ROW,
+    .n_inputs = 2,
+    .n_params = 2,
+    .inputs = {INPUT("pred", PROBABILITY, 1, "probability of each class, in their order"),
+               INPUT("target", LABEL, 1, "class label, or a distribution over the classes")},
+    .params = {PARAM_CHOICE("weighting", "quadratic", "quadratic, linear",
+                            "what a disagreement costs, of the distance between the classes"),
+               PARAM_DOUBLE("eps", "1e-6", 0, 0, INFINITY, 1, "added to the ratio, against the logarithm of 0")},
+    .outer = LOSSFN__OUTER_OF_MARGINALS,
+    .of_marginals = kappa_of_marginals,
+    .whole_rows = 1,
+    .n_scratch = 1,
+    .ulp_value = 4, /* f64: sums over the classes in double */
+    .ulp_grad = 4,
+};
+/* What is left of a row's costs as a gradient. */
+ALWAYS_INLINE void kappa_put(const whole_row_t *r, int j, const REAL *costs) {
+    if (!r->grad[j]) return;
+    for (int64_t c = 0; c < r->n; c++)
+        r->grad[j][c] = r->offsets[j] ? (REAL)((double)costs[c] - r->offsets[j][c]) : costs[c];
+}
+WHOLE_ROWS(weighted_kappa) {
+    const int quadratic = !IS(r->p[KAPPA_LINEAR]);
+    const V zero = v_zero(), one = v_one();
+    REAL *const costs = r->scratch[0];
+    row_sum_t value = row_sum();
+    if (r->label < 0) KAPPA_COSTS(REAL, costs, r->in[TARGET], r->n, quadratic);
+    for (int64_t c = 0; r->label >= 0 && c < r->n; c++) {
+        const double far = fabs((double)(c - r->label));
+        costs[c] = (REAL)(quadratic ? far * far : far);
+    }
+    EACH_VECTOR(r, i) {
+        const V x = v_load(r->in[PRED] + i), t = v_load(r->in[TARGET] + i);
+        row_outside(r, i, (x < zero) | (x > one) | (t < zero) | (t > one));
+        row_add(&value, r, i, x * v_load(costs + i));
+    }
+    r->value = (REAL)row_total(&value);
+    kappa_put(r, PRED, costs);
+    if (!r->grad[TARGET]) return;
+    KAPPA_COSTS(REAL, costs, r->in[PRED], r->n, quadratic);
+    kappa_put(r, TARGET, costs);
+}
+
 /* Distribution focal loss: logits over the bins 0, 1, ... C - 1 of a number; the cross entropy of the two bins around
  * it, as near as they are. */
 DEFINE(distribution_focal) = {

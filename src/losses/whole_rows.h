@@ -17,6 +17,7 @@ typedef struct {
     const REAL *lists[MAX_LISTS];      /* the other lists of numbers for each class, as declared; NULL: not given */
     const V *p;                        /* constants */
     REAL *scratch[MAX_SCRATCH];        /* as many as the definition asks for */
+    const double *offsets[2];          /* to be taken from the gradients of pred and target, or NULL: OF_MARGINALS */
     int64_t outside;                   /* first class that is outside the domain, or -1; then all results are NaN */
     /* To be filled; NULL: not wanted. */
     REAL value, *grad[LOSSFN_MAX_INPUTS], *hess;

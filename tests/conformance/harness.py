@@ -14,6 +14,7 @@ from typing import Any
 import clib
 import numpy as np
 import reference
+from formulas.multiclass import kappa
 from mpmath import mp, mpf
 from reference import LOSSES, Number
 
@@ -206,6 +207,25 @@ def divided(total: Any, denominator: Fraction) -> float:
     return total / float(denominator) if isinstance(total, float) else to_float(total / denominator)
 
 
+def number(x: Any) -> Any:
+    """mpf of a Fraction, or of a float that is not finite."""
+    return mpf(x) if isinstance(x, float) else mpf(x.numerator) / x.denominator
+
+
+def of_marginals(total: Any, total_weight: Fraction, w: np.ndarray, kept: np.ndarray, inputs: list[Any],
+                 params: dict[str, Any]) -> Any:  # fmt: skip
+    """weighted_kappa's value, factor and offsets from the inputs, in the compute dtype, of rows with these weights."""
+    classes = inputs[0].shape[-1]
+    pred, target = inputs[0].reshape(-1, classes), inputs[1]
+    target = np.eye(classes)[target.ravel()] if target.dtype == np.int64 else target.reshape(-1, classes)
+    means = []
+    for x in (pred, target):
+        with np.errstate(all="ignore"):
+            products = np.where(kept.ravel()[:, None], (w.ravel()[:, None] * x.astype(w.dtype)).astype(w.dtype), 0)
+        means.append([number(exact_sum(column)) / number(total_weight) for column in products.T])
+    return kappa(number(total) / number(total_weight), *means, **params)
+
+
 MEANS = ("mean", "mean_units", "mean_all", "mean_rows")
 REDUCTIONS = (*MEANS, "sum", "none", "per_row")
 
@@ -214,11 +234,12 @@ def predict(
     unit: str, values: np.ndarray, grads: dict[str, np.ndarray], hess: np.ndarray | None, *, axis: int, pred_shape: tuple[int, ...],
     reduction: str, kept: np.ndarray, weight: np.ndarray | None, row_total: np.ndarray | None = None, upstream: Any = None,
     denominator: float | None = None, empty: str = "nan", compute: str = "f64", outer: str = "",
+    inputs: list[Any] | None = None, params: dict[str, Any] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """What a call must give, from the bare values and derivatives of every unit (reduction none, no weight).
 
     kept, weight: of the units' shape. row_total: each unit's share of the total weight beside its weight (class weights).
-    outer: what is made of the sum or mean, last.
+    outer: what is made of the sum or mean, last; some of it of the inputs, whose class axis is the last, with params.
     """
     real = clib.NUMPY[compute]
     shape = values.shape
@@ -257,12 +278,24 @@ def predict(
         out["values"] = np.array([r if isinstance(r, float) else to_float(r) for r in rows]).reshape(c.shape[:1])
     else:
         out["values"] = c
-    slope = 1.0
+    slope, sizes = 1.0, {}
     if outer == "sqrt" and "value" in out and (reduction not in MEANS or scale != 0):
         root = math.sqrt(out["value"]) if out["value"] >= 0 else math.nan
         out["value"] = root
         if not (upstream is not None and np.ndim(upstream) == 0 and upstream == 0):
             slope = 0.5 / root if root != 0 else 0.0
+    if outer == "kappa" and "value" in out:
+        out["empty"] |= total_weight == 0
+        scale, slope = Fraction(0 if out["empty"] else 1), 1.0
+        out["value"] = 0.0 if empty == "zero" else math.nan
+        if not out["empty"]:
+            made = of_marginals(total, total_weight, w, kept, inputs or [], params or {})
+            out["value"], slope = float(made[0]), float(made[1] / number(total_weight))
+            grads = dict(grads)
+            for (key, g), offsets in zip(list(grads.items()), made[2], strict=False):
+                rows, less = np.moveaxis(g.astype(np.float64), axis, -1), np.array([float(x) for x in offsets])
+                sizes[key] = np.moveaxis(np.maximum(np.abs(rows), np.abs(less)), -1, axis)
+                grads[key] = np.moveaxis(rows - less, -1, axis)
     factor = np.where(kept, w.astype(np.float64) * float(scale) * slope, 0)
     if upstream is not None:
         up = np.asarray(upstream, np.float64)
@@ -278,19 +311,24 @@ def predict(
             return np.where(np.broadcast_to(own, g.shape), g.astype(np.float64) * factors, 0)
 
     out["grads"] = {n: scaled_derivative(g) for n, g in grads.items()}
+    out["sizes"] = {n: np.abs(scaled_derivative(g)) for n, g in sizes.items()}  # of terms that cancel
     out["hess"] = None if hess is None else scaled_derivative(hess)
     return out
 
 
-def close(got: np.ndarray, want: np.ndarray, compute: str, out: str | None = None) -> None:
-    """Derivatives: three roundings of the compute dtype (weight, upstream, denominator), then one of the output."""
+def close(
+    got: np.ndarray, want: np.ndarray, compute: str, out: str | None = None, sizes: np.ndarray | None = None
+) -> None:
+    """Derivatives: three roundings of the compute dtype (weight, upstream, denominator), then one of the output. What
+    is a difference is so close in relation to its terms, of these sizes."""
     eps = 2.0 ** -PRECISION[compute][0] * 4 + (2.0 ** -PRECISION[out][0] * 1.001 if out and out != compute else 0)
     bits, lowest, highest = PRECISION[out or compute]
     tiny, largest = 2.0 ** (lowest + 1), (2 - 2.0 ** (1 - bits)) * 2.0 ** (highest - 1)  # what is larger may overflow
     if np.shape(got) != np.shape(want):
         raise AssertionError(f"shape {np.shape(got)} instead of {np.shape(want)}")
     with np.errstate(all="ignore"):
-        bad = ~((np.abs(got - want) <= eps * np.abs(want) + tiny) | (np.isnan(got) & np.isnan(want)) | (got == want))
+        size = np.abs(want) if sizes is None else sizes
+        bad = ~((np.abs(got - want) <= eps * size + tiny) | (np.isnan(got) & np.isnan(want)) | (got == want))
         bad &= ~(np.isinf(got) & (got * want > 0) & (np.abs(want) * (1 + eps) >= largest))
     assert not bad.any(), f"{got[bad][:3]} instead of {want[bad][:3]} at {np.argwhere(bad)[:3].tolist()}"
 

@@ -110,6 +110,8 @@ def test_b_labels_and_their_one_hot(name: str, dtype: str) -> None:
                 {"label_smoothing": 0.25},
                 {"class_weight": weights, "label_smoothing": 0.1},
             ):
+                if not options.keys() <= reference.LOSSES[name].defaults.keys():
+                    continue
                 loss = clib.Loss(clib.spec(name, reduction=reduction, **options))
                 want = "sum denom values grad:pred hess" + ("" if reduction in ("none", "per_row") else " value")
                 same(

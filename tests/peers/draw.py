@@ -161,6 +161,13 @@ def hot_pairs(rng: Any, n: int) -> Inputs:
     return {"pred": drawn["pred"], "target": np.eye(CLASSES)[drawn["target"]]}
 
 
+def chosen(rng: Any, n: int) -> Inputs:
+    """One class each, most of them not far from what they should be."""
+    labels = rng.integers(0, CLASSES, 4 * n)
+    said = np.clip(labels + rng.integers(-1, 2, 4 * n), 0, CLASSES - 1)
+    return {"pred": np.eye(CLASSES)[said], "target": labels}
+
+
 def one_distribution(rng: Any, n: int) -> Inputs:
     return {"pred": distribution_pairs(rng, n)["pred"]}
 
@@ -396,6 +403,7 @@ KINDS: dict[str, Callable[[Any, int], Inputs]] = {
     "hard probabilities": hard,
     "probability labels": probability_labels,
     "hot pairs": hot_pairs,
+    "chosen": chosen,
     "one distribution": one_distribution,
     "plain labels one-hot": plain_hot,
     "labels": labelled,

@@ -7,7 +7,22 @@ from typing import Any
 
 from formulas.classes import cross_entropy
 from mpmath import mp, mpf
-from reference import BINARY, BINS, CLASSES, INF, LEVELS, LOGITS, OUTSIDE, REAL, loss, sigmoid, softplus, times
+from reference import (
+    BINARY,
+    BINS,
+    CLASSES,
+    INF,
+    LEVELS,
+    LOGITS,
+    OUTSIDE,
+    PROBABILITY,
+    REAL,
+    loss,
+    over,
+    sigmoid,
+    softplus,
+    times,
+)
 
 
 def coefficients(
@@ -91,6 +106,38 @@ def ordinal_cross_entropy(pred, target, level_weight=None):
         "target": [times(-w[c], pred[c]) for c in n],
         "hess": [w[c] * s[c] * q[c] for c in n],
     }
+
+
+@loss({"weighting": "linear"}, {"eps": 0.25}, unit="row", pred=PROBABILITY, target=CLASSES, outer="kappa")
+def weighted_kappa(pred, target, weighting="quadratic", eps=1e-6):
+    """What it relates to chance: kappa() makes the loss of it."""
+    n = range(len(pred))
+    t = [mpf(c == target) for c in n] if isinstance(target, int) else list(target)
+    if any(not 0 <= x <= 1 for x in (*pred, *t)):
+        return OUTSIDE
+    cost = [mp.fsum(apart(j, c, weighting) * t[j] for j in n) for c in n]
+    return {
+        "value": mp.fsum(x * w for x, w in zip(pred, cost, strict=True)),
+        "pred": cost,
+        "target": [mp.fsum(apart(j, c, weighting) * pred[j] for j in n) for c in n],
+    }
+
+
+def apart(j, c, weighting):
+    return mpf(abs(j - c)) ** (1 if weighting == "linear" else 2)
+
+
+def kappa(mean, pred, target, weighting="quadratic", eps=1e-6):
+    """Of the rows' mean value and the means of what they hold, class by class: the loss, and of its derivatives the
+    factor and what is taken from those of each row before."""
+    n = range(len(pred))
+    costs = [[mp.fsum(apart(j, c, weighting) * x[j] for j in n) for c in n] for x in (target, pred)]
+    chance = mp.fsum(p * w for p, w in zip(pred, costs[0], strict=True))
+    if mean == 0 and chance == 0:
+        return mp.log(eps) if eps else -INF, mpf(0), [[mpf(0)] * len(pred)] * 2
+    ratio = mean / chance
+    value = mp.log(ratio + eps) if ratio + eps else -INF
+    return value, over(1, (ratio + eps) * chance), [[ratio * w for w in cost] for cost in costs]
 
 
 @loss(unit="row", pred=LOGITS, target=BINS)

@@ -343,6 +343,18 @@ ROWS = [
                 lambda p, t: metrics.brier_score_loss(t.argmax(-1), p, labels=range(5)),
                 (),
             ),
+            *(
+                (
+                    f"log(1 - cohen_kappa_score(weights={weights}))",
+                    f"weighted_kappa(weighting={weights}, eps=0)",
+                    "chosen",
+                    lambda p, t, weights=weights: np.log(
+                        1 - metrics.cohen_kappa_score(t, p.argmax(-1), labels=range(5), weights=weights)
+                    ),
+                    (),
+                )
+                for weights in ("quadratic", "linear")
+            ),
         )
     ),
 ]
