@@ -609,6 +609,13 @@ static lossfn_status_t fail_callback(lossfn_status_t status, const lossfn_call_t
     return lossfn__fail(status, "%s", call->message[0] ? call->message : "a user-made loss failed without a message");
 }
 
+/* Whether the pass over all units has anything to write. */
+static int writes(const lossfn__plan_t *plan) {
+    int any = plan->has_values | plan->has_hess;
+    for (int32_t j = 0; j < plan->n_inputs; j++) any |= plan->has_grad[j];
+    return any;
+}
+
 /* Not inlined, so that no arithmetic moves out of the guard around it. */
 static __attribute__((noinline)) lossfn_status_t compute(const lossfn_t *loss, lossfn_args_t *args,
                                                          lossfn__total_t *totals,
@@ -677,10 +684,12 @@ static __attribute__((noinline)) lossfn_status_t compute(const lossfn_t *loss, l
         if (found.partial.status != LOSSFN_OK) return fail_callback(found.partial.status, &call);
         for (int32_t k = 0; k < plan.n_parts; k++) sums[k] = found.partial.sums[k];
         plan.need_sum = plan.need_total = 0;
-        clear_partial(&found.partial, plan.n_sums);
     }
-    plan.streams = overflows_caches(&plan);
-    run_pass(&plan, &found.partial);
+    if (!outer || writes(&plan)) {
+        clear_partial(&found.partial, plan.n_sums);
+        plan.streams = overflows_caches(&plan);
+        run_pass(&plan, &found.partial);
+    }
     if (found.partial.status != LOSSFN_OK) return fail_callback(found.partial.status, &call);
     if (plan.has_hvp && plan.unit == LOSSFN_UNIT_ROW) run_products(&plan);
     const lossfn_status_t status = collect(&plan);

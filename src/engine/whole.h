@@ -12,6 +12,7 @@ typedef struct {
     const double *mask; /* of the classes, or NULL */
     int64_t n;          /* classes that take part */
     double smoothing;   /* of the target */
+    REAL constants[MAX_CONSTANTS];
 } whole_part_t;
 
 /* What rows are staged in. An input or gradient with one number per row has a place of its own. */
@@ -54,6 +55,7 @@ static void begin_part(whole_t *w, const lossfn__plan_t *plan, int k, arena_t *a
         if (plan->has_grad[j]) own->grads[j] = plan->per_row[j] ? &w->grads_per_row[k][j] : take(arena);
     if (plan->has_hess) own->hess = take(arena);
     if (d->user) return;
+    set_constants(own->constants, plan, part);
     if (term->label_smoothing >= 0) own->smoothing = term->values[term->label_smoothing].number;
     own->weight = take(arena);
     fill(own->weight, 1, arena->length);
@@ -85,32 +87,41 @@ static void begin_whole(whole_t *w, const lossfn__plan_t *plan, REAL *memory) {
         if (plan->product || is_whole(plan->parts[k].term->definition)) begin_part(w, plan, k, &arena);
 }
 
-/* The classes of a row as they are given, or what a label stands for. */
-static void stage_input(whole_t *w, const lossfn__plan_t *plan, int j, int64_t row, int64_t label) {
-    REAL *to = w->inputs[j];
-    if (plan->is_constant[j]) {
-        fill(to, (REAL)plan->constant[j], plan->cols);
-    } else if (plan->per_row[j]) {
-        *to = load_one(&plan->inputs[j], row);
-    } else if (j == TARGET && plan->has_labels) {
-        const int levels = plan->loss->inputs[j].levels;
-        fill(to, 0, plan->cols);
-        if (levels)
-            fill(to, 1, label);
-        else if (label >= 0)
-            to[label] = 1;
-    } else {
-        const REAL *from = row_classes(&plan->inputs[j], row, 0, plan->cols, to);
-        if (from != to) memcpy(to, from, (size_t)plan->cols * sizeof(REAL));
+/* Copies n numbers, which may be there already, and sets what lies behind to 0. Returns whether any is NaN. */
+static int close_array(REAL *to, const REAL *from, int64_t n) {
+    M nan = m_none();
+    for (int64_t i = 0; i < n; i += LANES) {
+        const V x = load_part(from, i, n);
+        nan = m_or(nan, v_isnan(x));
+        v_store(to + i, x);
+    }
+    return m_any(nan);
+}
+
+/* What a label stands for: its class, or all below it. */
+static void stage_label(REAL *to, int64_t label, int levels, int64_t n) {
+    for (int64_t i = 0; i < n; i += LANES) {
+        const int64_t lane = label - i < -1 ? -1 : label - i > LANES ? LANES : label - i;
+        const M here = levels ? (M)(i_iota() < i_set((int)lane)) : (M)(i_iota() == i_set((int)lane));
+        v_store(to + i, v_where(here, v_one()));
     }
 }
 
-/* Whether any of x[0..n) is NaN; what lies behind is set to 0. */
-static int close_array(REAL *x, int64_t n) {
-    M nan = m_none();
-    for (int64_t i = n; i % LANES; i++) x[i] = 0;
-    for (int64_t i = 0; i < n; i += LANES) nan = m_or(nan, v_isnan(v_load(x + i)));
-    return m_any(nan);
+/* The classes of a row that take part. Returns whether any is NaN. */
+static int stage_input(whole_t *w, const lossfn__plan_t *plan, const whole_part_t *own, int j, int64_t row,
+                       int64_t label) {
+    REAL *to = w->inputs[j];
+    const REAL *from = to;
+    if (plan->is_constant[j])
+        fill(to, (REAL)plan->constant[j], plan->cols);
+    else if (j == TARGET && plan->has_labels)
+        stage_label(to, label, plan->loss->inputs[j].levels, plan->cols);
+    else
+        from = row_classes(&plan->inputs[j], row, 0, plan->cols, to);
+    if (!own->mask && j == TARGET && plan->has_labels) return 0;
+    if (own->mask && from != to) memcpy(to, from, (size_t)plan->cols * sizeof(REAL));
+    if (own->mask) pack(to, own->mask, plan->cols);
+    return close_array(to, own->mask ? to : from, own->n);
 }
 
 /* t (1 - e) + e/C */
@@ -127,25 +138,22 @@ static int stage_part(whole_t *w, const lossfn__plan_t *plan, int k, int64_t row
     const whole_part_t *own = &w->parts[k];
     int nan = 0;
     for (int j = 0; j < plan->parts[k].n_inputs; j++) {
-        stage_input(w, plan, j, row, label);
         if (plan->per_row[j]) {
+            w->per_row[j] = load_one(&plan->inputs[j], row);
             nan |= w->per_row[j] != w->per_row[j];
             continue;
         }
-        pack(w->inputs[j], own->mask, plan->cols);
-        nan |= close_array(w->inputs[j], own->n);
+        nan |= stage_input(w, plan, own, j, row, label);
         if (j == TARGET && own->smoothing != 0) smooth(w->inputs[j], own->smoothing, own->n);
     }
     return nan;
 }
 
 /* Gives a row to a built-in kernel. Returns the class that is outside the domain, or -1. */
-static int64_t call_row(const lossfn__plan_t *plan, const lossfn__part_t *part, whole_part_t *own,
-                        void (*kernel)(whole_row_t *), whole_row_t *r, int64_t label, int64_t cols) {
-    REAL constants[MAX_CONSTANTS];
+static int64_t call_row(const lossfn__part_t *part, whole_part_t *own, void (*kernel)(whole_row_t *), whole_row_t *r,
+                        int64_t label, int64_t cols) {
     V p[MAX_CONSTANTS];
-    set_constants(constants, plan, part);
-    for (int i = 0; i < MAX_CONSTANTS; i++) p[i] = v_set((double)constants[i]);
+    for (int i = 0; i < MAX_CONSTANTS; i++) p[i] = v_set((double)own->constants[i]);
     r->n = own->n;
     r->label = own->smoothing != 0 ? -1 : label;
     for (int64_t c = 0; own->mask && c < label && r->label > 0; c++) r->label -= own->mask[c] == 0;
@@ -174,8 +182,7 @@ static int64_t value_whole_row(whole_t *w, const lossfn__plan_t *plan, int k, in
         r.grad[j] = own->grads[j];
     }
     if (!nan)
-        outside =
-            call_row(plan, part, own, kernels[part->term->definition->kernel]->rows.whole_row, &r, label, plan->cols);
+        outside = call_row(part, own, kernels[part->term->definition->kernel]->rows.whole_row, &r, label, plan->cols);
     *value = nan || outside >= 0 ? (REAL)NAN : r.value;
     for (int j = 0; j <= part->n_inputs; j++) {
         REAL *out = j < part->n_inputs ? own->grads[j] : own->hess;

@@ -480,9 +480,16 @@ DEFINE(weighted_kappa) = {
 };
 /* What is left of a row's costs as a gradient. */
 ALWAYS_INLINE void kappa_put(const whole_row_t *r, int j, const REAL *costs) {
+    const double *const offsets = r->offsets[j];
+    int64_t c = 0;
     if (!r->grad[j]) return;
-    for (int64_t c = 0; c < r->n; c++)
-        r->grad[j][c] = r->offsets[j] ? (REAL)((double)costs[c] - r->offsets[j][c]) : costs[c];
+    for (; c + LANES <= r->n; c += LANES) {
+        D wide[DPARTS];
+        v_widen(v_load(costs + c), wide);
+        for (int d = 0; offsets && d < DPARTS; d++) wide[d] -= d_load(offsets + c + d * DLANES);
+        v_store(r->grad[j] + c, v_narrow(wide));
+    }
+    for (; c < r->n; c++) r->grad[j][c] = offsets ? (REAL)((double)costs[c] - offsets[c]) : costs[c];
 }
 WHOLE_ROWS(weighted_kappa) {
     const int quadratic = !IS(r->p[KAPPA_LINEAR]);
@@ -490,11 +497,11 @@ WHOLE_ROWS(weighted_kappa) {
     REAL *const costs = r->scratch[0];
     row_sum_t value = row_sum();
     if (r->label < 0) KAPPA_COSTS(REAL, costs, r->in[TARGET], r->n, quadratic);
-    for (int64_t c = 0; r->label >= 0 && c < r->n; c++) {
-        const double far = fabs((double)(c - r->label));
-        costs[c] = (REAL)(quadratic ? far * far : far);
-    }
     EACH_VECTOR(r, i) {
+        if (r->label >= 0) {
+            const V far = v_abs(v_from_i(i_iota() + i_set((int)(i - r->label))));
+            v_store(costs + i, quadratic ? far * far : far);
+        }
         const V x = v_load(r->in[PRED] + i), t = v_load(r->in[TARGET] + i);
         row_outside(r, i, (x < zero) | (x > one) | (t < zero) | (t > one));
         row_add(&value, r, i, x * v_load(costs + i));
