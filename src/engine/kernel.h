@@ -703,16 +703,26 @@ typedef struct {
 #undef WHOLE_ROW_LOSS
 #undef IN_FAMILY
 
+/* Where it need not be fast, all loops call the same mathematics instead of each having it inside. */
+#define SUMS_OF(name) (UNHURRIED ? name##_sums_apart : name##_sums)
+#define MAP_OF(name)  (UNHURRIED ? name##_map_apart : name##_map)
+
 #define ROWWISE_FUNCTIONS(name)                                                                                        \
+    OUT_OF_LINE void name##_sums_apart(const row_t *r, const class_t *c, const V *p, V *s, unit_t *u) {                \
+        name##_sums(r, c, p, s, u);                                                                                    \
+    }                                                                                                                  \
+    OUT_OF_LINE void name##_map_apart(const row_t *r, const class_t *c, const V *k, const V *p, unit_t *u) {           \
+        name##_map(r, c, k, p, u);                                                                                     \
+    }                                                                                                                  \
     OUT_OF_LINE void name##_row_sums(chunk_t *c) {                                                                     \
         if (name##_keeps && c->at.kept && c->at.plain)                                                                 \
-            row_sums_loop(c, name##_sums, name##_n_sums, name##_n_common, name##_wants_top, 1, 1);                     \
+            row_sums_loop(c, SUMS_OF(name), name##_n_sums, name##_n_common, name##_wants_top, 1, 1);                   \
         else if (name##_keeps && c->at.kept)                                                                           \
-            row_sums_loop(c, name##_sums, name##_n_sums, name##_n_common, name##_wants_top, 1, 0);                     \
+            row_sums_loop(c, SUMS_OF(name), name##_n_sums, name##_n_common, name##_wants_top, 1, 0);                   \
         else if (c->at.plain)                                                                                          \
-            row_sums_loop(c, name##_sums, name##_n_sums, name##_n_common, name##_wants_top, 0, 1);                     \
+            row_sums_loop(c, SUMS_OF(name), name##_n_sums, name##_n_common, name##_wants_top, 0, 1);                   \
         else                                                                                                           \
-            row_sums_loop(c, name##_sums, name##_n_sums, name##_n_common, name##_wants_top, 0, 0);                     \
+            row_sums_loop(c, SUMS_OF(name), name##_n_sums, name##_n_common, name##_wants_top, 0, 0);                   \
     }                                                                                                                  \
     OUT_OF_LINE void name##_row_finish(chunk_t *chunks, int n) {                                                       \
         finish_rows(chunks, n, name##_finish, name##_n_sums);                                                          \
@@ -720,23 +730,23 @@ typedef struct {
     OUT_OF_LINE void name##_row_map(chunk_t *c) {                                                                      \
         const int alone = c->grads[PRED] && !c->grads[TARGET] && !c->hess;                                             \
         if (name##_keeps && c->at.kept && alone && c->at.plain)                                                        \
-            row_map_loop(c, name##_map, 1, 1, 1);                                                                      \
+            row_map_loop(c, MAP_OF(name), 1, 1, 1);                                                                    \
         else if (name##_keeps && c->at.kept && alone)                                                                  \
-            row_map_loop(c, name##_map, 1, 0, 1);                                                                      \
+            row_map_loop(c, MAP_OF(name), 1, 0, 1);                                                                    \
         else if (name##_keeps && c->at.kept)                                                                           \
-            row_map_loop(c, name##_map, 1, 0, 0);                                                                      \
+            row_map_loop(c, MAP_OF(name), 1, 0, 0);                                                                    \
         else if (alone && c->at.plain)                                                                                 \
-            row_map_loop(c, name##_map, 0, 1, 1);                                                                      \
+            row_map_loop(c, MAP_OF(name), 0, 1, 1);                                                                    \
         else if (alone)                                                                                                \
-            row_map_loop(c, name##_map, 0, 0, 1);                                                                      \
+            row_map_loop(c, MAP_OF(name), 0, 0, 1);                                                                    \
         else                                                                                                           \
-            row_map_loop(c, name##_map, 0, 0, 0);                                                                      \
+            row_map_loop(c, MAP_OF(name), 0, 0, 0);                                                                    \
     }                                                                                                                  \
     OUT_OF_LINE void name##_short_row(chunk_t *c) {                                                                    \
-        short_row(c, name##_sums, name##_finish, name##_map, name##_n_sums, name##_wants_top, name##_keeps);           \
+        short_row(c, SUMS_OF(name), name##_finish, MAP_OF(name), name##_n_sums, name##_wants_top, name##_keeps);       \
     }                                                                                                                  \
     OUT_OF_LINE void name##_rows_together(group_t *groups, int n) {                                                    \
-        rows_together(groups, n, name##_sums, name##_finish, name##_map, name##_n_sums, name##_wants_top,              \
+        rows_together(groups, n, SUMS_OF(name), name##_finish, MAP_OF(name), name##_n_sums, name##_wants_top,          \
                       name##_keeps);                                                                                   \
     }                                                                                                                  \
     OUT_OF_LINE void name##_run_product(whole_row_t *r) { name##_product(r); }                                         \
