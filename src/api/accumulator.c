@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * "Accumulators": exact sums and denominators over batches. */
 #include <math.h>
+#include <stddef.h>
 #include <string.h>
 #include "core/memory.h"
 #include "core/status.h"
@@ -9,6 +10,7 @@
 struct lossfn_accumulator {
     lossfn_t *loss;
     lossfn__kept_marginals_t marginals; /* no classes until there is a call that has some */
+    lossfn__kept_marginals_t added;     /* room for those of one call */
     lossfn__total_t totals[];           /* one per term */
 };
 
@@ -19,12 +21,12 @@ static uint64_t size_for(const lossfn_t *loss) {
 static int64_t count_marginals(const lossfn_accumulator_t *accumulator) {
     return accumulator->marginals.classes ? 1 + 2 * accumulator->marginals.classes : 0;
 }
-static uint64_t marginals_size(int64_t classes) { return (1 + 2 * (uint64_t)classes) * sizeof(lossfn__exact_t); }
+static uint64_t marginals_size(int64_t classes) { return 2 * (1 + 2 * (uint64_t)classes) * sizeof(lossfn__exact_t); }
 
 static void drop_marginals(lossfn_accumulator_t *accumulator) {
     lossfn__kept_marginals_t *marginals = &accumulator->marginals;
     if (marginals->classes) lossfn__free(marginals->sums, marginals_size(marginals->classes));
-    *marginals = (lossfn__kept_marginals_t){0, NULL};
+    *marginals = accumulator->added = (lossfn__kept_marginals_t){0, NULL};
 }
 
 /* Makes room for the marginals of so many classes, if there are none yet: all of them 0. */
@@ -39,6 +41,7 @@ static lossfn_status_t need_marginals(lossfn_accumulator_t *accumulator, int64_t
     LOSSFN__REQUIRE(sums != NULL, LOSSFN_ERROR_MEMORY, "out of memory for the marginals of %lld classes",
                     (long long)classes);
     *marginals = (lossfn__kept_marginals_t){classes, sums};
+    accumulator->added = (lossfn__kept_marginals_t){classes, sums + count_marginals(accumulator)};
     for (int64_t i = 0; i < count_marginals(accumulator); i++) lossfn__exact_clear(&sums[i]);
     return LOSSFN_OK;
 }
@@ -55,7 +58,7 @@ lossfn_status_t lossfn_accumulator_create(lossfn_accumulator_t **out, const loss
     lossfn_accumulator_t *accumulator = lossfn__allocate(size_for(loss));
     LOSSFN__REQUIRE(accumulator != NULL, LOSSFN_ERROR_MEMORY, "out of memory for an accumulator");
     accumulator->loss = lossfn_retain((lossfn_t *)loss);
-    accumulator->marginals = (lossfn__kept_marginals_t){0, NULL};
+    accumulator->marginals = accumulator->added = (lossfn__kept_marginals_t){0, NULL};
     lossfn_accumulator_reset(accumulator);
     *out = accumulator;
     return LOSSFN_OK;
@@ -79,24 +82,29 @@ void lossfn_accumulator_reset(lossfn_accumulator_t *accumulator) {
     }
 }
 
-static void add(lossfn_accumulator_t *accumulator, const lossfn__total_t *totals) {
+static void add(lossfn_accumulator_t *accumulator, const lossfn__total_t *totals,
+                const lossfn__kept_marginals_t *marginals) {
     for (int32_t k = 0; k < accumulator->loss->n_terms; k++) {
         lossfn__exact_merge(&accumulator->totals[k].sum, &totals[k].sum);
         lossfn__exact_merge(&accumulator->totals[k].denominator, &totals[k].denominator);
         accumulator->totals[k].kept += totals[k].kept;
     }
+    for (int64_t i = 0; marginals->classes && i < count_marginals(accumulator); i++)
+        lossfn__exact_merge(&accumulator->marginals.sums[i], &marginals->sums[i]);
 }
 
 lossfn_status_t lossfn_accumulator_update(lossfn_accumulator_t *accumulator, lossfn_args_t *args) {
     LOSSFN__REQUIRE(accumulator != NULL, LOSSFN_ERROR_ARGUMENT, "accumulator is NULL");
     lossfn__total_t totals[LOSSFN__MAX_TERMS];
-    const int64_t classes = args ? lossfn__marginal_classes(accumulator->loss, args) : 0;
+    /* what is no argument struct is for lossfn__run to refuse */
+    const int is_struct = args && args->struct_size >= offsetof(lossfn_args_t, message);
+    const int64_t classes = is_struct ? lossfn__marginal_classes(accumulator->loss, args) : 0;
     const int is_first = accumulator->marginals.classes == 0;
     LOSSFN__TRY(need_marginals(accumulator, classes));
-    const lossfn_status_t status =
-        lossfn__run(accumulator->loss, args, totals, classes ? &accumulator->marginals : NULL);
+    for (int64_t i = 0; i < count_marginals(accumulator); i++) lossfn__exact_clear(&accumulator->added.sums[i]);
+    const lossfn_status_t status = lossfn__run(accumulator->loss, args, totals, classes ? &accumulator->added : NULL);
     if (status == LOSSFN_OK)
-        add(accumulator, totals);
+        add(accumulator, totals, &accumulator->added);
     else if (is_first)
         drop_marginals(accumulator);
     return status;
@@ -123,16 +131,13 @@ lossfn_status_t lossfn_accumulator_merge(lossfn_accumulator_t *accumulator, cons
     LOSSFN__REQUIRE(same == 1, LOSSFN_ERROR_ARGUMENT, "accumulators of different losses (%s and %s) cannot be merged",
                     lossfn_name(accumulator->loss), lossfn_name(other->loss));
     LOSSFN__TRY(need_marginals(accumulator, other->marginals.classes));
-    for (int64_t i = 0; i < count_marginals(other); i++) {
-        const lossfn__exact_t one = other->marginals.sums[i]; /* which may be the same */
-        lossfn__exact_merge(&accumulator->marginals.sums[i], &one);
-    }
-    if (accumulator == other) {
+    if (accumulator == other) { /* from a copy */
         lossfn__total_t twice[LOSSFN__MAX_TERMS];
         memcpy(twice, other->totals, (size_t)other->loss->n_terms * sizeof *twice);
-        add(accumulator, twice);
+        for (int64_t i = 0; i < count_marginals(other); i++) other->added.sums[i] = other->marginals.sums[i];
+        add(accumulator, twice, &other->added);
     } else {
-        add(accumulator, other->totals);
+        add(accumulator, other->totals, &other->marginals);
     }
     return LOSSFN_OK;
 }

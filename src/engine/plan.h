@@ -115,7 +115,7 @@ typedef struct lossfn__plan {
 enum { LOSSFN__MAX_SUMS = 16 };
 
 /* Marginals, and what outer functions make of them, may take so many numbers of the stack. */
-enum { LOSSFN__MARGINALS = 512 };
+enum { LOSSFN__MARGINALS = 1024 };
 
 /* What one thread finds while it runs over its share of the units; shares are merged in any order. */
 typedef struct {

@@ -444,10 +444,9 @@ static int needs_outer(const lossfn__plan_t *plan) {
     return (marginals || (any && derives)) && lossfn__reduces(plan->reduction);
 }
 
-/* Weighted sums over the rows of pred and of target, class by class: their means, where there are such, or added to
- * what is kept. */
+/* The weighted means over the rows of pred and of target, class by class; their sums for an accumulator, too. */
 static void find_marginals(const lossfn__plan_t *silent, const lossfn__exact_t *weight, double *means,
-                           const lossfn__kept_marginals_t *kept) {
+                           const lossfn__kept_marginals_t *sums) {
     lossfn__plan_t some = *silent;
     const int64_t count = 2 * some.cols;
     for (some.marginals = 0; some.marginals < count; some.marginals += some.n_sums) {
@@ -457,11 +456,11 @@ static void find_marginals(const lossfn__plan_t *silent, const lossfn__exact_t *
         clear_partial(&room.partial, some.n_sums);
         run_units(&some, &room.partial);
         for (int32_t i = 0; i < some.n_sums; i++) {
-            if (means) means[some.marginals + i] = lossfn__exact_quotient(&room.partial.sums[i], weight);
-            if (kept) lossfn__exact_merge(&kept->sums[1 + some.marginals + i], &room.partial.sums[i]);
+            means[some.marginals + i] = lossfn__exact_quotient(&room.partial.sums[i], weight);
+            if (sums) sums->sums[1 + some.marginals + i] = room.partial.sums[i];
         }
     }
-    if (kept) lossfn__exact_merge(&kept->sums[0], weight);
+    if (sums) sums->sums[0] = *weight;
 }
 
 /* The total weight of the kept rows. */
@@ -476,20 +475,21 @@ static void weigh_rows(const lossfn__plan_t *plan, const lossfn__survey_t *surve
 
 /* Outer functions of marginals, which are found first; nothing if no weight is kept. */
 static void apply_marginals(lossfn__plan_t *plan, const lossfn__plan_t *silent, const lossfn__survey_t *survey,
-                            int64_t kept, const lossfn__exact_t *sums, double *room) {
+                            int64_t kept, const lossfn__exact_t *values, double *room,
+                            const lossfn__kept_marginals_t *sums) {
     double *made = NULL;
-    for (int32_t k = 0; k < plan->n_parts; k++) {
+    for (int32_t k = 0; kept > 0 && k < plan->n_parts; k++) {
         lossfn__part_t *part = &plan->parts[k];
         lossfn__exact_t weight;
         if (!takes_marginals(plan, k)) continue;
         weigh_rows(plan, survey, k, kept, &weight);
-        part->scale = 0;
-        if (kept == 0 || lossfn__exact_is_zero(&weight)) continue;
         if (!made) {
-            find_marginals(silent, &weight, room, NULL);
+            find_marginals(silent, &weight, room, sums);
             made = room + 2 * plan->cols;
         }
-        const lossfn__marginals_t m = of_marginals(part->term, &sums[k], &weight, plan->cols, room, made);
+        part->scale = 0;
+        if (lossfn__exact_is_zero(&weight)) continue;
+        const lossfn__marginals_t m = of_marginals(part->term, &values[k], &weight, plan->cols, room, made);
         made += 2 * plan->cols;
         for (int j = 0; j < 2; j++) part->offsets[j] = m.offsets[j];
         part->outer_value = m.value;
@@ -498,22 +498,10 @@ static void apply_marginals(lossfn__plan_t *plan, const lossfn__plan_t *silent, 
     }
 }
 
-/* Adds the marginals of a call to those of an accumulator. */
-static void keep_marginals(const lossfn__plan_t *plan, const lossfn__survey_t *survey, int64_t kept,
-                           const lossfn__kept_marginals_t *into) {
-    lossfn__plan_t silent;
-    lossfn__exact_t weight;
-    int32_t k = 0;
-    while (!takes_marginals(plan, k)) k++;
-    make_silent(&silent, plan);
-    weigh_rows(plan, survey, k, kept, &weight);
-    find_marginals(&silent, &weight, NULL, into);
-}
-
 /* What outer functions, and their derivatives, need of all values: a pass that writes nothing finds their sums first.
  */
 static void apply_outers(lossfn__plan_t *plan, const lossfn__survey_t *survey, int64_t kept, double *room,
-                         lossfn__partial_t *found) {
+                         const lossfn__kept_marginals_t *marginals, lossfn__partial_t *found) {
     lossfn__plan_t silent;
     int empty = 0;
     make_silent(&silent, plan);
@@ -525,7 +513,7 @@ static void apply_outers(lossfn__plan_t *plan, const lossfn__survey_t *survey, i
         if (part->term->definition->outer != LOSSFN__OUTER_SQRT || part->scale == 0) continue;
         part->scale *= outer_slope(reduced(plan, k, &found->sums[k], kept, &empty));
     }
-    apply_marginals(plan, &silent, survey, kept, found->sums, room);
+    apply_marginals(plan, &silent, survey, kept, found->sums, room, marginals);
 }
 
 /* ---- The call ---------------------------------------------------------------------------------------------------- */
@@ -680,7 +668,7 @@ static __attribute__((noinline)) lossfn_status_t compute(const lossfn_t *loss, l
     const int outer = needs_outer(&plan);
     if (outer) {
         double *room = scratch.marginals ? (double *)(void *)((char *)plan.exec->scratch + scratch.rows) : marginals;
-        apply_outers(&plan, surveys ? &surveyed.survey : NULL, kept, room, &found.partial);
+        apply_outers(&plan, surveys ? &surveyed.survey : NULL, kept, room, kept_marginals, &found.partial);
         if (found.partial.status != LOSSFN_OK) return fail_callback(found.partial.status, &call);
         for (int32_t k = 0; k < plan.n_parts; k++) sums[k] = found.partial.sums[k];
         plan.need_sum = plan.need_total = 0;
@@ -720,7 +708,6 @@ static __attribute__((noinline)) lossfn_status_t compute(const lossfn_t *loss, l
             }
         }
     }
-    if (kept_marginals) keep_marginals(&plan, surveys ? &surveyed.survey : NULL, kept, kept_marginals);
     if (args->value) *args->value = value;
     if (args->sum) *args->sum = sum;
     if (args->denom) {

@@ -19,10 +19,10 @@ typedef struct {
     lossfn__exact_t *sums;
 } lossfn__kept_marginals_t;
 
-/* lossfn_run; totals (one per term, may be NULL) are what the call adds to an accumulator; to its marginals, if it has
- * them, the call adds itself. */
+/* lossfn_run; totals (one per term) and, if there are some, marginals (cleared before) are what the call adds to an
+ * accumulator. Both may be NULL. */
 lossfn_status_t lossfn__run(const lossfn_t *loss, lossfn_args_t *args, lossfn__total_t *totals,
-                            const lossfn__kept_marginals_t *kept);
+                            const lossfn__kept_marginals_t *marginals);
 
 /* The same with scratch from the heap where it is needed: for calls off the hot path. */
 lossfn_status_t lossfn__run_allocating(const lossfn_t *loss, lossfn_args_t *args);

@@ -146,7 +146,7 @@ def test_what_does_not_matter() -> None:
         assert (scaled.grads["pred"] == -4 * one.grads["pred"]).all()
 
 
-@pytest.mark.parametrize("classes", [7, 8, 9, 130, 3001])
+@pytest.mark.parametrize("classes", [7, 8, 9, 256, 257, 3001])
 def test_any_number_of_classes(classes: int) -> None:
     """Of which marginals take one pass or many, and room on the stack or in exec.scratch."""
     pred, label = batch(20, classes)
@@ -158,7 +158,7 @@ def test_any_number_of_classes(classes: int) -> None:
     assert out.value == pytest.approx(math.log((far * pred).sum() / chance + 1e-6), abs=1e-13)
     args, kept = loss.arguments(pred, label, value=True)
     needed = clib.lib.lossfn_scratch_size(loss.handle, c.byref(args))
-    assert (needed > 0) == (classes > 128)
+    assert (needed > 0) == (classes > 256)
     if needed:
         args.exec = None
         assert clib.STATUS_NAMES[clib.lib.lossfn_run(loss.handle, c.byref(args))] == "ARGUMENT"
@@ -230,10 +230,33 @@ def test_accumulators() -> None:
         place = data.index((4).to_bytes(8, "little"), at)
         with pytest.raises(clib.Failure):
             Accumulator.from_bytes(loss, data[:place] + classes.to_bytes(8, "little") + data[place + 8 :])
+    blank = clib.Args()  # nobody has initialised it
+    c.memset(c.byref(blank), 0xA5, c.sizeof(blank))
+    blank.struct_size = 8
+    for args in (None, c.byref(blank)):
+        status = clib.lib.lossfn_accumulator_update(total.handle, args)
+        assert clib.STATUS_NAMES[status] == "ARGUMENT", clib.lib.lossfn_last_error()
     clib.lib.lossfn_accumulator_reset(total.handle)
     assert (total.to_bytes(), total.read()) == nothing
     total.update(*batch(5, 3))
     assert total.to_bytes() == other.to_bytes()
+
+
+def test_an_update_upon_its_input() -> None:
+    """The gradient may lie on pred; weights that cancel have no value but count in what follows."""
+    pred, label = batch(9, 4)
+    loss = clib.Loss("weighted_kappa")
+    whole = loss.run(pred, label, want="value grads")
+    upon, total = pred.copy(), Accumulator(loss)
+    total.update(upon, label, grads={"pred": upon})
+    assert (upon == whole.grads["pred"]).all()
+    assert np.frombuffer(total.read(), np.float64, 1)[0] == whole.value
+    weight = np.array([1.0, 2.0, -3.0, 1, 1, 1, 1, 1, 1])
+    parts = Accumulator(loss)
+    for rows in (slice(0, 3), slice(3, 9)):
+        parts.update(pred[rows], label[rows], weight=weight[rows])
+    want = loss.run(pred, label, weight=weight, want="value").value
+    assert np.frombuffer(parts.read(), np.float64, 1)[0] == want
 
 
 def test_no_constant_is_best() -> None:

@@ -294,6 +294,7 @@ static void everyday(call_t *c, const char *spec) {
     if (c->mask.given || c->upstream.given || c->args.denominator || !c->asked[VALUE]) return;
     for (int i = 0; i < c->args.n_inputs; i++)
         if (i < 2 ? !c->inputs[i].given : c->inputs[i].given) return;
+    if (lossfn_scratch_size(c->loss, &c->args) > 0) return; /* which they cannot be given */
     const lossfn_tensor_t *target = c->args.n_inputs > 1 ? &c->inputs[1].passed : NULL;
     const lossfn_tensor_t *weight = c->weight.given ? &c->weight.passed : NULL, *pred = &c->inputs[0].passed;
     call_t other = *c; /* on the same memory, so what is there is put aside */
