@@ -10,6 +10,7 @@ Each stage prints one line when it is done, and the end of its output if it fail
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import re
@@ -70,7 +71,7 @@ class Stage:
                 start_new_session=True,
             )
             try:
-                return process.wait(None if LONG else MOST_SECONDS)
+                return process.wait(None if LONG or self.name in LONG_ONLY else MOST_SECONDS)
             except BaseException as stopped:
                 os.killpg(process.pid, signal.SIGKILL)  # with what it started
                 process.wait()
@@ -388,6 +389,7 @@ STAGES = {
     "mutation": stage_mutation,
 }
 LONG_ONLY = {"msan", "fuzzers", "coverage", "mutation"}  # unless it is named
+WITH_MODULE = {"python", "docs", "bench", "peers", "lint", "coverage"}  # that need the Python module
 
 
 def main() -> int:
@@ -397,6 +399,9 @@ def main() -> int:
     options = parser.parse_args()
     if unknown := set(options.stages) - set(STAGES):
         parser.error(f"no stage {', '.join(sorted(unknown))}; there are {', '.join(STAGES)}")
+    if (needing := WITH_MODULE & set(options.stages)) and not importlib.util.find_spec("lossfn"):
+        setup = 'eval "$(sh cmake/bootstrap env)"'
+        parser.error(f"{', '.join(sorted(needing))}: the Python module is not on the path; {setup} puts it there")
 
     RECORDS.mkdir(parents=True, exist_ok=True)
     lines, total = [], Count()
