@@ -401,7 +401,9 @@ LOSSFN_API lossfn_status_t lossfn_minimum(const lossfn_t *loss, lossfn_args_t *a
 /* ---- Accumulators ----------------------------------------------------------------------------------------------- */
 
 /* Exact (sum, denominator) of a loss over batches. Over any split of the data, merged in any order, its value has the
- * bits of one call over all of it. Used by one thread at a time. Losses with reduction none or per_row have none. */
+ * bits of one call over all of it. Used by one thread at a time. Losses with reduction none or per_row have none. Of a
+ * loss that compares all rows (weighted_kappa) it also holds exact sums over them for each class: the first batch says
+ * how many classes (another number is LOSSFN_ERROR_SHAPE) and allocates, as does asking for the value. */
 typedef struct lossfn_accumulator lossfn_accumulator_t;
 
 LOSSFN_API lossfn_status_t lossfn_accumulator_create(lossfn_accumulator_t **out, const lossfn_t *loss);

@@ -9,9 +9,9 @@
 
 struct lossfn_accumulator {
     lossfn_t *loss;
-    lossfn__kept_marginals_t marginals; /* no classes until there is a call that has some */
-    lossfn__kept_marginals_t added;     /* room for those of one call */
-    lossfn__total_t totals[];           /* one per term */
+    lossfn__marginal_sums_t marginals; /* no classes until there is a call that has some */
+    lossfn__marginal_sums_t added;     /* room for those of one call */
+    lossfn__total_t totals[];          /* one per term */
 };
 
 static uint64_t size_for(const lossfn_t *loss) {
@@ -24,14 +24,14 @@ static int64_t count_marginals(const lossfn_accumulator_t *accumulator) {
 static uint64_t marginals_size(int64_t classes) { return 2 * (1 + 2 * (uint64_t)classes) * sizeof(lossfn__exact_t); }
 
 static void drop_marginals(lossfn_accumulator_t *accumulator) {
-    lossfn__kept_marginals_t *marginals = &accumulator->marginals;
+    lossfn__marginal_sums_t *marginals = &accumulator->marginals;
     if (marginals->classes) lossfn__free(marginals->sums, marginals_size(marginals->classes));
-    *marginals = accumulator->added = (lossfn__kept_marginals_t){0, NULL};
+    *marginals = accumulator->added = (lossfn__marginal_sums_t){0, NULL};
 }
 
 /* Makes room for the marginals of so many classes, if there are none yet: all of them 0. */
 static lossfn_status_t need_marginals(lossfn_accumulator_t *accumulator, int64_t classes) {
-    lossfn__kept_marginals_t *marginals = &accumulator->marginals;
+    lossfn__marginal_sums_t *marginals = &accumulator->marginals;
     if (classes == 0) return LOSSFN_OK;
     LOSSFN__REQUIRE(marginals->classes == 0 || marginals->classes == classes, LOSSFN_ERROR_SHAPE,
                     "%lld classes are to be added to an accumulator of %lld", (long long)classes,
@@ -40,8 +40,8 @@ static lossfn_status_t need_marginals(lossfn_accumulator_t *accumulator, int64_t
     lossfn__exact_t *sums = lossfn__allocate(marginals_size(classes));
     LOSSFN__REQUIRE(sums != NULL, LOSSFN_ERROR_MEMORY, "out of memory for the marginals of %lld classes",
                     (long long)classes);
-    *marginals = (lossfn__kept_marginals_t){classes, sums};
-    accumulator->added = (lossfn__kept_marginals_t){classes, sums + count_marginals(accumulator)};
+    *marginals = (lossfn__marginal_sums_t){classes, sums};
+    accumulator->added = (lossfn__marginal_sums_t){classes, sums + count_marginals(accumulator)};
     for (int64_t i = 0; i < count_marginals(accumulator); i++) lossfn__exact_clear(&sums[i]);
     return LOSSFN_OK;
 }
@@ -58,7 +58,7 @@ lossfn_status_t lossfn_accumulator_create(lossfn_accumulator_t **out, const loss
     lossfn_accumulator_t *accumulator = lossfn__allocate(size_for(loss));
     LOSSFN__REQUIRE(accumulator != NULL, LOSSFN_ERROR_MEMORY, "out of memory for an accumulator");
     accumulator->loss = lossfn_retain((lossfn_t *)loss);
-    accumulator->marginals = accumulator->added = (lossfn__kept_marginals_t){0, NULL};
+    accumulator->marginals = accumulator->added = (lossfn__marginal_sums_t){0, NULL};
     lossfn_accumulator_reset(accumulator);
     *out = accumulator;
     return LOSSFN_OK;
@@ -83,7 +83,7 @@ void lossfn_accumulator_reset(lossfn_accumulator_t *accumulator) {
 }
 
 static void add(lossfn_accumulator_t *accumulator, const lossfn__total_t *totals,
-                const lossfn__kept_marginals_t *marginals) {
+                const lossfn__marginal_sums_t *marginals) {
     for (int32_t k = 0; k < accumulator->loss->n_terms; k++) {
         lossfn__exact_merge(&accumulator->totals[k].sum, &totals[k].sum);
         lossfn__exact_merge(&accumulator->totals[k].denominator, &totals[k].denominator);

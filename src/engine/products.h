@@ -24,12 +24,7 @@ static void run_row_products(const lossfn__plan_t *plan, int64_t begin, int64_t 
             whole_row_t r = {.vector = w.vector, .product = w.product};
             int nan = stage_part(&w, plan, k, row, label);
             const REAL *from = row_classes(&plan->hvp_vector, row, 0, plan->cols, w.vector);
-            if (own->mask) {
-                if (from != w.vector) memcpy(w.vector, from, (size_t)plan->cols * sizeof(REAL));
-                pack(w.vector, own->mask, plan->cols);
-                from = w.vector;
-            }
-            nan |= close_array(w.vector, from, own->n);
+            nan |= stage_array(own, w.vector, from, plan->cols);
             for (int j = 0; j < part->n_inputs; j++) r.in[j] = w.inputs[j];
             nan = nan || call_row(part, own, kernels[part->term->definition->kernel]->rows.product, &r, label,
                                   plan->cols) >= 0;

@@ -348,16 +348,20 @@ static lossfn__marginals_t of_marginals(const lossfn__term_t *term, const lossfn
     return m;
 }
 
+/* The value of nothing. */
+static double nothing(const lossfn_t *loss, int *empty) {
+    *empty = 1;
+    return loss->empty_zero ? 0 : NAN;
+}
+
 double lossfn__reduce(const lossfn_t *loss, int32_t k, const lossfn__total_t *total,
-                      const lossfn__kept_marginals_t *kept, double *room, int *empty) {
+                      const lossfn__marginal_sums_t *kept, double *room, int *empty) {
     const lossfn__term_t *term = &loss->terms[k];
     const int marginals = term->definition->outer == LOSSFN__OUTER_OF_MARGINALS;
     if (total->kept == 0) *empty = 1;
     if (!marginals && !lossfn__is_mean(loss->reduction)) return finish_sum(term, &total->sum);
-    if (total->kept == 0 || lossfn__exact_is_zero(marginals ? kept->sums : &total->denominator)) {
-        *empty = 1;
-        return loss->empty_zero ? 0 : NAN;
-    }
+    if (total->kept == 0 || lossfn__exact_is_zero(marginals ? kept->sums : &total->denominator))
+        return nothing(loss, empty);
     if (!marginals)
         return apply_outer(term->definition->outer, lossfn__exact_quotient(&total->sum, &total->denominator));
     const int64_t count = 2 * kept->classes;
@@ -406,15 +410,14 @@ static void set_denominators(lossfn__plan_t *plan, const lossfn__survey_t *surve
     }
 }
 
-static double nothing(const lossfn__plan_t *plan, int *empty) {
-    *empty = 1;
-    return plan->loss->empty_zero ? 0 : NAN;
+static int takes_marginals(const lossfn__plan_t *plan, int32_t k) {
+    return plan->parts[k].term->definition->outer == LOSSFN__OUTER_OF_MARGINALS;
 }
 
 static double reduced(const lossfn__plan_t *plan, int32_t k, const lossfn__exact_t *sum, int64_t kept, int *empty) {
     const lossfn__part_t *part = &plan->parts[k];
     const int32_t outer = part->term->definition->outer;
-    if (outer == LOSSFN__OUTER_OF_MARGINALS) return part->offsets[0] ? part->outer_value : nothing(plan, empty);
+    if (takes_marginals(plan, k)) return part->offsets[0] ? part->outer_value : nothing(plan->loss, empty);
     if (kept == 0) *empty = 1;
     if (!lossfn__is_mean(plan->reduction)) return finish_sum(part->term, sum);
     if (part->is_given) {
@@ -424,13 +427,9 @@ static double reduced(const lossfn__plan_t *plan, int32_t k, const lossfn__exact
         return apply_outer(outer, lossfn__exact_quotient(sum, &denominator));
     }
     if (kept == 0 || (part->is_count ? part->count == 0 : lossfn__exact_is_zero(&part->weight)))
-        return nothing(plan, empty);
+        return nothing(plan->loss, empty);
     return apply_outer(outer, part->is_count ? lossfn__exact_quotient_count(sum, (uint64_t)part->count)
                                              : lossfn__exact_quotient(sum, &part->weight));
-}
-
-static int takes_marginals(const lossfn__plan_t *plan, int32_t k) {
-    return plan->parts[k].term->definition->outer == LOSSFN__OUTER_OF_MARGINALS;
 }
 
 /* Whether something is wanted of an outer function that needs all values, or marginals, beforehand. */
@@ -446,7 +445,7 @@ static int needs_outer(const lossfn__plan_t *plan) {
 
 /* The weighted means over the rows of pred and of target, class by class; their sums for an accumulator, too. */
 static void find_marginals(const lossfn__plan_t *silent, const lossfn__exact_t *weight, double *means,
-                           const lossfn__kept_marginals_t *sums) {
+                           const lossfn__marginal_sums_t *sums) {
     lossfn__plan_t some = *silent;
     const int64_t count = 2 * some.cols;
     for (some.marginals = 0; some.marginals < count; some.marginals += some.n_sums) {
@@ -476,7 +475,7 @@ static void weigh_rows(const lossfn__plan_t *plan, const lossfn__survey_t *surve
 /* Outer functions of marginals, which are found first; nothing if no weight is kept. */
 static void apply_marginals(lossfn__plan_t *plan, const lossfn__plan_t *silent, const lossfn__survey_t *survey,
                             int64_t kept, const lossfn__exact_t *values, double *room,
-                            const lossfn__kept_marginals_t *sums) {
+                            const lossfn__marginal_sums_t *sums) {
     double *made = NULL;
     for (int32_t k = 0; kept > 0 && k < plan->n_parts; k++) {
         lossfn__part_t *part = &plan->parts[k];
@@ -501,7 +500,7 @@ static void apply_marginals(lossfn__plan_t *plan, const lossfn__plan_t *silent, 
 /* What outer functions, and their derivatives, need of all values: a pass that writes nothing finds their sums first.
  */
 static void apply_outers(lossfn__plan_t *plan, const lossfn__survey_t *survey, int64_t kept, double *room,
-                         const lossfn__kept_marginals_t *marginals, lossfn__partial_t *found) {
+                         const lossfn__marginal_sums_t *marginals, lossfn__partial_t *found) {
     lossfn__plan_t silent;
     int empty = 0;
     make_silent(&silent, plan);
@@ -607,7 +606,7 @@ static int writes(const lossfn__plan_t *plan) {
 /* Not inlined, so that no arithmetic moves out of the guard around it. */
 static __attribute__((noinline)) lossfn_status_t compute(const lossfn_t *loss, lossfn_args_t *args,
                                                          lossfn__total_t *totals,
-                                                         const lossfn__kept_marginals_t *kept_marginals) {
+                                                         const lossfn__marginal_sums_t *marginal_sums) {
     lossfn__plan_t plan;
     lossfn_call_t call = {.status = LOSSFN_OK};
     survey_room surveyed;
@@ -668,7 +667,7 @@ static __attribute__((noinline)) lossfn_status_t compute(const lossfn_t *loss, l
     const int outer = needs_outer(&plan);
     if (outer) {
         double *room = scratch.marginals ? (double *)(void *)((char *)plan.exec->scratch + scratch.rows) : marginals;
-        apply_outers(&plan, surveys ? &surveyed.survey : NULL, kept, room, kept_marginals, &found.partial);
+        apply_outers(&plan, surveys ? &surveyed.survey : NULL, kept, room, marginal_sums, &found.partial);
         if (found.partial.status != LOSSFN_OK) return fail_callback(found.partial.status, &call);
         for (int32_t k = 0; k < plan.n_parts; k++) sums[k] = found.partial.sums[k];
         plan.need_sum = plan.need_total = 0;
@@ -779,7 +778,7 @@ static lossfn_status_t check_frame(const lossfn_t *loss, const lossfn_args_t *ar
 }
 
 lossfn_status_t lossfn__run(const lossfn_t *loss, lossfn_args_t *args, lossfn__total_t *totals,
-                            const lossfn__kept_marginals_t *kept) {
+                            const lossfn__marginal_sums_t *marginals) {
     LOSSFN__REQUIRE(args != NULL, LOSSFN_ERROR_ARGUMENT, "args is NULL");
     LOSSFN__REQUIRE(args->struct_size >= offsetof(lossfn_args_t, message), LOSSFN_ERROR_ARGUMENT,
                     "args.struct_size is %llu; lossfn_args_init sets it", (unsigned long long)args->struct_size);
@@ -794,7 +793,7 @@ lossfn_status_t lossfn__run(const lossfn_t *loss, lossfn_args_t *args, lossfn__t
     lossfn_status_t status = check_frame(loss, used);
     if (status == LOSSFN_OK && (totals || !run_args_direct(loss, used))) {
         lossfn__fpenv_enter(&saved);
-        status = compute(loss, used, totals, kept);
+        status = compute(loss, used, totals, marginals);
         lossfn__fpenv_leave(&saved);
     }
     if (status == LOSSFN_OK && used == &own) {

@@ -17,12 +17,12 @@ typedef struct {
 typedef struct {
     int64_t classes;
     lossfn__exact_t *sums;
-} lossfn__kept_marginals_t;
+} lossfn__marginal_sums_t;
 
 /* lossfn_run; totals (one per term) and, if there are some, marginals (cleared before) are what the call adds to an
  * accumulator. Both may be NULL. */
 lossfn_status_t lossfn__run(const lossfn_t *loss, lossfn_args_t *args, lossfn__total_t *totals,
-                            const lossfn__kept_marginals_t *marginals);
+                            const lossfn__marginal_sums_t *marginals);
 
 /* The same with scratch from the heap where it is needed: for calls off the hot path. */
 lossfn_status_t lossfn__run_allocating(const lossfn_t *loss, lossfn_args_t *args);
@@ -33,7 +33,7 @@ int lossfn__run_everyday(const lossfn_t *loss, const lossfn__asked_t *asked, dou
 
 /* The reduced value of term k. Sets *empty if there is nothing to divide by. `room`: four numbers for each class. */
 double lossfn__reduce(const lossfn_t *loss, int32_t k, const lossfn__total_t *total,
-                      const lossfn__kept_marginals_t *kept, double *room, int *empty);
+                      const lossfn__marginal_sums_t *kept, double *room, int *empty);
 
 /* Whether a reduction divides by something. */
 static inline int lossfn__is_mean(int32_t reduction) { return reduction != LOSSFN__SUM && lossfn__reduces(reduction); }

@@ -98,6 +98,16 @@ static int close_array(REAL *to, const REAL *from, int64_t n) {
     return m_any(nan);
 }
 
+/* The same for the classes of a row that take part, which are packed. */
+static int stage_array(const whole_part_t *own, REAL *to, const REAL *from, int64_t classes) {
+    if (own->mask) {
+        if (from != to) memcpy(to, from, (size_t)classes * sizeof(REAL));
+        pack(to, own->mask, classes);
+        from = to;
+    }
+    return close_array(to, from, own->n);
+}
+
 /* What a label stands for: its class, or all below it. */
 static void stage_label(REAL *to, int64_t label, int levels, int64_t n) {
     for (int64_t i = 0; i < n; i += LANES) {
@@ -119,9 +129,7 @@ static int stage_input(whole_t *w, const lossfn__plan_t *plan, const whole_part_
     else
         from = row_classes(&plan->inputs[j], row, 0, plan->cols, to);
     if (!own->mask && j == TARGET && plan->has_labels) return 0;
-    if (own->mask && from != to) memcpy(to, from, (size_t)plan->cols * sizeof(REAL));
-    if (own->mask) pack(to, own->mask, plan->cols);
-    return close_array(to, own->mask ? to : from, own->n);
+    return stage_array(own, to, from, plan->cols);
 }
 
 /* t (1 - e) + e/C */
