@@ -127,7 +127,7 @@ ROWS = {
         None,
         lambda: metrics.mean_squared_error(target, pred, sample_weight=weight),
     ),
-    "binary cross entropy on logits, the same weights, over that without": (
+    "binary cross entropy of logits 0 (each ln 2): mean with these weights, over that without": (
         lambda: lossfn.bce_with_logits(0 * pred, target, weight=weight) / np.log(2),
         lambda: F.binary_cross_entropy_with_logits(T(0 * pred), T(target), weight=T(weight)) / np.log(2),
         lambda: (
@@ -143,7 +143,7 @@ ROWS = {
         None,
         lambda: metrics.mean_squared_error(target, holed, sample_weight=kept),
     ),
-    "mse of 1 000 003 float32, as 7 and the rest: the bits of the whole": (
+    "mse of 1 000 003 float32: the first 7 and the rest, put together, have the bits of one call": (
         lossfn_halves,
         torch_halves,
         keras_halves,

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import io
 import math
+import re
 import sys
 import warnings
 from pathlib import Path
@@ -27,7 +28,7 @@ BEGIN, END = "<!-- losses: made by docs/make.py -->", "<!-- end of losses -->"
 NOTE = "<!-- Made from the catalogue by docs/make.py; change src/losses and run that. -->"
 PEERS_NOTE = "<!-- Made from tests/peers by docs/make.py; change the tables there and run that. -->"
 
-# How the functions of the lecture on loss functions for deep learning are obtained.
+# How the functions that lectures on deep learning begin with are obtained.
 LECTURE = {
     "mse": "mean squared error: this, with the default reduction `mean`",
     "mae": "mean absolute error: this, with the default reduction `mean`",
@@ -41,7 +42,7 @@ LECTURE = {
     "categorical_cross_entropy": "categorical cross entropy, and cross entropy in bits with `base=2`: this, on probabilities",
     "cross_entropy": "categorical cross entropy after a softmax: this, on what goes into the softmax",
     "kl_div": "Kullback-Leibler divergence D(target || pred): this; in bits with `base=2`",
-    "barron": "general robust loss: this; `alpha` and `scale` (the lecture's c) are parameters or inputs",
+    "barron": "general robust loss: this; `alpha` and `scale` (often called c) are parameters or inputs",
     "barron_nll": "adaptive robust loss: this; `alpha` and `scale` as inputs have gradients",
 }
 
@@ -163,11 +164,26 @@ def parameter_row(p: lossfn.Parameter) -> str:
 
 
 def elsewhere_row(line: str) -> str:
+    """`system: name: how it differs`, or without one of the first two: `another loss of this library: how it differs`."""
     system, _, rest = line.partition(": ")
     name, colon, how = rest.partition(": ")
-    if not colon:  # another loss of this library
-        system, name, how = "lossfn", system, rest
-    return f"| {cell(system)} | {formula(name)} | {cell(how)} |"
+    if colon:
+        return f"| {cell(system)} | {formula(name)} | {cell(how)} |"
+    if set(re.findall(r"\w+", system)) & set(lossfn.names()):
+        return f"| lossfn | {formula(system)} | {cell(rest)} |"
+    return f"| {cell(system)} | | {cell(rest)} |"
+
+
+def shape_of(about: lossfn.Description, place: int) -> str:
+    """Of an input, as check_inputs in the library's plan has it."""
+    i = about.inputs[place]
+    if place == 0:
+        return "any" if about.unit == "element" else "rows of classes"
+    if i.per_row:
+        return "one per row"
+    if place == 1 and i.scale == "label":
+        return "as pred, or labels: one per row"
+    return "as pred" if place == 1 and not i.learnable else "as pred, or what repeats to it"
 
 
 def page(about: lossfn.Description) -> str:
@@ -193,10 +209,11 @@ def page(about: lossfn.Description) -> str:
     facts.append(("See also", ", ".join(links)))
     out += ["| | |", "|---|---|"] + [f"| {k} | {cell(v)} |" for k, v in facts if v] + [""]
 
-    out += ["## Inputs", "", "| name | scale | gradient | |", "|---|---|---|---|"]
-    for i in about.inputs:
+    out += ["## Inputs", "", "| name | scale | shape | gradient | |", "|---|---|---|---|---|"]
+    for place, i in enumerate(about.inputs):
         doc = i.doc + (" (an input or a parameter)" if i.learnable else "")
-        out.append(f"| `{i.name}` | {i.scale} | {'yes' if i.differentiable else 'no'} | {cell(doc)} |")
+        gradient = "yes" if i.differentiable else "no"
+        out.append(f"| `{i.name}` | {i.scale} | {shape_of(about, place)} | {gradient} | {cell(doc)} |")
     out.append("")
     if about.params:
         out += ["## Parameters", "", "| name | default | type | values | |", "|---|---|---|---|---|"]
@@ -214,7 +231,7 @@ def page(about: lossfn.Description) -> str:
 
     rows = [elsewhere_row(line) for line in about.look_alikes]
     if name in LECTURE:
-        rows.insert(0, f"| the lecture | | {cell(LECTURE[name])} |")
+        rows.insert(0, f"| lectures on deep learning | | {cell(LECTURE[name])} |")
     if rows:
         out += ["## Elsewhere", "", "| system | name there | here |", "|---|---|---|", *rows, ""]
     return "\n".join(out).rstrip() + "\n"

@@ -171,6 +171,32 @@ def sweeps() -> list[str]:
     return [*out, ""]
 
 
+def peers() -> list[str]:
+    """Nothing where none was recorded: only a long run asks the packages."""
+    if not (found := records("peers")):
+        return []
+    kinds = sorted({kind for one in found.values() for kind in one["differ"]})
+    out = ["## The same function elsewhere", ""]
+    out += [
+        f"{sum(one['points'] for one in found.values()):,} random and extreme inputs went through the functions that"
+        " [peers.md](peers.md) lists, there and here, and"
+    ]
+    out += [
+        f"{sum(one['compared'] for one in found.values()):,} values and derivatives were compared. Every number that differs"
+        " falls under one of the reasons that stand"
+    ]
+    out += ["there, function by function; so many do:", ""]
+    out += ["| package | functions | inputs | numbers | " + " | ".join(kinds) + " |", "|---|" + "---|" * (3 + len(kinds))]
+    for one in found.values():
+        cells = [f"{one['differ'].get(kind, 0):,}" for kind in kinds]
+        out.append(
+            f"| {one['heading']} {one['version']} | {one['rows']} | {one['points']:,} | {one['compared']:,} | "
+            + " | ".join(cells)
+            + " |"
+        )
+    return [*out, ""]
+
+
 def percent(covered: int, of: int) -> str:
     return f"{100 * covered / of:.1f}" if of else "–"
 
@@ -180,31 +206,32 @@ def coverage() -> list[str]:
     if "coverage" not in (found := records("coverage")):
         return []
     files, missed = found["coverage"]["files"], found["coverage"]["missed"]
+    counted = ("lines", "branches", "conditions")
     out = ["## Coverage", ""]
     out += [
-        "The parts of the library that are not mathematics, by gcov without optimisation, as the C, conformance and Python tests"
+        "The parts of the library that are not mathematics, by clang's counters, as the C, conformance and Python tests reach"
     ]
     out += [
-        "reach them through the public functions; the instruction set is the baseline. A header of the engine is compiled into"
+        "them; the instruction set is the baseline. Conditions are those of decisions with several, and covered (MC/DC) where two"
     ]
-    out += ["every loss, and its branches are counted in every copy.", ""]
-    out += ["| file | lines | covered, % | branches | taken, % |", "|---|---|---|---|---|"]
+    out += [
+        "runs differ in that condition alone and in what was decided. A header is counted once, whatever is compiled with it.",
+        "",
+    ]
+    out += ["| file | lines | covered, % | branches | taken, % | conditions | covered, % |", "|---|---|---|---|---|---|---|"]
     for part in sorted({str(Path(name).parent) for name in files}):
         inside = [one for name, one in files.items() if str(Path(name).parent) == part]
         sums = {key: sum(one[key] for one in inside) for key in inside[0]}
         for name, one in [*((n, f) for n, f in files.items() if str(Path(n).parent) == part), (f"**{part}**", sums)]:
-            lines, branches = (
-                percent(one["lines_covered"], one["lines"]),
-                percent(one["branches_covered"], one["branches"]),
-            )
-            out.append(f"| {name} | {one['lines']} | {lines} | {one['branches']} | {branches} |")
+            cells = [f"{one[key]} | {percent(one[f'{key}_covered'], one[key])}" for key in counted]
+            out.append(f"| {name} | {' | '.join(cells)} |")
     if missed:
-        out += ["", "No test reaches these lines of `src/api` and `src/core`:", "", "| line | why |", "|---|---|"]
+        out += ["", "No test covers these of `src/api` and `src/core`:", "", "| line | what of it | why |", "|---|---|---|"]
         for one in missed:
             if not one["reason"]:
                 sys.exit(f"{one['file']}:{one['line']} is not covered and has no reason")
             text = one["text"].replace("|", "\\|")
-            out.append(f"| {one['file']}: `{text}` | {one['reason']} |")
+            out.append(f"| {one['file']}: `{text}` | {one['what']} | {one['reason']} |")
     return [*out, ""]
 
 
@@ -244,7 +271,7 @@ def main() -> None:
         "",
     ]
     PAGE.write_text(
-        "\n".join([*intro, *tests(), *same_bits(), *sweeps(), *coverage(), *mutation(), *accuracy()]).rstrip() + "\n",
+        "\n".join([*intro, *tests(), *same_bits(), *sweeps(), *peers(), *coverage(), *mutation(), *accuracy()]).rstrip() + "\n",
         encoding="utf-8",
     )
     print(f"{PAGE.relative_to(ROOT)} is written")

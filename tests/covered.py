@@ -1,10 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What the tests that went through build/coverage have covered of src/api, src/core and src/engine, by gcov.
+"""What the tests that went through build/coverage have covered of src/api, src/core and src/engine: lines, branches, and
+MC/DC: for every condition of a decision with several, two runs in which it alone made the difference.
 
 python3 tests/covered.py         # what is not covered, line by line
 
-A line of src/api and src/core that no test reaches has its reason below, by its text; `run.py coverage` fails without."""
+Clang counts, in the source as it stands, so that code optimised away counts as well. A function in a header is one,
+however many objects have it; a decision in a macro belongs to the function that the macro is used in. Conditions that are
+constants where they stand don't count. A line or condition of the core that no test covers has its reason below, by its
+text; `run.py coverage` fails without."""
 
 from __future__ import annotations
 
@@ -12,101 +16,137 @@ import json
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build" / "coverage"
+PROFILES = BUILD / "profiles"  # where programs leave their counts: LLVM_PROFILE_FILE
+TOOLS = "19"  # of clang
 PARTS = ("src/api", "src/core", "src/engine")
 COMPLETE = ("src/api", "src/core")
+MCDC_BRANCH = 6  # kind of a branch that is a condition of a decision
 
-# By file: the text of a line, and why no test gets there.
-NO_STEP = "a slope that is off by rounding alone points nowhere downhill: the search ends where it is"
-REASONS: dict[str, dict[str, str]] = {
-    "src/api/best_row.c": {"*length = 0;": NO_STEP, "return LOSSFN_OK;": NO_STEP},
-}
+# By file: the text of a line, and why no test gets there, or shows that a condition of it matters.
+REASONS: dict[str, dict[str, str]] = {}
 
 
-def counters() -> list[Path]:
-    """Of the library; the fuzz targets' and tests' own say nothing about it."""
-    return sorted(p for p in (BUILD / "CMakeFiles").rglob("*.gcda"))
+def tool(name: str, *arguments: object) -> str:
+    command = [f"llvm-{name}-{TOOLS}", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def reports() -> Iterator[dict[str, Any]]:
-    for file in counters():
-        command = ["gcov", "--json-format", "--stdout", "--branch-probabilities", str(file)]
-        out = subprocess.run(command, cwd=BUILD, capture_output=True, text=True, check=True).stdout
-        for line in out.splitlines():
-            yield json.loads(line)
+def part(path: str) -> str:
+    """The path from the project's root, if it is a file that counts, else nothing."""
+    full = Path(path)
+    name = full.relative_to(ROOT).as_posix() if full.is_relative_to(ROOT) else ""
+    return name if name.startswith(tuple(f"{part}/" for part in PARTS)) else ""
 
 
+@dataclass
+class Decision:
+    line: int
+    conditions: list[bool]  # shown to matter
+
+
+@dataclass
 class File:
-    """Lines and branches of a file, over all the objects that it is compiled into: a header is many times."""
+    lines: dict[int, int] = field(default_factory=dict)
+    branches: dict[tuple[Any, ...], list[int]] = field(default_factory=dict)
+    decisions: dict[tuple[Any, ...], Decision] = field(default_factory=dict)
 
-    def __init__(self) -> None:
-        self.lines: dict[int, int] = defaultdict(int)
-        self.branches: dict[tuple[int, int], list[int]] = {}
-
-    def add(self, line: dict[str, Any]) -> None:
-        number, taken = line["line_number"], [branch["count"] for branch in line["branches"]]
-        self.lines[number] += line["count"]
-        if taken:
-            before = self.branches.get((number, len(taken)), [0] * len(taken))
-            self.branches[number, len(taken)] = [a + b for a, b in zip(before, taken)]
-
-    def counts(self) -> dict[str, int]:
-        ways = [way for branch in self.branches.values() for way in branch]
+    def figures(self) -> dict[str, int]:
+        ways = [way for branch in self.branches.values() if any(branch) for way in branch]
+        conditions = [shown for decision in self.decisions.values() for shown in decision.conditions]
         return {
             "lines": len(self.lines),
             "lines_covered": sum(count > 0 for count in self.lines.values()),
             "branches": len(ways),
             "branches_covered": sum(count > 0 for count in ways),
+            "conditions": len(conditions),
+            "conditions_covered": sum(conditions),
         }
 
-    def missed(self) -> list[int]:
-        return sorted(number for number, count in self.lines.items() if not count)
+    def missed(self) -> list[tuple[int, str]]:
+        found = [(line, "line") for line, count in self.lines.items() if not count]
+        for decision in self.decisions.values():
+            found += [(decision.line, f"condition {i + 1}") for i, shown in enumerate(decision.conditions) if not shown]
+        return sorted(set(found))
+
+
+def add_function(files: dict[str, File], function: dict[str, Any]) -> None:
+    name = part(function["filenames"][0])
+    if not name or not function["count"]:
+        return  # what never ran is missed line by line
+    begin, file = function["regions"][0][0], files[name]
+    # Where the macros stand whose text is in other files.
+    used = {region[6]: region for region in function["regions"] if region[7] == 1}
+
+    def line_of(region: list[Any], at: int) -> int:
+        while at in used:
+            region = used[at]
+            at = region[5]
+        return int(region[0])
+
+    for i, branch in enumerate(function["branches"]):
+        counts = file.branches.setdefault((begin, i), [0, 0])
+        counts[0] += branch[4]
+        counts[1] += branch[5]
+    conditions = [branch for branch in function["branches"] if branch[8] == MCDC_BRANCH]
+    for i, (*where, _, _, shown) in enumerate(function["mcdc_records"]):
+        own = conditions[: len(shown)]
+        conditions = conditions[len(shown) :]
+        known = [a for a, branch in zip(shown, own, strict=True) if branch[4] or branch[5]]  # the others are constants
+        decision = file.decisions.setdefault((begin, i), Decision(line_of(where, own[0][6]), known))
+        decision.conditions = [a or b for a, b in zip(decision.conditions, known)]
 
 
 def collect() -> dict[str, File]:
+    merged, library = BUILD / "tests.profdata", BUILD / "liblossfn.so"
+    tool("profdata", "merge", "-sparse", *sorted(PROFILES.glob("*.profraw")), "-o", merged)
     files: dict[str, File] = defaultdict(File)
-    for report in reports():
-        for file in report["files"]:
-            path = (Path(report["current_working_directory"]) / file["file"]).resolve()
-            name = path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else ""
-            if name.startswith(tuple(f"{part}/" for part in PARTS)):
-                for line in file["lines"]:
-                    files[name].add(line)
+    exported = tool("cov", "export", library, "-instr-profile", merged)
+    for function in json.loads(exported)["data"][0]["functions"]:
+        add_function(files, function)
+    name = ""
+    for line in tool("cov", "export", "--format=lcov", library, "-instr-profile", merged).splitlines():
+        key, _, rest = line.partition(":")
+        if key == "SF":
+            name = part(rest)
+        elif key == "DA" and name:
+            number, count = map(int, rest.split(","))
+            files[name].lines[number] = count
     return dict(sorted(files.items()))
 
 
 def missed(files: dict[str, File]) -> list[dict[str, Any]]:
-    """The lines that must be covered and are not, with their reason or None."""
+    """What must be covered and is not, with the reason or None."""
     out = []
     for name, file in files.items():
         if name.startswith(tuple(f"{part}/" for part in COMPLETE)):
             text = (ROOT / name).read_text().splitlines()
-            for number in file.missed():
+            for number, what in file.missed():
                 line = text[number - 1].strip()
-                out.append({"file": name, "line": number, "text": line, "reason": REASONS.get(name, {}).get(line)})
+                reason = REASONS.get(name, {}).get(line)
+                out.append({"file": name, "line": number, "what": what, "text": line, "reason": reason})
     return out
 
 
-def record(files: dict[str, File]) -> dict[str, Any]:
+def figures(files: dict[str, File]) -> dict[str, Any]:
     """For docs/reliability.md"""
-    return {"files": {name: file.counts() for name, file in files.items()}, "missed": missed(files)}
+    return {"files": {name: file.figures() for name, file in files.items()}, "missed": missed(files)}
 
 
 def main() -> int:
     files = collect()
     for name, file in files.items():
-        n = file.counts()
-        print(
-            f"{name:<30} {n['lines_covered']:>5} of {n['lines']:>5} lines, {n['branches_covered']:>5} of {n['branches']:>5} branches"
-        )
+        n = file.figures()
+        counts = [f"{n[f'{key}_covered']:>5} of {n[key]:>5} {key}" for key in ("lines", "branches", "conditions")]
+        print(f"{name:<30} {', '.join(counts)}")
     unexplained = 0
     for one in missed(files):
-        print(f"{one['file']}:{one['line']}: {one['text']}   -- {one['reason'] or 'NO REASON'}")
+        print(f"{one['file']}:{one['line']}: {one['what']}: {one['text']}   -- {one['reason'] or 'NO REASON'}")
         unexplained += one["reason"] is None
     return 1 if unexplained else 0
 

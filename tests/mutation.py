@@ -11,7 +11,6 @@ clamps are left out; not the places where one form takes over from another that 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import queue
 import random
@@ -23,6 +22,8 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+import records
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build" / "mutation"
@@ -304,8 +305,7 @@ def reason(mutant: Mutant) -> str | None:
     return REASONS.get((mutant.file, mutant.before, mutant.after))
 
 
-def record(found: list[tuple[Mutant, str]]) -> dict[str, object]:
-    """For docs/reliability.md"""
+def figures(found: list[tuple[Mutant, str]]) -> dict[str, object]:
     parts = {}
     for part in SHARES:
         mine = [(m, verdict) for m, verdict in found if m.file in files(part) and verdict != "does not build"]
@@ -334,10 +334,8 @@ def main() -> int:
             print(f"{m.file}:{m.line}: {m.before}  ->  {m.after}")
         return 0
     found = run(options.jobs, some)
-    told = record(found)
-    if folder := os.environ.get("LOSSFN_RECORDS"):
-        (Path(folder) / "mutation").mkdir(parents=True, exist_ok=True)
-        (Path(folder) / "mutation" / "mutation.json").write_text(json.dumps(told))
+    told = figures(found)
+    records.record("mutation", "mutation", told)
     counted = [(m, verdict) for m, verdict in found if verdict != "does not build" and reason(m) is None]
     killed = sum(verdict == "killed" for _, verdict in counted)
     print(f"{killed} of {len(counted)} killed, {len(found) - len(counted)} do not build or are argued")

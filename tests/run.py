@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
 import os
 import re
 import shutil
@@ -25,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import covered
+from records import record
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
@@ -64,7 +64,7 @@ class Stage:
             process = subprocess.Popen(
                 list(map(str, command)),
                 cwd=ROOT,
-                env={**os.environ, "LOSSFN_RECORDS": str(RECORDS), **(env or {})},
+                env={**os.environ, **(env or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
@@ -235,9 +235,8 @@ def stage_valgrind(stage: Stage) -> Count:
 
 
 def fuzzer_record(fuzzer: str, target: str, executions: int, failures: int) -> Count:
-    (RECORDS / "fuzzers").mkdir(exist_ok=True)
-    record = {"fuzzer": fuzzer, "target": target, "executions": executions, "failures": failures}
-    (RECORDS / "fuzzers" / f"{fuzzer}-{target}.json").write_text(json.dumps(record))
+    told = {"fuzzer": fuzzer, "target": target, "executions": executions, "failures": failures}
+    record("fuzzers", f"{fuzzer}-{target}", told)
     return Count(failed=failures) if failures else Count(passed=1) if executions else Count(failed=1)
 
 
@@ -285,9 +284,9 @@ def stage_coverage(stage: Stage) -> Count:
     if not stage.build("coverage"):
         return Count(failed=1)
     build = BUILD / "coverage"
-    for counters in build.rglob("*.gcda"):
-        counters.unlink()
+    shutil.rmtree(covered.PROFILES, ignore_errors=True)
     env = {"LOSSFN_TEST_LONG": "", "LOSSFN_TEST_BUDGET": "1", "LOSSFN_RECORDS": ""}
+    env |= {"LLVM_PROFILE_FILE": f"{covered.PROFILES}/%4m.profraw"}  # programs of the same code add to four files
     count = stage.ctest("coverage", "-L", "^(unit|stress|fuzz)$", "-E", "^stress/large$", env=env)
     env |= {"LOSSFN_LIBRARY": str(build / "liblossfn.so"), "LD_LIBRARY_PATH": str(build)}
     for folder in ("conformance", "python"):
@@ -296,9 +295,8 @@ def stage_coverage(stage: Stage) -> Count:
         stage.run(*pytest_command(stage, report), ROOT / "tests" / folder, env=env)
         count += count_report(report)
     files = covered.collect()
-    (RECORDS / "coverage").mkdir(exist_ok=True)
-    (RECORDS / "coverage" / "coverage.json").write_text(json.dumps(covered.record(files)))
-    return count + stage.one(sys.executable, ROOT / "tests" / "covered.py")  # fails on a line without a reason
+    record("coverage", "coverage", covered.figures(files))
+    return count + stage.one(sys.executable, ROOT / "tests" / "covered.py")  # fails on what has no reason
 
 
 def stage_mutation(stage: Stage) -> Count:
@@ -404,6 +402,7 @@ def main() -> int:
         parser.error(f"{', '.join(sorted(needing))}: the Python module is not on the path; {setup} puts it there")
 
     RECORDS.mkdir(parents=True, exist_ok=True)
+    os.environ["LOSSFN_RECORDS"] = str(RECORDS)
     lines, total = [], Count()
     begin = time.monotonic()
     for name in options.stages or [name for name in STAGES if LONG or name not in LONG_ONLY]:
@@ -419,8 +418,7 @@ def main() -> int:
             tail = stage.log.read_text(errors="replace").splitlines()[-40:]
             print("\n".join([*tail, f"-- {name} failed; the whole of its output is in {stage.log}"]), flush=True)
         total += count
-        (RECORDS / "stages").mkdir(exist_ok=True)
-        (RECORDS / "stages" / f"{name}.json").write_text(json.dumps(count.__dict__))
+        record("stages", name, count.__dict__)
     print("\n".join(["", *lines, f"{'all':<12} {time.monotonic() - begin:7.1f} s", str(total)]), flush=True)
     return 1 if total.failed else 0
 

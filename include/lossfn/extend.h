@@ -57,7 +57,9 @@ typedef struct lossfn_call lossfn_call_t;
 LOSSFN_API lossfn_status_t lossfn_call_fail(lossfn_call_t *call, lossfn_status_t status, const char *text);
 
 enum lossfn_vtable_flag {
-    LOSSFN_VTABLE_CONCURRENT = 1, /* may be called on several threads at once, and on threads of the library */
+    /* May be called on several threads at once, and on threads of the library. Without it the library calls on the
+     * caller's thread alone, and who uses a handle from several threads locks. */
+    LOSSFN_VTABLE_CONCURRENT = 1,
     LOSSFN_VTABLE_F32 = 2,        /* kernels take LOSSFN_F32 blocks as well */
     LOSSFN_VTABLE_GRAD = 4,       /* grads[0] is filled on request */
     LOSSFN_VTABLE_HESS = 8,       /* hess is filled on request */

@@ -20,13 +20,17 @@
  *
  * Words: pred the prediction, target, weight, mask (nonzero = kept), value the loss, grad a derivative with respect to
  * an input, hess the diagonal of the second derivative with respect to pred, unit what has one value (an element, or a
- * row of classes), kept = neither masked nor ignored and of weight other than 0.
+ * row of classes), row what lies along the class axis; of a loss of elements one position of axis 0 with all that
+ * follows (a scalar is one row), kept = neither masked nor ignored and of weight other than 0.
  *
  * Threads: every function may be called from any thread. A lossfn_t is immutable and may be used by any number of
- * threads at once; options and accumulators by one at a time.
- * Errors: a function that can fail returns a lossfn_status_t. A failed call leaves all outputs as they were, and
- * lossfn_last_error() says what was wrong. Nothing aborts, prints, or changes errno, the locale or the floating-point
- * environment.
+ * threads at once (if user-made: lossfn/extend.h); options and accumulators by one at a time.
+ * Errors: a function that can fail returns a lossfn_status_t, ARGUMENT where a pointer is NULL that must not be and
+ * MEMORY where it allocates, beside what stands at the function. A failed call leaves all outputs as they were, but
+ * where a user-made loss fails; lossfn_last_error() says what was wrong. Nothing aborts, prints, or changes errno, the
+ * locale or the floating-point environment.
+ * Structs that begin with struct_size are filled by their _init function; those without one are zeroed by the caller,
+ * who sets struct_size to their sizeof before the call.
  * Ownership: what a function returns through `T **out` is released by the matching _destroy (which accepts NULL);
  * everything else stays its owner's. Strings are UTF-8, end in NUL and belong to the library unless said otherwise. */
 #ifndef LOSSFN_LOSSFN_H
@@ -106,7 +110,7 @@ LOSSFN_API const char *lossfn_last_error(void);
 enum lossfn_note {
     LOSSFN_NOTE_EMPTY = 1,     /* no unit was kept: the mean is NaN (0 with empty=zero), gradients are 0 */
     LOSSFN_NOTE_DOMAIN = 2,    /* a kept value lies outside the loss's domain: NaN there; note_index says where */
-    LOSSFN_NOTE_INFEASIBLE = 4 /* a sample has no feasible alignment (sequence losses) */
+    LOSSFN_NOTE_INFEASIBLE = 4 /* reserved for losses of sequences: one has no feasible alignment */
 };
 
 /* ---- Tensors ---------------------------------------------------------------------------------------------------- */
@@ -184,9 +188,10 @@ typedef struct lossfn_options lossfn_options_t;
  *   nan_policy   propagate (default), ignore (a unit with NaN in an input is not kept), error
  *   domain       note (default: NaN there and a note), error (checked first, nothing written)
  *   empty        nan (default), zero: the mean of nothing
- *   base         logarithm of information losses: e (default), 2, 10 or any number > 0 other than 1
+ * Losses made of logarithms have a parameter `base` of their own: e (default), 2, 10 or any number > 0 other than 1.
  *
- * Fails with SPEC (the message shows the position), NOT_FOUND (the message names the nearest), PARAMETER, MEMORY.
+ * Fails with SPEC (the message shows the position), NOT_FOUND (the message names the nearest), PARAMETER, MEMORY,
+ * UNSUPPORTED (LOSSFN_ISA names what this machine has not).
  * The _msg form also copies the message to buf, for callers whose threads hop. */
 LOSSFN_API lossfn_status_t lossfn_create(lossfn_t **out, const char *spec);
 LOSSFN_API lossfn_status_t lossfn_create_msg(lossfn_t **out, const char *spec, char *buf, int64_t cap);
@@ -248,9 +253,11 @@ typedef struct lossfn_exec {
     uint64_t struct_size;
     int32_t threads; /* 1: the calling thread; 0: the library's choice (lossfn_num_threads); n: at most n */
     uint32_t flags;  /* of lossfn_exec_flag */
-    void *scratch;   /* lossfn_scratch_size bytes, or NULL */
+    void *scratch;   /* lossfn_scratch_size bytes, aligned as malloc's, for one call at a time; or NULL */
     int64_t scratch_size;
-    lossfn_parallel_for_t parallel_for; /* the caller's own threads instead of the library's; may be NULL */
+    /* The caller's own threads instead of the library's: asked for at most `threads` tasks, so not where that is 1. May
+     * be NULL. */
+    lossfn_parallel_for_t parallel_for;
     void *parallel_user;
 } lossfn_exec_t;
 
@@ -262,14 +269,16 @@ enum lossfn_hess_kind {
 };
 
 /* Everything that a call takes and gives. Fill with lossfn_args_init (all zero but struct_size), then set what is used;
- * a NULL output is not wanted. Shapes: every element-like tensor has pred's shape; see the fields. */
+ * a NULL output is not wanted. */
 typedef struct lossfn_args {
     uint64_t struct_size;
     int32_t n_inputs;
     int32_t hess_kind;
-    /* In the order that the loss declares: most take pred, target. A target of a class loss without the class axis
-     * holds labels, one with it a distribution. A learnable parameter (alpha, scale) may be left NULL for its constant,
-     * or be a scalar, have pred's ndim with extents of 1 where it repeats, or pred's shape. */
+    /* In the order that the loss declares: most take pred, target. target has pred's shape; of a class loss it holds a
+     * distribution then, and labels if it lacks the class axis; what a loss declares per_row (lossfn_input_info_t)
+     * lacks it as well. Further inputs are scalars, or have pred's ndim with extents of 1 where they repeat. One that
+     * is learnable (alpha, scale) may be NULL for its constant; where it has several levels (tau, 1 x Q) target may be
+     * N x 1. */
     const lossfn_tensor_t *inputs[8];
     /* Outputs parallel to inputs, each of its input's shape: derivative of the returned value, with what a mean divides
      * by held fixed. With reduction none and per_row: of the sum of values times upstream. */
@@ -300,12 +309,15 @@ LOSSFN_API void lossfn_args_init(lossfn_args_t *args);
 LOSSFN_API void lossfn_exec_init(lossfn_exec_t *exec);
 
 /* Computes whatever args asks for, in one pass over the data. Arithmetic is double if any floating input is float64,
- * else float (weight and mask do not count); each output is rounded once from that. Nothing is allocated.
- * Fails with ARGUMENT, SHAPE, DTYPE, LABEL (index and label in the message), ALIAS (an output may lie exactly on one
- * input, any other overlap is an error), DOMAIN (with domain=error), UNSUPPORTED, CALLBACK (user-made losses). */
+ * else float (weight and mask do not count); each output is rounded once from that. Nothing is allocated, but for the
+ * library's threads when they first start.
+ * Fails with ARGUMENT (exec.scratch is smaller than lossfn_scratch_size, among others), SHAPE, DTYPE, LABEL (index and
+ * label in the message), ALIAS (an output may lie exactly on one input, any other overlap is an error), DOMAIN (with
+ * domain=error or nan_policy=error), UNSUPPORTED, CALLBACK (user-made losses). */
 LOSSFN_API lossfn_status_t lossfn_run(const lossfn_t *loss, lossfn_args_t *args);
 
-/* The everyday forms. target is NULL for a loss of one input; weight and exec may be NULL. */
+/* The everyday forms, of losses with one or two inputs and a reduction to one number. target is NULL for a loss of one
+ * input; weight and exec may be NULL. Fail as lossfn_run does, with ARGUMENT for a value under none or per_row. */
 LOSSFN_API lossfn_status_t lossfn_forward(const lossfn_t *loss, const lossfn_tensor_t *pred,
                                           const lossfn_tensor_t *target, const lossfn_tensor_t *weight, double *value,
                                           const lossfn_exec_t *exec);
@@ -317,11 +329,13 @@ LOSSFN_API lossfn_status_t lossfn_forward_backward(const lossfn_t *loss, const l
                                                    double *value, const lossfn_tensor_t *grad_pred,
                                                    const lossfn_exec_t *exec);
 
-/* The flat tier, for callers without structs: pred is rows x cols, row-major. target_dtype is a lossfn_dtype; a class
- * loss takes an integer target as `rows` labels and a floating one as a rows x cols distribution, other losses take any
- * dtype, rows x cols. weight_len and mask_len are 0 (with NULL), 1, rows or, for losses of elements, rows * cols;
- * values_len is the number of units (rows with per_row) or 0 with NULL. grad and hess are rows x cols or NULL. Pointers
- * may be NULL where there are no elements. */
+/* The flat tier, for callers without structs, on the calling thread and without scratch: pred is rows x cols,
+ * row-major. target_dtype is a lossfn_dtype; a loss over rows takes an integer target as `rows` labels and a floating
+ * one as a rows x cols distribution, or as `rows` numbers where its target has one per row; a loss of elements takes
+ * any dtype, rows x cols. Other inputs than target keep their constants. weight_len and mask_len are 0 (with NULL), 1,
+ * rows or, for losses of elements, rows * cols; values_len is the number of units (rows with per_row) or 0 with NULL.
+ * grad (by pred) and hess are rows x cols or NULL. Pointers may be NULL where there are no elements. Fails as
+ * lossfn_run does. */
 LOSSFN_API lossfn_status_t lossfn_run_f32(const lossfn_t *loss, int64_t rows, int64_t cols, const float *pred,
                                           const void *target, int32_t target_dtype, const float *weight,
                                           int64_t weight_len, const uint8_t *mask, int64_t mask_len, double *value,
@@ -334,13 +348,15 @@ LOSSFN_API lossfn_status_t lossfn_run_f64(const lossfn_t *loss, int64_t rows, in
 /* Shape of args.values for these inputs (only pred is looked at): ndim and up to 8 extents. */
 LOSSFN_API lossfn_status_t lossfn_values_shape(const lossfn_t *loss, const lossfn_tensor_t *pred, int32_t *ndim,
                                                int64_t *shape);
-/* Bytes of scratch that lossfn_run needs in exec for these args: 0 but for losses that take long rows whole, as
- * user-made ones do. */
+/* Bytes that lossfn_run needs in exec.scratch for these args, inputs and wanted outputs set. 0 but for long rows (some
+ * hundred classes or more) of losses that take them whole, which sort or iterate or are user-made, for products with
+ * the Hessian of such rows, and for weighted_kappa of more than 256 classes. Such rows are worked off on the calling
+ * thread. */
 LOSSFN_API int64_t lossfn_scratch_size(const lossfn_t *loss, const lossfn_args_t *args);
 
 /* What looks wrong with these arguments, for humans (probabilities given to a loss of logits, swapped arguments, 0/1
  * against -1/+1, one-hot against labels, a wrong class axis, weights all 0, NaNs ...): one finding per line in buf, as
- * lossfn_spec; *length 0 means that nothing looks wrong. Reads all data; not for the hot path. */
+ * lossfn_spec; *length 0 means that nothing looks wrong. Reads all data and may allocate; not for the hot path. */
 LOSSFN_API lossfn_status_t lossfn_check(const lossfn_t *loss, const lossfn_args_t *args, char *buf, int64_t cap,
                                         int64_t *length);
 
@@ -365,14 +381,14 @@ LOSSFN_API lossfn_status_t lossfn_check_gradient(const lossfn_t *loss, const los
  * lossfn_has_rho is 0. */
 LOSSFN_API void lossfn_rho(void *loss, double s, double out[3]);
 LOSSFN_API int32_t lossfn_has_rho(const lossfn_t *loss);
-/* The same for n values: out is 3 x n (all rho, then all rho', then all rho''). */
+/* The same for n values: out is 3 x n (all rho, then all rho', then all rho''). UNSUPPORTED without rho. */
 LOSSFN_API lossfn_status_t lossfn_rho_batch(const lossfn_t *loss, int64_t n, const double *s, double *out);
 /* The same of outer(inner(s)), by the chain rule. Scaling needs no function: lossfn_rho of "3*cauchy" is 3 times that
  * of cauchy, and of a sum of losses the sum. */
 LOSSFN_API void lossfn_rho_compose(void *outer, void *inner, double s, double out[3]);
 /* The weights of iteratively reweighted least squares, loss'(r)/r for n residuals r = pred - target; at 0 the limit
- * from above, inf at a kink. It is rho' where there is rho, and exists for every loss of the residual, asymmetric ones
- * too. out may be residual. */
+ * from above, inf at a kink. It is rho' of r^2 where there is rho, and exists for every loss of the residual,
+ * asymmetric ones too. out may be residual. UNSUPPORTED for other losses, DOMAIN for a residual that is NaN. */
 LOSSFN_API lossfn_status_t lossfn_irls_weight(const lossfn_t *loss, int64_t n, const double *residual, double *out);
 
 /* The link of generalized linear models, pred = link(mean), mean being what is predicted on the scale of the target (a
@@ -401,17 +417,18 @@ LOSSFN_API lossfn_status_t lossfn_minimum(const lossfn_t *loss, lossfn_args_t *a
 /* ---- Accumulators ----------------------------------------------------------------------------------------------- */
 
 /* Exact (sum, denominator) of a loss over batches. Over any split of the data, merged in any order, its value has the
- * bits of one call over all of it. Used by one thread at a time. Losses with reduction none or per_row have none. Of a
- * loss that compares all rows (weighted_kappa) it also holds exact sums over them for each class: the first batch says
- * how many classes (another number is LOSSFN_ERROR_SHAPE) and allocates, as does asking for the value. */
+ * bits of one call over all of it. Used by one thread at a time. It holds a reference to the loss, which may be
+ * destroyed first. Losses with reduction none or per_row have none (UNSUPPORTED). Of a loss that compares all rows
+ * (weighted_kappa) it also holds exact sums over them for each class: the first batch says how many classes (another
+ * number is LOSSFN_ERROR_SHAPE) and allocates, as does asking for the value. */
 typedef struct lossfn_accumulator lossfn_accumulator_t;
 
 LOSSFN_API lossfn_status_t lossfn_accumulator_create(lossfn_accumulator_t **out, const lossfn_t *loss);
 LOSSFN_API void lossfn_accumulator_destroy(lossfn_accumulator_t *accumulator);
-/* Adds a batch. args as for lossfn_run; whatever outputs it asks for are computed as well. A failed call adds nothing.
- */
+/* Adds a batch. args as for lossfn_run, but without denominator (ARGUMENT); whatever outputs it asks for are computed
+ * as well. A failed call adds nothing. */
 LOSSFN_API lossfn_status_t lossfn_accumulator_update(lossfn_accumulator_t *accumulator, lossfn_args_t *args);
-/* Adds what `other` holds; both must be of the same spec. */
+/* Adds what `other` holds; both must be of the same spec, else ARGUMENT. */
 LOSSFN_API lossfn_status_t lossfn_accumulator_merge(lossfn_accumulator_t *accumulator,
                                                     const lossfn_accumulator_t *other);
 /* The reduced loss so far; notes (may be NULL) gets LOSSFN_NOTE_EMPTY if nothing was kept. */
@@ -421,7 +438,8 @@ LOSSFN_API lossfn_status_t lossfn_accumulator_value(const lossfn_accumulator_t *
 LOSSFN_API lossfn_status_t lossfn_accumulator_parts(const lossfn_accumulator_t *accumulator, int32_t i, double *sum,
                                                     double *denominator);
 LOSSFN_API void lossfn_accumulator_reset(lossfn_accumulator_t *accumulator);
-/* Bytes that recreate it, on any machine: written if cap suffices; *length gets the number needed. */
+/* Bytes that recreate it, on any machine: *length gets their number; they are written if cap is no less, which is
+ * for the caller to compare. Reading fails with ARGUMENT for bytes that are not an accumulator's. */
 LOSSFN_API lossfn_status_t lossfn_accumulator_write(const lossfn_accumulator_t *accumulator, void *buf, int64_t cap,
                                                     int64_t *length);
 LOSSFN_API lossfn_status_t lossfn_accumulator_read(lossfn_accumulator_t **out, const void *buf, int64_t length);
@@ -504,7 +522,7 @@ typedef struct lossfn_input_info {
     int32_t scale;          /* lossfn_scale */
     int32_t differentiable; /* has a gradient */
     int32_t learnable;      /* a parameter that may be a constant of the spec or an input */
-    int32_t per_row;        /* one number for each row, without the class axis */
+    int32_t per_row;        /* one number for each row: it lacks the class axis */
 } lossfn_input_info_t;
 
 typedef struct lossfn_param_info {
@@ -552,12 +570,13 @@ LOSSFN_API const char *lossfn_task_at(int32_t i);
 
 /* ---- Threads and memory ----------------------------------------------------------------------------------------- */
 
-/* How many threads exec.threads = 0 uses: the cores that affinity and control group allow, or LOSSFN_NUM_THREADS, or
- * what was set here (0 goes back to that). ARGUMENT outside 0..256. */
+/* How many threads exec.threads = 0 uses: what was set here (0: as if nothing was), else LOSSFN_NUM_THREADS, else the
+ * cores that affinity and control group allow. ARGUMENT outside 0..256. */
 LOSSFN_API int32_t lossfn_num_threads(void);
 LOSSFN_API lossfn_status_t lossfn_set_num_threads(int32_t threads);
 /* Starts the library's threads now, so that no later call allocates; 0 = lossfn_num_threads(). Otherwise they start
- * when first needed. Safe across fork: the child starts its own. stop joins them; they start again when needed. */
+ * when first needed. Safe across fork: the child starts its own. stop joins them; they start again when needed.
+ * ARGUMENT outside 0..256, MEMORY if the system gives no thread. */
 LOSSFN_API lossfn_status_t lossfn_threads_start(int32_t threads);
 LOSSFN_API void lossfn_threads_stop(void);
 

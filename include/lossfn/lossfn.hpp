@@ -9,7 +9,7 @@
  *     int main() {
  *         std::vector<double> pred = {1, 2, 4}, target = {1, 2, 3}, grad(3);
  *         lossfn::loss huber("huber", lossfn::options().set("delta", 1.5));   // or "huber(delta=1.5)"
- *         double value = huber.value_and_grad(pred, target, grad);            // into grad; allocates nothing
+ *         double value = huber.value_and_grad(pred, target, grad);            // into grad
  *         auto all = huber.value_grad_hess(pred, target);                     // all.value, all.grad, all.hess
  *         std::printf("%g %g %g\n", value, grad[2], all.hess[2]);
  *
@@ -28,9 +28,13 @@
  *     }
  *
  * Inputs are anything with data() and size() (std::vector, std::array, std::span), which has one axis, or a view: a
- * pointer with a shape. Every function that can fail has two forms: one throws lossfn::error, the other takes a status
+ * pointer with a shape. Nothing is copied: what an input, an output, a view or a call was made from must live until the
+ * call has returned. Every function that can fail has two forms: one throws lossfn::error, the other takes a status
  * behind inputs and outputs and returns a default value if it fails. Built with -fno-exceptions only the second is
- * there. Failures to allocate in the C++ standard library (std::bad_alloc) are not turned into a status. */
+ * there. Failures to allocate in the C++ standard library (std::bad_alloc) are not turned into a status.
+ *
+ * What has no function here (components, Hessian-vector products, links, init_score, the caches' flag) is a call of the
+ * C library on loss::get(), or loss::run with a request. */
 #ifndef LOSSFN_LOSSFN_HPP
 #define LOSSFN_LOSSFN_HPP
 
@@ -410,11 +414,26 @@ class request {
         if (how_.index_) *how_.index_ = args.note_index;
     }
 
+    /* Makes the scratch that some losses need for long rows. */
+    void reserve(const lossfn_t *handle) {
+        const std::int64_t needed = lossfn_scratch_size(handle, &args);
+        if (needed == 0 || (args.exec && args.exec->scratch)) return;
+        scratch_.resize(static_cast<std::size_t>(needed));
+        if (args.exec)
+            exec_ = *args.exec;
+        else
+            lossfn_exec_init(&exec_);
+        exec_.scratch = scratch_.data();
+        exec_.scratch_size = needed;
+        args.exec = &exec_;
+    }
+
     lossfn_args_t args;
 
   private:
     const call &how_;
     lossfn_exec_t exec_;
+    std::vector<unsigned char> scratch_;
     bool valid_ = true;
 
     void add(const input &in, status &s) {
@@ -535,6 +554,7 @@ class loss {
     /* Whatever the request asks for. */
     bool run(request &r, status &s) const {
         if (!r.valid()) return false;
+        r.reserve(handle_);
         bool done = s.set(lossfn_run(handle_, &r.args));
         if (done) r.finish();
         return done;
@@ -652,6 +672,12 @@ class loss {
         double value = parameter(key, s);
         s.check();
         return value;
+    }
+    std::vector<double> irls_weight(const std::vector<double> &residual) const {
+        status s;
+        std::vector<double> out = irls_weight(residual, s);
+        s.check();
+        return out;
     }
     void run(request &r) const {
         status s;

@@ -14,9 +14,11 @@ DEFINE(aft_nll) = {
     .family = "likelihood",
     .summary = "Accelerated failure time: negative log-likelihood of times that are known or lie between bounds.",
     .formula =
-        "-log(F(b) - F(a));  a, b = (log(target) - pred) / scale, (log(upper) - pred) / scale; where they are the "
-        "same -log(f(a) / scale), f = F'  [/ target with full]",
-    .latex = "-\\ln\\left(F(b) - F(a)\\right),\\quad a = \\frac{\\ln y - p}{s},\\ b = \\frac{\\ln y_{\\max} - p}{s}",
+        "-log(F(b) - F(a)) if target < upper, else g(a) + log(scale);  a, b = (log(target) - pred) / scale, (log(upper) - "
+        "pred) / scale, g = -log(F') up to log(2 pi)/2: a^2/2, a + 2 log(1 + exp(-a)) or exp(a) - a  [+ log(target), "
+        "and log(2 pi)/2 for normal, with full]",
+    .latex = "\\begin{cases} -\\ln\\left(F(b) - F(a)\\right) & y < y_{\\max} \\\\ g(a) + \\ln s & y = y_{\\max} \\end{cases},"
+             "\\quad a = \\frac{\\ln y - p}{s},\\ b = \\frac{\\ln y_{\\max} - p}{s}",
     .tasks = "survival",
     .see_also = "cox_nll, weibull_nll, lognormal_nll",
     .look_alikes =
@@ -28,12 +30,12 @@ DEFINE(aft_nll) = {
     .n_inputs = 4,
     .n_params = 3,
     .inputs = {INPUT("pred", REAL, 1, "location of the logarithm of the time"),
-               INPUT("target", POSITIVE, 0, "lower bound of the time, at least 0, or the time itself"),
+               INPUT("target", POSITIVE, 0, "the time, or its lower bound: 0 where there is none"),
                INPUT("upper", POSITIVE, 0, "upper bound: inf without one, target where the time is known"),
                LEARNABLE("scale", POSITIVE, 1, "scale, greater than 0")},
     .params = {PARAM_LEARNABLE("scale", "1", 0, 1, INFINITY, 1, "scale, greater than 0"),
                PARAM_CHOICE("distribution", "normal", "normal, logistic, extreme", "of the logarithm of the time"),
-               PARAM_BOOL("full", "false", "adds log(target) and log(2 pi)/2 where they belong")},
+               PARAM_BOOL("full", "false", "known times: adds log(target), for distribution=normal log(2 pi)/2 as well")},
     .traits = LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_DIFFERENTIABLE |
               LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
     .hess_kinds = EXACT,
@@ -271,7 +273,7 @@ DEFINE(cox_nll) = {
     LOSS(cox_nll),
     .aliases = "cox_partial_likelihood",
     .family = "likelihood",
-    .summary = "Cox's proportional hazards: negative partial log-likelihood, of which a row is a sample.",
+    .summary = "Cox's proportional hazards: negative partial log-likelihood of the subjects of a row.",
     .formula = "sum over i with event of log(sum over j with target_j >= target_i of exp(pred_j)) - pred_i",
     .latex = "\\sum_{i:\\,\\delta_i = 1} \\ln \\sum_{j:\\,y_j \\ge y_i} e^{z_j} - z_i",
     .tasks = "survival",
@@ -287,7 +289,7 @@ DEFINE(cox_nll) = {
     .unit = LOSSFN_UNIT_ROW,
     .n_inputs = 3,
     .n_params = 1,
-    .inputs = {INPUT("pred", REAL, 1, "logarithm of the hazard of each member of the sample"),
+    .inputs = {INPUT("pred", REAL, 1, "logarithm of each subject's hazard"),
                INPUT("target", REAL, 0, "until when each was seen"),
                INPUT("event", PROBABILITY, 0, "1 if it happened then, 0 if it had not yet happened")},
     .params = {PARAM_CHOICE("ties", "breslow", "breslow, efron",

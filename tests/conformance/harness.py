@@ -3,12 +3,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
-import re
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import clib
@@ -141,17 +138,6 @@ def compute_dtype(inputs: list[Any]) -> str:
 
 def widen(x: np.ndarray, compute: str) -> np.ndarray:
     return clib.floats(x).astype(clib.NUMPY[compute])
-
-
-# ---- Records ---------------------------------------------------------------------------------------------------------
-
-
-def record(kind: str, name: str, what: dict[str, Any]) -> None:
-    """Keeps a figure for docs/reliability.md, where a run of all tests says where: in LOSSFN_RECORDS."""
-    if folder := os.environ.get("LOSSFN_RECORDS"):
-        path = Path(folder) / kind / f"{re.sub(r'[^A-Za-z0-9_.+-]', '_', name)}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(what))
 
 
 # ---- Layouts --------------------------------------------------------------------------------------------------------

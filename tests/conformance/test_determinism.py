@@ -22,6 +22,7 @@ import reference
 import sample
 from clib import lib
 from harness import NAMES, same
+from records import record
 from reference import LOSSES
 
 HERE = Path(__file__).parent
@@ -117,7 +118,7 @@ def test_instruction_sets() -> None:
     found = isas()
     print("instruction sets:", found)
     assert "baseline" in found
-    harness.record("isas", "isas", {"names": found})
+    record("isas", "isas", {"names": found})
     results = {}
     running = {
         isa: subprocess.Popen(

@@ -18,6 +18,7 @@ import reference
 import sample
 from harness import NAMES, ulps
 from mpmath import mpf
+from records import record
 from reference import LOSSES, Number
 
 DATA = Path(__file__).parent.parent / "numeric" / "data"
@@ -172,7 +173,7 @@ def test_stored(name: str, dtype: str) -> None:
 def test_fresh(name: str, dtype: str) -> None:
     worst, compared = compare(name, dtype, fresh(name, dtype, harness.scaled(60)))
     print(f"{name}.{dtype}: " + ", ".join(f"{k} {v:.2f}" for k, v in worst.items()))
-    harness.record("accuracy", f"{name}.{dtype}", {"worst": worst, "compared": compared})
+    record("accuracy", f"{name}.{dtype}", {"worst": worst, "compared": compared})
 
 
 # What was beyond the bounds once, found by drawing more: cancellation near 1/2 and of large numbers, a quotient that
@@ -344,7 +345,7 @@ def test_half(name: str, dtype: str) -> None:
                     error = ulps(g, w, dtype)
                     assert error <= limit, (unit, key, g, mp_text(w))
                     worst[key], compared = max(worst[key], error), compared + 1
-    harness.record("accuracy", f"{name}.{dtype}", {"worst": worst, "compared": compared})
+    record("accuracy", f"{name}.{dtype}", {"worst": worst, "compared": compared})
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -14,6 +14,7 @@ import pytest
 import reference
 from clib import lib
 from harness import NAMES
+from records import record
 from reference import LOSSES
 
 REDUCTIONS = ("mean", "none", "sum")
@@ -23,7 +24,7 @@ REDUCTIONS = ("mean", "none", "sum")
 def counted(request: Any) -> Any:
     Call.made = 0
     yield
-    harness.record("invalid", request.node.name, {"calls": Call.made})
+    record("invalid", request.node.name, {"calls": Call.made})
 
 
 class Call:

@@ -114,6 +114,15 @@ static void without_exceptions() {
     EXPECT(huber.irls_weight({0, -3}, s)[1] == 0.5 && s);
     EXPECT(loss("bce_with_logits", s).irls_weight({1}, s).empty() && !s);
 
+    /* rows that are too long for the stack, on any number of threads */
+    const std::vector<double> scores(5000, 0.5);
+    for (int threads = 0; threads < 3; threads++) {
+        const int label[1] = {7};
+        const double margin = loss("multi_margin", s)
+                                  .value(shaped(scores, {1, 5000}), shaped(label, {1}), s, call().threads(threads));
+        EXPECT(s && std::fabs(margin - 4999.0 / 5000) < 1e-12);
+    }
+
     /* copies and moves */
     loss copy = huber;
     EXPECT(copy == huber && copy.get() == huber.get() && copy != mse);
@@ -219,6 +228,11 @@ static void with_exceptions() {
         loss("hubber");
         EXPECT(nothing_thrown);
     } catch (const lossfn::error &problem) { EXPECT(has(problem.what(), "'huber'")); }
+    EXPECT(loss("huber").irls_weight({0, -4})[1] == 0.25);
+    try {
+        loss("bce_with_logits").irls_weight({1});
+        EXPECT(nothing_thrown);
+    } catch (const lossfn::error &problem) { EXPECT(problem.code() == LOSSFN_ERROR_UNSUPPORTED); }
     try {
         const std::vector<double> fixed(3);
         lossfn::input read(fixed);

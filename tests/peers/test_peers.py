@@ -6,7 +6,9 @@ from __future__ import annotations
 import copy
 import os
 import subprocess
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import comparison
 import draw
@@ -14,12 +16,13 @@ import lossfn
 import numpy as np
 import pytest
 import tables
+from records import record
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 PYTHON = ROOT / "build/venv-peers/bin/python"  # has the packages
 LONG = bool(os.environ.get("LOSSFN_TEST_LONG"))
-POINTS = int(float(os.environ.get("LOSSFN_TEST_BUDGET", "4")) * 100)
+POINTS = int(float(os.environ.get("LOSSFN_TEST_BUDGET", "4")) * 1000)  # 4 times this in all rows are a million
 PEERS = {name: tables.load(name) for name in tables.NAMES}
 CASES = [pytest.param(name, row, id=f"{name}: {row.name}") for name, peer in PEERS.items() for row in peer.ROWS]
 
@@ -74,10 +77,17 @@ def test_packages(name, tmp_path):
     command = [PYTHON, HERE / "make_data.py", "--points", str(POINTS), "--seed", "1", "--output", tmp_path, name]
     subprocess.run(list(map(str, command)), check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     drawn, lines = comparison.read(tmp_path / f"{name}.json"), []
+    told: dict[str, Any] = {"rows": 0, "points": 0, "compared": 0, "differ": Counter()}
     for row in PEERS[name].ROWS:
         outcome = comparison.compare(PEERS[name], row, drawn)
+        told["rows"] += 1
+        told["points"] += len(next(iter(drawn["inputs"][row.inputs].values())))
+        told["compared"] += outcome.compared
+        for reason, count in outcome.counts.items():
+            told["differ"][reason.kind] += count
         print(
             f"{row.name}: {outcome.compared} numbers", *(f"{n} {r.kind}" for r, n in outcome.counts.items()), sep=", "
         )
         lines += [f"{row.name}: {line}" for line in outcome.unexplained]
     assert not lines, "\n".join(lines[:50])
+    record("peers", name, {"heading": PEERS[name].HEADING, "version": drawn["version"], **told})
