@@ -176,17 +176,19 @@ def peers() -> list[str]:
     if not (found := records("peers")):
         return []
     kinds = sorted({kind for one in found.values() for kind in one["differ"]})
+    inputs, compared = (f"{sum(one[key] for one in found.values()):,}" for key in ("points", "compared"))
     out = ["## The same function elsewhere", ""]
     out += [
-        f"{sum(one['points'] for one in found.values()):,} random and extreme inputs went through the functions that"
-        " [peers.md](peers.md) lists, there and here, and"
+        f"{inputs} random and extreme inputs went through the functions that [peers.md](peers.md) lists, there and here, and"
     ]
     out += [
-        f"{sum(one['compared'] for one in found.values()):,} values and derivatives were compared. Every number that differs"
-        " falls under one of the reasons that stand"
+        f"{compared} values and derivatives were compared. Every number that differs falls under one of the reasons that"
     ]
-    out += ["there, function by function; so many do:", ""]
-    out += ["| package | functions | inputs | numbers | " + " | ".join(kinds) + " |", "|---|" + "---|" * (3 + len(kinds))]
+    out += ["stand there, function by function; so many do:", ""]
+    out += [
+        "| package | functions | inputs | numbers | " + " | ".join(kinds) + " |",
+        "|---|" + "---|" * (3 + len(kinds)),
+    ]
     for one in found.values():
         cells = [f"{one['differ'].get(kind, 0):,}" for kind in kinds]
         out.append(
@@ -218,7 +220,10 @@ def coverage() -> list[str]:
         "runs differ in that condition alone and in what was decided. A header is counted once, whatever is compiled with it.",
         "",
     ]
-    out += ["| file | lines | covered, % | branches | taken, % | conditions | covered, % |", "|---|---|---|---|---|---|---|"]
+    out += [
+        "| file | lines | covered, % | branches | taken, % | conditions | covered, % |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for part in sorted({str(Path(name).parent) for name in files}):
         inside = [one for name, one in files.items() if str(Path(name).parent) == part]
         sums = {key: sum(one[key] for one in inside) for key in inside[0]}
@@ -226,7 +231,13 @@ def coverage() -> list[str]:
             cells = [f"{one[key]} | {percent(one[f'{key}_covered'], one[key])}" for key in counted]
             out.append(f"| {name} | {' | '.join(cells)} |")
     if missed:
-        out += ["", "No test covers these of `src/api` and `src/core`:", "", "| line | what of it | why |", "|---|---|---|"]
+        out += [
+            "",
+            "No test covers these of `src/api` and `src/core`:",
+            "",
+            "| line | what of it | why |",
+            "|---|---|---|",
+        ]
         for one in missed:
             if not one["reason"]:
                 sys.exit(f"{one['file']}:{one['line']} is not covered and has no reason")
@@ -271,7 +282,8 @@ def main() -> None:
         "",
     ]
     PAGE.write_text(
-        "\n".join([*intro, *tests(), *same_bits(), *sweeps(), *peers(), *coverage(), *mutation(), *accuracy()]).rstrip() + "\n",
+        "\n".join([*intro, *tests(), *same_bits(), *sweeps(), *peers(), *coverage(), *mutation(), *accuracy()]).rstrip()
+        + "\n",
         encoding="utf-8",
     )
     print(f"{PAGE.relative_to(ROOT)} is written")

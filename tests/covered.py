@@ -47,7 +47,7 @@ def part(path: str) -> str:
 @dataclass
 class Decision:
     line: int
-    conditions: list[bool]  # shown to matter
+    conditions: list[bool | None]  # shown to matter; None: a constant, or never asked
 
 
 @dataclass
@@ -58,7 +58,9 @@ class File:
 
     def figures(self) -> dict[str, int]:
         ways = [way for branch in self.branches.values() if any(branch) for way in branch]
-        conditions = [shown for decision in self.decisions.values() for shown in decision.conditions]
+        conditions = [
+            shown for decision in self.decisions.values() for shown in decision.conditions if shown is not None
+        ]
         return {
             "lines": len(self.lines),
             "lines_covered": sum(count > 0 for count in self.lines.values()),
@@ -71,7 +73,7 @@ class File:
     def missed(self) -> list[tuple[int, str]]:
         found = [(line, "line") for line, count in self.lines.items() if not count]
         for decision in self.decisions.values():
-            found += [(decision.line, f"condition {i + 1}") for i, shown in enumerate(decision.conditions) if not shown]
+            found += [(decision.line, f"condition {i + 1}") for i, a in enumerate(decision.conditions) if a is False]
         return sorted(set(found))
 
 
@@ -79,7 +81,7 @@ def add_function(files: dict[str, File], function: dict[str, Any]) -> None:
     name = part(function["filenames"][0])
     if not name or not function["count"]:
         return  # what never ran is missed line by line
-    begin, file = function["regions"][0][0], files[name]
+    itself, file = (function["regions"][0][0], function["name"].rpartition(":")[2]), files[name]
     # Where the macros stand whose text is in other files.
     used = {region[6]: region for region in function["regions"] if region[7] == 1}
 
@@ -90,16 +92,18 @@ def add_function(files: dict[str, File], function: dict[str, Any]) -> None:
         return int(region[0])
 
     for i, branch in enumerate(function["branches"]):
-        counts = file.branches.setdefault((begin, i), [0, 0])
+        counts = file.branches.setdefault((*itself, i), [0, 0])
         counts[0] += branch[4]
         counts[1] += branch[5]
     conditions = [branch for branch in function["branches"] if branch[8] == MCDC_BRANCH]
     for i, (*where, _, _, shown) in enumerate(function["mcdc_records"]):
         own = conditions[: len(shown)]
         conditions = conditions[len(shown) :]
-        known = [a for a, branch in zip(shown, own, strict=True) if branch[4] or branch[5]]  # the others are constants
-        decision = file.decisions.setdefault((begin, i), Decision(line_of(where, own[0][6]), known))
-        decision.conditions = [a or b for a, b in zip(decision.conditions, known)]
+        known = [a if branch[4] or branch[5] else None for a, branch in zip(shown, own, strict=True)]
+        decision = file.decisions.setdefault((*itself, i), Decision(line_of(where, own[0][6]), known))
+        decision.conditions = [
+            b if a is None else a or bool(b) for a, b in zip(decision.conditions, known, strict=True)
+        ]
 
 
 def collect() -> dict[str, File]:

@@ -75,6 +75,10 @@ static void lf_request_read(lua_State *L, int index, lf_request *r) {
     int32_t narrow = LOSSFN_F64;
     r->want = lf_integer_field(L, index, "want", 0);
     r->args.hess_kind = lf_integer_field(L, index, "hess_kind", LOSSFN_HESS_EXACT);
+    lua_getfield(L, index, "threads");
+    if (!lua_isnil(L, -1) && lua_type(L, -1) != LUA_TNUMBER)
+        lf_raise(L, LOSSFN_ERROR_ARGUMENT, "threads is a %s; a number is expected", luaL_typename(L, -1));
+    lua_pop(L, 1);
     r->exec.threads = lf_integer_field(L, index, "threads", 0);
     lua_getfield(L, index, "cached");
     if (lua_toboolean(L, -1)) r->exec.flags |= LOSSFN_EXEC_CACHED;

@@ -22,8 +22,8 @@ static PyObject *install(PyObject *objects) {
     names.dlpack = PyUnicode_InternFromString("__dlpack__");
     names.dlpack_device = PyUnicode_InternFromString("__dlpack_device__");
     names.requires_grad = PyUnicode_InternFromString("requires_grad");
-    if (!PyArg_ParseTuple(objects, "OOOOOOOO", &hooks.convert, &hooks.allocate, &hooks.gradients, &hooks.empty, &hooks.dtypes,
-                          &hooks.errors, &hooks.device, &hooks.domain))
+    if (!PyArg_ParseTuple(objects, "OOOOOOOOO", &hooks.convert, &hooks.allocate, &hooks.gradients, &hooks.empty, &hooks.dtypes,
+                          &hooks.errors, &hooks.device, &hooks.domain, &hooks.masked))
         return NULL;
     Py_INCREF(objects); /* for ever, and what it holds */
     Py_RETURN_NONE;

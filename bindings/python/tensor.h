@@ -20,6 +20,7 @@ static struct {
     PyObject *errors;    /* tuple of exception classes by -status */
     PyObject *device;    /* exception: an array that is not in this process's memory */
     PyObject *domain;    /* warning: LOSSFN_NOTE_DOMAIN */
+    PyObject *masked;    /* the type of arrays whose buffer says nothing of their mask, or None */
 } hooks;
 
 static struct { PyObject *dlpack, *dlpack_device, *requires_grad; } names;
@@ -309,6 +310,8 @@ static int slot_from_dlpack(slot_t *slot, PyObject *object, PyObject *export, co
 /* Fills an empty slot from any Python object. 1; 0 with a Python error. Either way slot_release may follow. */
 static int slot_acquire(slot_t *slot, PyObject *object, const char *name, int flags) {
     int output = flags & TENSOR_OUTPUT, done;
+    const int as_is = !(flags & TENSOR_FORCE) &&
+                      !(hooks.masked != Py_None && PyObject_TypeCheck(object, (PyTypeObject *)hooks.masked));
     int request = PyBUF_STRIDES | PyBUF_FORMAT | (output ? PyBUF_WRITABLE : 0);
     PyObject *export, *converted;
     int32_t dtype = 0;
@@ -329,7 +332,7 @@ static int slot_acquire(slot_t *slot, PyObject *object, const char *name, int fl
         if (slot->number == -1 && PyErr_Occurred()) return 0;
         return slot_set(slot, name, &slot->number, LOSSFN_F64, 0, NULL, NULL, 1);
     }
-    if (PyObject_CheckBuffer(object) && !(flags & TENSOR_FORCE)) {
+    if (as_is && PyObject_CheckBuffer(object)) {
         if (PyObject_GetBuffer(object, &slot->view, request) == 0) {
             if ((done = slot_from_view(slot, name, 0)) >= 0) return done;
             PyBuffer_Release(&slot->view);
@@ -337,7 +340,7 @@ static int slot_acquire(slot_t *slot, PyObject *object, const char *name, int fl
             slot->view.obj = NULL;
             PyErr_Clear(); /* a dtype without a format, or read-only: the conversion tells which */
         }
-    } else if (!(flags & TENSOR_FORCE)) {
+    } else if (as_is) {
         if ((export = attribute(object, names.dlpack))) {
             done = slot_from_dlpack(slot, object, export, name, flags);
             Py_DECREF(export);

@@ -60,11 +60,11 @@ enum lossfn_vtable_flag {
     /* May be called on several threads at once, and on threads of the library. Without it the library calls on the
      * caller's thread alone, and who uses a handle from several threads locks. */
     LOSSFN_VTABLE_CONCURRENT = 1,
-    LOSSFN_VTABLE_F32 = 2,        /* kernels take LOSSFN_F32 blocks as well */
-    LOSSFN_VTABLE_GRAD = 4,       /* grads[0] is filled on request */
-    LOSSFN_VTABLE_HESS = 8,       /* hess is filled on request */
-    LOSSFN_VTABLE_GRAD_ALL = 16,  /* grads[] of every differentiable input is filled on request */
-    LOSSFN_VTABLE_LABELS = 32     /* rowwise: labels are wanted as numbers */
+    LOSSFN_VTABLE_F32 = 2,       /* kernels take LOSSFN_F32 blocks as well */
+    LOSSFN_VTABLE_GRAD = 4,      /* grads[0] is filled on request */
+    LOSSFN_VTABLE_HESS = 8,      /* hess is filled on request */
+    LOSSFN_VTABLE_GRAD_ALL = 16, /* grads[] of every differentiable input is filled on request */
+    LOSSFN_VTABLE_LABELS = 32    /* rowwise: labels are wanted as numbers */
 };
 
 /* A loss's functions and description. Fields are only ever appended; the library copies min(struct_size, its own) bytes

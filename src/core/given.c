@@ -39,6 +39,25 @@ int lossfn__next_element(const lossfn__given_t *given, int64_t *at, double *x) {
     return i > begin && lossfn__parse_double(text + begin, i - begin, x) == LOSSFN__A_NUMBER;
 }
 
+/* Whether there is nothing, or tokens with a comma between any two. */
+static int alternates(lossfn__piece_t text) {
+    int tokens = 0, commas = 0;
+    for (int64_t i = 0; i < text.length;) {
+        const char c = text.text[i];
+        if (is_space(c)) {
+            i++;
+        } else if (tokens > commas) {
+            if (c != ',') return 0;
+            commas++, i++;
+        } else {
+            if (!lossfn__is_token(c)) return 0;
+            tokens++;
+            while (i < text.length && lossfn__is_token(text.text[i])) i++;
+        }
+    }
+    return tokens == 0 || tokens > commas;
+}
+
 /* "[1, 2, .5]" as a list; 0 if it is none. */
 static int list_from_text(lossfn__given_t *given, lossfn__piece_t text) {
     lossfn__given_t list = {.kind = LOSSFN__GIVEN_LIST};
@@ -46,10 +65,7 @@ static int list_from_text(lossfn__given_t *given, lossfn__piece_t text) {
     double x;
     if (text.length < 2 || text.text[0] != '[' || text.text[text.length - 1] != ']') return 0;
     list.text = (lossfn__piece_t){text.text + 1, text.length - 2};
-    for (int64_t i = 0; i < list.text.length; i++) {
-        char c = list.text.text[i];
-        if (!lossfn__is_token(c) && !is_space(c) && c != ',') return 0;
-    }
+    if (!alternates(list.text)) return 0;
     while (lossfn__next_element(&list, &at, &x)) list.count++;
     while (at < list.text.length && is_space(list.text.text[at])) at++;
     if (at < list.text.length) return 0;
@@ -167,10 +183,12 @@ static lossfn_status_t set_bool(const lossfn__param_t *p, const lossfn__given_t 
 
 static lossfn_status_t set_choice(const lossfn__param_t *p, const lossfn__given_t *given, lossfn__value_t *value) {
     char shown[48];
-    int32_t i =
-        given->kind == LOSSFN__GIVEN_LIST || !given->text.text ? -1 : lossfn__find_word(p->choices, given->text);
-    LOSSFN__REQUIRE(i >= 0, LOSSFN_ERROR_PARAMETER, "%s is %s, must be one of: %s", p->name,
-                    lossfn__show_given(given, shown), p->choices);
+    int32_t i = -1;
+    lossfn__show_given(given, shown);
+    if (given->kind != LOSSFN__GIVEN_LIST && given->text.text) i = lossfn__find_word(p->choices, given->text);
+    if (i < 0 && given->kind == LOSSFN__GIVEN_NUMBER) /* a word may be made of digits */
+        i = lossfn__find_word(p->choices, lossfn__piece(shown));
+    LOSSFN__REQUIRE(i >= 0, LOSSFN_ERROR_PARAMETER, "%s is %s, must be one of: %s", p->name, shown, p->choices);
     value->number = i;
     return LOSSFN_OK;
 }

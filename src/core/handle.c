@@ -5,6 +5,8 @@
 #include "core/status.h"
 #include "engine/fpenv.h"
 #include "engine/isa.h"
+#include <float.h>
+#include <math.h>
 #include <string.h>
 
 static uint64_t handle_size(const lossfn__draft_t *draft) {
@@ -117,6 +119,27 @@ static int is_direct(const lossfn_t *loss) {
            !has_list(term, term->class_weight) && !has_list(term, term->class_mask);
 }
 
+static int beyond_float(double x) {
+    return x != 0 && isfinite(x) && !(fabs(x) >= (double)FLT_MIN && fabs(x) <= (double)FLT_MAX);
+}
+
+/* Parameters are doubles: where float would make nothing or infinity of one, calls compute in double. */
+static int needs_double(const lossfn_t *loss) {
+    int needed = 0;
+    for (int32_t t = 0; t < loss->n_terms; t++) {
+        const lossfn__term_t *term = &loss->terms[t];
+        needed |= beyond_float(term->coefficient);
+        for (int32_t i = 0; i < term->definition->n_params; i++) {
+            const lossfn__value_t *value = &term->values[i];
+            needed |= term->definition->params[i].type == LOSSFN_PARAM_DOUBLE && beyond_float(value->number);
+            for (int64_t k = 0; k < value->count; k++) needed |= beyond_float(value->list[k]);
+        }
+        for (int32_t i = 0; i < LOSSFN__MAX_CONSTANTS; i++) /* what is left of one may be tiny */
+            needed |= isfinite(term->constants[i]) && fabs(term->constants[i]) > (double)FLT_MAX;
+    }
+    return needed;
+}
+
 /* Turns a draft into a loss, which takes over its references. */
 static lossfn_status_t build(lossfn_t **out, const lossfn__draft_t *draft) {
     uint64_t size = handle_size(draft);
@@ -129,6 +152,7 @@ static lossfn_status_t build(lossfn_t **out, const lossfn__draft_t *draft) {
     fill_constant_inputs(loss);
     for (int32_t t = 0; t < loss->n_terms; t++) loss->terms[t].is_default = has_defaults(loss, &loss->terms[t]);
     loss->is_direct = is_direct(loss);
+    loss->needs_double = needs_double(loss);
     atomic_init(&loss->references, 1);
     atomic_init(&loss->pace, 0.0);
     *out = loss;

@@ -61,6 +61,7 @@ struct lossfn_loss {
     int32_t domain_error;
     int32_t empty_zero;
     int32_t is_direct;                         /* its plain calls go without a plan: engine/direct.h */
+    int32_t needs_double;                      /* a number that it was given lies beyond float's range */
     double constant_inputs[LOSSFN_MAX_INPUTS]; /* what stands for a learnable input that a call leaves out */
     uint8_t common_set[8];                     /* which common options the caller gave, in the order of the table */
     _Atomic double pace; /* ns that an element of a large call took one thread, 0 not known: how to run the next one */

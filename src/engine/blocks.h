@@ -31,7 +31,7 @@ OUT_OF_LINE void element_rest(const element_kernel_t *kernel, int n_inputs, bloc
     const V w = v_load_first(b->weight ? b->weight + whole : ones, rest, v_set(0));
     block_t tail = *b;
     tail.n = LANES;
-    tail.stream = 0;
+    tail.stream = tail.ahead = 0;
     tail.fault = -1;
     for (int j = 0; j < n_inputs; j++) {
         if (!b->is_constant[j]) {

@@ -73,6 +73,7 @@ int lossfn__direct_make(lossfn__direct_t *call, const lossfn_t *loss, const loss
     if (!pred || (pred->dtype != LOSSFN_F32 && pred->dtype != LOSSFN_F64) || (uint32_t)pred->ndim > LOSSFN_MAX_DIMS)
         return 0;
     const uintptr_t item = pred->dtype == LOSSFN_F64 ? 8 : 4;
+    if (loss->needs_double && item == 4) return 0;
     if (!is_plain(pred, item, LOSSFN_TENSOR_STRIDED)) return 0;
     int64_t n = 1;
     for (int32_t d = 0; d < pred->ndim; d++) {

@@ -216,6 +216,14 @@ static void stage_factor(walk_t *w, int64_t begin, int64_t n, const REAL *weight
         v_store(w->factor + i, load_some(weight, i, n, 0) * v_set((double)scale) * load_some(upstream, i, n, 0));
 }
 
+/* The same where only the product of weight and scale is a number of the compute dtype. */
+static void stage_far_factor(walk_t *w, int64_t begin, int64_t n, const REAL *weight, const lossfn__part_t *part,
+                             double upstream) {
+    const REAL *each = w->plan->has_upstream ? stage(&w->upstream, begin, n) : NULL;
+    for (int64_t i = 0; i < n; i++)
+        w->factor[i] = (REAL)(lossfn__factor(part, (double)weight[i]) * (each ? (double)each[i] : upstream));
+}
+
 /* The same where each row has. */
 static void stage_row_factor(walk_t *w, int64_t begin, int64_t n, const REAL *weight, double scale) {
     const int64_t cols = w->plan->cols;
@@ -266,7 +274,7 @@ static void add_collected(walk_t *w, const REAL *grad, int64_t n, lossfn__exact_
 static void run_block(walk_t *w, int64_t begin, int64_t n, double upstream, lossfn__exact_t *sums) {
     const lossfn__plan_t *plan = w->plan;
     lossfn__exact_t discarded;
-    block_t b = {.n = n, .factor = w->factor, .stream = w->stream};
+    block_t b = {.n = n, .factor = w->factor, .stream = w->stream, .ahead = plan->is_large};
     stage_inputs(w, begin, n, b.in);
     b.weight = is_weighted(plan) ? stage_weights(w, begin, n, b.in) : w->ones;
     for (int j = 0; j < plan->n_inputs; j++) b.is_constant[j] = plan->is_constant[j];
@@ -287,6 +295,8 @@ static void run_block(walk_t *w, int64_t begin, int64_t n, double upstream, loss
         b.tuned = is_tuned_for(plan, part);
         if (w->row_upstream)
             stage_row_factor(w, begin, n, b.weight, part->scale);
+        else if (w->factor && plan->has_far_scale)
+            stage_far_factor(w, begin, n, b.weight, part, upstream);
         else if (w->factor)
             stage_factor(w, begin, n, b.weight, b.scale);
         if (definition->user)
@@ -374,7 +384,7 @@ static void begin_walk(walk_t *w, const lossfn__plan_t *plan, REAL *memory, int6
     read_weights(w);
     if (plan->has_upstream && whole_rows) claim(w, &w->row_upstream);
     if (plan->has_upstream && !per_row) read_from(w, &w->upstream, &plan->upstream);
-    if (plan->has_upstream && (whole_rows || !per_row)) {
+    if ((plan->has_upstream || plan->has_far_scale) && (whole_rows || !per_row)) {
         claim(w, &w->factor);
         if (!is_weighted(plan)) claim(w, &w->ones);
     }

@@ -33,7 +33,7 @@ static int direct_elements(lossfn__direct_t *call) {
     block_t b;
     call->kept = call->n;
     b.weight = b.factor = b.values = NULL;
-    b.stream = 0;
+    b.stream = b.ahead = 0;
     b.tuned = term->is_default;
     b.scale = direct_scale(call);
     b.sum = &call->sum;

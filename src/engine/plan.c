@@ -642,7 +642,7 @@ lossfn__scratch_t lossfn__scratch_needed(const lossfn_t *loss, const lossfn_args
     lossfn__scratch_t needed = {0, 0};
     const int64_t classes = classes_of(loss, args);
     const int64_t padding = LOSSFN__WHOLE_ROW_PADDING;
-    int is_double = 0;
+    int is_double = loss->needs_double;
     for (int32_t j = 0; j < args->n_inputs && j < LOSSFN_MAX_INPUTS; j++)
         is_double |= args->inputs[j] && args->inputs[j]->dtype == LOSSFN_F64;
     for (int32_t k = 0; k < loss->n_terms; k++) {
@@ -666,6 +666,7 @@ lossfn_status_t lossfn__plan_make(lossfn__plan_t *plan, const lossfn_t *loss, co
     m.loss = loss;
     m.args = args;
     plan->loss = loss;
+    plan->is_double = loss->needs_double;
     plan->collect = -1;
     plan->marginals = -1;
     plan->reduction = loss->reduction;

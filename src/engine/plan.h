@@ -3,6 +3,7 @@
 #ifndef LOSSFN_ENGINE_PLAN_H
 #define LOSSFN_ENGINE_PLAN_H
 
+#include <math.h>
 #include "core/handle.h"
 #include "engine/direct.h"
 #include "engine/exact.h"
@@ -23,7 +24,8 @@ typedef struct {
 typedef struct {
     const lossfn__term_t *term;
     int32_t n_inputs;
-    double scale;       /* what its derivatives are multiplied with: coefficient * upstream / denominator */
+    double scale;       /* what its derivatives are multiplied with: coefficient * upstream / denominator, */
+    int32_t exponent;   /* times 2^exponent: 0, but where that is beyond the normal doubles */
     double denominator; /* what its mean divides by */
     int32_t is_count;   /* then it is `count`, else the exact `weight`, else (given) the number above */
     int32_t is_given;
@@ -35,6 +37,12 @@ typedef struct {
     double outer_value;
     const double *offsets[2]; /* what the derivatives of pred and target are less, by class; NULL: nothing */
 } lossfn__part_t;
+
+/* What the derivatives of a unit of this weight are multiplied with, before they are rounded to the compute dtype. */
+static inline double lossfn__factor(const lossfn__part_t *part, double weight) {
+    const double factor = weight * part->scale;
+    return part->exponent == 0 ? factor : ldexp(factor, part->exponent);
+}
 
 /* A tensor laid along pred's axes: stride 0 where it repeats. */
 typedef struct {
@@ -70,6 +78,7 @@ typedef struct lossfn__plan {
     uint8_t is_constant[8]; /* a learnable parameter left to its constant */
     double constant[8];
     uint8_t per_row[8];                         /* rows: the input has one number for each, and so has its gradient */
+    int32_t has_far_scale;                      /* of a part, beyond what the compute dtype holds */
     int32_t has_labels;                         /* rows: inputs[1] holds labels */
     int64_t n_labels;                           /* how many there are */
     int32_t has_weight, has_mask, has_upstream; /* upstream: one per value */

@@ -20,7 +20,7 @@ static void run_row_products(const lossfn__plan_t *plan, int64_t begin, int64_t 
             const lossfn__part_t *part = &plan->parts[k];
             whole_part_t *own = &w.parts[k];
             const double upstream = plan->has_upstream ? (double)load_one(&plan->upstream, row) : 1;
-            const REAL factor = (REAL)(weight * part->scale * upstream);
+            const REAL factor = (REAL)(lossfn__factor(part, (double)weight) * upstream);
             whole_row_t r = {.vector = w.vector, .product = w.product};
             int nan = stage_part(&w, plan, k, row, label);
             const REAL *from = row_classes(&plan->hvp_vector, row, 0, plan->cols, w.vector);

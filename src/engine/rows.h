@@ -115,9 +115,9 @@ static void stage_batch(const lossfn__plan_t *plan, int64_t row, int64_t n, batc
     if (plan->has_upstream) {
         gather(b->factors, &plan->upstream, row, n);
         for (int64_t i = 0; i < n; i++)
-            b->factors[i] = (REAL)(b->weights[i] * plan->parts[0].scale * (double)b->factors[i]);
+            b->factors[i] = (REAL)(lossfn__factor(&plan->parts[0], (double)b->weights[i]) * (double)b->factors[i]);
     } else {
-        for (int64_t i = 0; i < n; i++) b->factors[i] = (REAL)(b->weights[i] * plan->parts[0].scale);
+        for (int64_t i = 0; i < n; i++) b->factors[i] = (REAL)lossfn__factor(&plan->parts[0], (double)b->weights[i]);
     }
     for (int64_t i = n; i < n + LANES; i++) b->factors[i] = 0;
 }
@@ -321,7 +321,7 @@ static lossfn_status_t map_chunk(rows_t *w, int64_t row, int64_t first, REAL wei
         chunk_t *c = &w->chunks[k];
         REAL *grads[LOSSFN_MAX_INPUTS] = {0};
         if (plan->cols > w->block && is_cut(plan, k)) stage_chunk(w, row, first, c, k);
-        c->factor = (REAL)(weight * part->scale * upstream);
+        c->factor = (REAL)(lossfn__factor(part, (double)weight) * upstream);
         c->hess = NULL;
         for (int j = 0; j < part->n_inputs; j++) {
             if (!plan->has_grad[j]) continue;

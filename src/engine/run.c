@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/run.h"
 
+#include <float.h>
 #include <math.h>
 #include <pthread.h>
 #include <stddef.h>
@@ -369,6 +370,29 @@ double lossfn__reduce(const lossfn_t *loss, int32_t k, const lossfn__total_t *to
     return of_marginals(term, &total->sum, &kept->sums[0], kept->classes, room, room + count).value;
 }
 
+/* Whether a number other than 0 and NaN is none of the normal ones, from least to most. */
+static int beyond(double x, double least, double most) {
+    return x != 0 && !isnan(x) && !(fabs(x) >= least && fabs(x) <= most);
+}
+
+/* Divides a part's scale by its denominator. Times a weight the quotient may well be a number where it is none alone:
+ * then a power of two stands apart. */
+static void divide_scale(lossfn__part_t *part) {
+    enum { FAR = 600 };
+    const double scale = part->scale, quotient = scale / part->denominator;
+    const int is_number = part->is_given || part->is_count; /* the denominator, as it is */
+    const int zero = is_number ? part->denominator == 0 : lossfn__exact_is_zero(&part->weight);
+    part->scale = zero ? 0 : quotient;
+    if (zero || scale == 0 || (quotient != 0 && !beyond(quotient, DBL_MIN, DBL_MAX))) return;
+    const int far = fabs(quotient) < 1 ? FAR : -FAR;
+    lossfn__exact_t power;
+    lossfn__exact_clear(&power);
+    lossfn__exact_add_scaled(&power, 1, far);
+    part->scale =
+        scale * (is_number ? ldexp(1, far) / part->denominator : lossfn__exact_quotient(&power, &part->weight));
+    part->exponent = -far;
+}
+
 /* What each part's mean divides by. */
 static void set_denominators(lossfn__plan_t *plan, const lossfn__survey_t *survey, const double *given) {
     for (int32_t k = 0; k < plan->n_parts; k++) {
@@ -403,10 +427,10 @@ static void set_denominators(lossfn__plan_t *plan, const lossfn__survey_t *surve
         part->denominator = part->is_given   ? *given
                             : part->is_count ? (double)part->count
                                              : lossfn__exact_round(&part->weight);
-        double scale = part->term->coefficient * plan->upstream_scalar;
-        part->scale = !lossfn__is_mean(plan->reduction) ? scale
-                      : part->denominator == 0          ? 0
-                                                        : scale / part->denominator;
+        part->scale = part->term->coefficient * plan->upstream_scalar;
+        part->exponent = 0;
+        if (lossfn__is_mean(plan->reduction)) divide_scale(part);
+        plan->has_far_scale |= part->exponent != 0 || (!plan->is_double && beyond(part->scale, FLT_MIN, FLT_MAX));
     }
 }
 
@@ -486,7 +510,7 @@ static void apply_marginals(lossfn__plan_t *plan, const lossfn__plan_t *silent, 
             find_marginals(silent, &weight, room, sums);
             made = room + 2 * plan->cols;
         }
-        part->scale = 0;
+        part->scale = part->exponent = 0;
         if (lossfn__exact_is_zero(&weight)) continue;
         const lossfn__marginals_t m = of_marginals(part->term, &values[k], &weight, plan->cols, room, made);
         made += 2 * plan->cols;

@@ -14,10 +14,12 @@ DEFINE(aft_nll) = {
     .family = "likelihood",
     .summary = "Accelerated failure time: negative log-likelihood of times that are known or lie between bounds.",
     .formula =
-        "-log(F(b) - F(a)) if target < upper, else g(a) + log(scale);  a, b = (log(target) - pred) / scale, (log(upper) - "
+        "-log(F(b) - F(a)) if target < upper, else g(a) + log(scale);  a, b = (log(target) - pred) / scale, "
+        "(log(upper) - "
         "pred) / scale, g = -log(F') up to log(2 pi)/2: a^2/2, a + 2 log(1 + exp(-a)) or exp(a) - a  [+ log(target), "
         "and log(2 pi)/2 for normal, with full]",
-    .latex = "\\begin{cases} -\\ln\\left(F(b) - F(a)\\right) & y < y_{\\max} \\\\ g(a) + \\ln s & y = y_{\\max} \\end{cases},"
+    .latex = "\\begin{cases} -\\ln\\left(F(b) - F(a)\\right) & y < y_{\\max} \\\\ g(a) + \\ln s & y = y_{\\max} "
+             "\\end{cases},"
              "\\quad a = \\frac{\\ln y - p}{s},\\ b = \\frac{\\ln y_{\\max} - p}{s}",
     .tasks = "survival",
     .see_also = "cox_nll, weibull_nll, lognormal_nll",
@@ -35,7 +37,8 @@ DEFINE(aft_nll) = {
                LEARNABLE("scale", POSITIVE, 1, "scale, greater than 0")},
     .params = {PARAM_LEARNABLE("scale", "1", 0, 1, INFINITY, 1, "scale, greater than 0"),
                PARAM_CHOICE("distribution", "normal", "normal, logistic, extreme", "of the logarithm of the time"),
-               PARAM_BOOL("full", "false", "known times: adds log(target), for distribution=normal log(2 pi)/2 as well")},
+               PARAM_BOOL("full", "false",
+                          "known times: adds log(target), for distribution=normal log(2 pi)/2 as well")},
     .traits = LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_DIFFERENTIABLE |
               LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
     .hess_kinds = EXACT,

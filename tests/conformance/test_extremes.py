@@ -5,6 +5,7 @@ whose terms have different inputs."""
 from __future__ import annotations
 
 import ctypes as c
+from typing import Any
 
 import clib
 import numpy as np
@@ -12,6 +13,55 @@ import pytest
 from clib import lib
 
 HUGE = 2**62
+
+
+def derivatives(
+    text: str, dtype: str, pred: np.ndarray, target: np.ndarray, **how: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    loss = clib.Loss(text)
+    grad, hess = (clib.filled(pred.shape, dtype) for _ in range(2))
+    args, _ = loss.arguments(pred, target, grads={"pred": grad}, hess=hess, **how)
+    clib.check(lib.lossfn_run(loss.handle, c.byref(args)))
+    return grad, hess
+
+
+@pytest.mark.parametrize(
+    ("dtype", "weight"),
+    [("f32", 2.0**k) for k in (-149, -140, -127, -126, 0, 120, 126, 127)]
+    + [("f64", 2.0**k) for k in (-1074, -1060, -1023, -1022, 0, 1015, 1022, 1023)],
+)
+@pytest.mark.parametrize("n", [1, 2, 7, 100, 5000])
+@pytest.mark.parametrize("text", ["mse", "huber", "mse + mae", "cross_entropy", "sparsemax"])
+def test_weights_of_any_size(text: str, n: int, dtype: str, weight: float) -> None:
+    """All the same: they have no influence on derivatives, even where 1 over their sum is no normal number."""
+    rows = clib.Loss(text).unit == clib.UNIT_ROW
+    rng = np.random.default_rng(n)
+    pred = clib.cast(rng.normal(0, 1, (n, 3) if rows else n), dtype)
+    target = rng.integers(0, 3, n) if rows else clib.cast(rng.normal(0, 1, n), dtype)
+    weights = clib.cast(np.full(n, weight), dtype)
+    for found, expected in zip(
+        derivatives(text, dtype, pred, target, weight=weights),
+        derivatives(text, dtype, pred, target, weight=clib.cast(np.ones(n), dtype)),
+    ):
+        np.testing.assert_allclose(found, expected, rtol=1e-6 if dtype == "f32" else 4e-16, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [("pseudo_huber(delta=1e39)", "half_squared_error"), ("huber(delta=1e300)", "half_squared_error")]
+    + [("cross_entropy(class_weight=[1e-50,1e-50,1e-50])", "cross_entropy")]
+    + [("cross_entropy(class_weight=[1e39,1e39,1e39])", "cross_entropy"), ("1e-60*mse", "0*mse")]
+    + [("softcap_cross_entropy(cap=1e39)", "cross_entropy"), ("student_t_nll(df=1e60)", "half_squared_error")],
+)
+@pytest.mark.parametrize("n", [1, 7, 300])
+def test_parameters_beyond_float(text: str, plain: str, n: int) -> None:
+    """Parameters are doubles, with data in single precision as well."""
+    rows = clib.Loss(text).unit == clib.UNIT_ROW
+    rng = np.random.default_rng(n)
+    pred = clib.cast(rng.normal(0, 1, (n, 3) if rows else n), "f32")
+    target = rng.integers(0, 3, n) if rows else clib.cast(rng.normal(0, 1, n), "f32")
+    for found, expected in zip(derivatives(text, "f32", pred, target), derivatives(plain, "f32", pred, target)):
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-37)
 
 
 @pytest.mark.parametrize("dtype", ["f32", "f64"])

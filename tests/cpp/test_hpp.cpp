@@ -118,8 +118,8 @@ static void without_exceptions() {
     const std::vector<double> scores(5000, 0.5);
     for (int threads = 0; threads < 3; threads++) {
         const int label[1] = {7};
-        const double margin = loss("multi_margin", s)
-                                  .value(shaped(scores, {1, 5000}), shaped(label, {1}), s, call().threads(threads));
+        const double margin =
+            loss("multi_margin", s).value(shaped(scores, {1, 5000}), shaped(label, {1}), s, call().threads(threads));
         EXPECT(s && std::fabs(margin - 4999.0 / 5000) < 1e-12);
     }
 

@@ -219,6 +219,27 @@ def test_bad_arrays():
             lossfn.mse(bad, good)
 
 
+def test_masked_arrays():
+    """Their buffer says nothing of the mask: they are refused, unless nothing is masked."""
+    plain, masked = np.ma.array([1.0, 3.0]), np.ma.array([1.0, 100.0], mask=[False, True])
+    assert lossfn.mse(plain, np.zeros(2)) == 5
+    assert lossfn.mse(masked.data, np.zeros(2), mask=~masked.mask) == 1
+    for call in (
+        lambda: lossfn.mse(masked, np.zeros(2)),
+        lambda: lossfn.mse(np.zeros(2), masked),
+        lambda: lossfn.mse(np.zeros(2), np.zeros(2), weight=masked),
+        lambda: lossfn.huber.rho(masked),
+        lambda: lossfn.mse.grad(np.zeros(2), np.zeros(2), grad_out=masked),
+    ):
+        with pytest.raises(lossfn.ArgumentError, match="is a masked array"):
+            call()
+
+
+def test_choices_that_are_numbers():
+    for power in (2, 2.0, "2", np.int64(2)):
+        assert lossfn.create("multi_margin", power=power) == lossfn.create("multi_margin(power=2)")
+
+
 def test_pandas():
     pandas = pytest.importorskip("pandas")
     series = pandas.Series([1.0, 2.0, 4.0])

@@ -47,6 +47,50 @@ CASES = [
     ),
     (lambda: lossfn.create("cross_entropy(class_weight=[1, -2])"), lossfn.ParameterError, ValueError, "class_weight"),
     (lambda: lossfn.set_num_threads(-1), lossfn.ArgumentError, ValueError, "-1"),
+    (
+        lambda: lossfn.create("multi_margin", power=3),
+        lossfn.ParameterError,
+        ValueError,
+        "power is 3, must be one of: 1, 2",
+    ),
+    (
+        lambda: lossfn.create("huber", delta=10**400),
+        lossfn.ParameterError,
+        ValueError,
+        "delta is an integer of more than",
+    ),
+    (
+        lambda: lossfn.create("cross_entropy", ignore_index=2**63),
+        lossfn.ParameterError,
+        ValueError,
+        "ignore_index is an",
+    ),
+    (lambda: lossfn.create("mse\0x"), lossfn.SpecError, ValueError, "spec: a zero byte at column 4"),
+    (
+        lambda: lossfn.create("mse", reduction="su\0m"),
+        lossfn.SpecError,
+        ValueError,
+        "reduction: a zero byte at column 3",
+    ),
+    *(
+        (lambda make=make, weight=weight: make(weight), lossfn.ParameterError, ValueError, text)
+        for weight, text in [
+            ({0: 5.0, 1: 1.0}, "class_weight is a dict"),
+            ({1.0, 2.0}, "class_weight is a set"),
+            ([1, "a"], r"class_weight\[1\] is 'a'"),
+            ([[1, 2], [3, 4]], r"class_weight\[0\] is \[1, 2\]"),
+            (np.ones((2, 3)), r"class_weight has shape \(2, 3\)"),
+            ("[1,,2]", r"class_weight is '\[1,,2\]', must be a list"),
+            ("[1 2]", "class_weight is"),
+            ("[,1]", "class_weight is"),
+            ("[1,2,]", "class_weight is"),
+        ]
+        for make in (
+            lambda weight: lossfn.create("cross_entropy", class_weight=weight),
+            lambda weight: lossfn.cross_entropy(LOGITS, LABELS, class_weight=weight),
+            lambda weight: lossfn.cross_entropy.replace(class_weight=weight),
+        )
+    ),
 ]
 
 

@@ -25,10 +25,22 @@ OUTPUT, FLOATS, FORCE = 1, 2, 4
 _WRITABLE = "float64, float32, float16 or bfloat16, aligned and in native byte order"
 
 
+def _unmasked(obj: Any, name: str) -> Any:
+    """The data of a masked array in which nothing is masked; what is not kept would count."""
+    if numpy is None or not isinstance(obj, numpy.ma.MaskedArray):
+        return obj
+    if numpy.ma.is_masked(obj):
+        raise ArgumentError(f"{name} is a masked array; give its data, and mask=~{name}.mask: what is to be kept")
+    return obj.data
+
+
 def convert(obj: Any, name: str, flags: int) -> Any:
     """`obj` as something with a buffer, or (a buffer of 16-bit words, dtype)."""
     if numpy is None:
         return _convert_plain(obj, name, flags)
+    if flags & OUTPUT and isinstance(obj, numpy.ma.MaskedArray):
+        raise ArgumentError(f"{name} is a masked array; an output has no mask")
+    obj = _unmasked(obj, name)
     if isinstance(obj, numpy.ndarray):
         values = obj
     elif flags & OUTPUT:
@@ -112,6 +124,7 @@ def doubles(obj: Any, name: str) -> tuple[Any, tuple[int, ...]]:
             return array("d", [obj]), ()
         values = memoryview(_convert_plain(obj, name, FORCE))
         return array("d", values.cast("B").tobytes()), tuple(values.shape or ())
+    obj = _unmasked(obj, name)
     try:
         values = numpy.asarray(obj, dtype=numpy.float64, order="C")
     except (TypeError, ValueError) as error:

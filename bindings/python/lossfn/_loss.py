@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import inspect
 import numbers
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from . import _arrays, _core
-from ._errors import Error, NotFoundError, ParameterError
+from ._errors import Error, NotFoundError, ParameterError, SpecError
 from ._native import fill, read
 
 _run = _core.run
@@ -41,21 +41,47 @@ class Rho(NamedTuple):
     second: Any
 
 
+def _text(what: str, text: str) -> str:
+    """C would read it up to a zero byte."""
+    if "\0" in text:
+        raise SpecError(f"{what}: a zero byte at column {text.index(chr(0)) + 1}")
+    return text
+
+
 def _hashable(value: Any) -> Any:
     if hasattr(value, "tolist"):
         value = value.tolist()
     return tuple(value) if isinstance(value, list) else value
 
 
+def _is_list(value: Any) -> bool:
+    """Of one dimension, and in an order."""
+    return hasattr(value, "__len__") and hasattr(value, "__getitem__") and not isinstance(value, Mapping)
+
+
+def _numbers(key: str, value: Any) -> Sequence[Any]:
+    shape = getattr(value, "shape", (0,))
+    if len(shape) != 1:
+        raise ParameterError(f"{key} has shape {tuple(shape)}; a list of numbers is expected")
+    values: Sequence[Any] = _hashable(value)
+    for i, x in enumerate(values):
+        if not isinstance(x, numbers.Real) and not hasattr(x, "__float__"):
+            raise ParameterError(f"{key}[{i}] is {x!r}; a number is expected")
+    return values
+
+
 def _set_option(options: Any, key: str, value: Any) -> None:
     if isinstance(value, str):
-        _core.options_set_string(options, key, value)
-    elif hasattr(value, "__len__") and getattr(value, "ndim", 1) == 1:
-        _core.options_set_doubles(options, key, _hashable(value))
+        _core.options_set_string(options, key, _text(key, value))
+    elif _is_list(value) and getattr(value, "ndim", 1) > 0:
+        _core.options_set_doubles(options, key, _numbers(key, value))
     elif isinstance(value, bool) or type(value).__name__ == "bool_":
         _core.options_set_bool(options, key, bool(value))
     elif isinstance(value, numbers.Integral):
-        _core.options_set_int(options, key, int(value))
+        whole = int(value)
+        if not -(2**63) <= whole < 2**63:
+            raise ParameterError(f"{key} is an integer of more than 64 bits")
+        _core.options_set_int(options, key, whole)
     elif isinstance(value, numbers.Real) or hasattr(value, "__float__"):
         _core.options_set_double(options, key, float(value))
     else:
@@ -75,6 +101,7 @@ def new_handle(spec: str, params: dict[str, Any]) -> Any:
     """A handle of the C library."""
     if not isinstance(spec, str):
         raise TypeError(f"a loss is named by a str, not by a {type(spec).__name__}")
+    _text("spec", spec)
     return _core.create_options(spec, new_options(params)) if params else _core.create(spec)
 
 
@@ -187,8 +214,11 @@ class Loss:
             key: Any = params[0] if len(params) == 1 else frozenset(params)
             found = self._bound.get(key)
         except TypeError:  # a list or an array
-            key = frozenset((name, _hashable(value)) for name, value in params)
-            found = self._bound.get(key)
+            try:
+                key = frozenset((name, _hashable(value)) for name, value in params)
+                found = self._bound.get(key)
+            except TypeError:  # nothing that a parameter can be
+                return self.replace(**dict(params))
         if found is not None:
             return found
         bound = self.replace(**dict(params))

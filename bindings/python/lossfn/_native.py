@@ -19,6 +19,7 @@ _core.install(
         BY_STATUS,
         DeviceError,
         DomainWarning,
+        _arrays.numpy.ma.MaskedArray if _arrays.numpy is not None else None,
     )
 )
 
