@@ -400,6 +400,11 @@ def beta_nll(pred, target, concentration=10):
 def mixture_density(pred, target, logits, scale, full=False):
     if any(s <= 0 or s > mpf(10) ** 390 for s in scale):
         return OUTSIDE
+    with mp.workdps(mp.dps + 2 * int(mp.log10(1 + max(abs(x) for x in (target, *pred))))):  # squares beside logarithms
+        return mixture(pred, target, logits, scale, full)
+
+
+def mixture(pred, target, logits, scale, full):
     n = range(len(pred))
     top = max(logits)
     q = [(m - target) / s for m, s in zip(pred, scale, strict=True)]
