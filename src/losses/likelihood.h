@@ -60,8 +60,9 @@ ALWAYS_INLINE V log_less(V y, V z, V *rest) {
     }
     return t;
 }
-#define POISSON_LARGE (sizeof(REAL) == 4 ? 0x1p118 : 0x1p1010) /* ln target! or target times pred may overflow beyond  \
-                                                                */
+#define POISSON_LARGE                                                                                                  \
+    (sizeof(REAL) == 4 ? 0x1p118 : 0x1p1010) /* ln target! or target times pred may overflow beyond                    \
+                                              */
 ELEMENTWISE(poisson_nll) {
     V z = in[PRED], y = in[TARGET], zero = v_zero();
     u->outside = y < zero;
@@ -131,7 +132,12 @@ ELEMENTWISE(gaussian_nll) {
     V v = v_select(raised, eps, var), q = r / v;
     V fit = half * r * q;
     M large = v_abs(q) == v_set(INFINITY);
-    if (m_any(large)) fit = v_select(large, half * r * r / v, fit); /* r / v overflows before r^2 / v */
+    if (m_any(large)) { /* r / v overflows before r^2 / v, and r before either */
+        const V part = v_fma(half, in[PRED], -half * in[TARGET]);
+        const M over = v_abs(r) == v_set(INFINITY);
+        q = v_select(over, 2 * (part / v), q);
+        fit = v_select(large, v_select(over, part * q, half * r * r / v), fit);
+    }
     u->value = v_fma(half, v_log(v), fit);
     if (IS(p[GAUSSIAN_FULL])) u->value += v_set(0.918938533204672741780);
     u->grad[PRED] = q;
