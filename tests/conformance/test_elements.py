@@ -337,6 +337,41 @@ FOUND_FAR: list[tuple[str, dict[str, Any], list[Any]]] = [
         for params in ({}, {"class_weight": "ramp"}, *([{"prior": [0.5, 2.0, 0.0]}] if name == "logit_adjusted" else []))
         for t in ([0.1, 0.9, 0.0], [0.25, 0.75, 0.0], 1)
     ),
+    *(
+        (name, params, [x, -x])
+        for x in (1e308, -1.5e308, 3e38)
+        for name, params in (
+            ("lp", {"p": 0.5}),
+            ("lp", {"p": 0.9375}),
+            ("lp", {"p": 1}),
+            ("lp", {"p": 2}),
+            ("pseudo_huber", {"delta": 1e-10}),
+            ("pseudo_huber", {"delta": 1}),
+            ("pseudo_huber", {"delta": 1e308}),
+            ("balanced_l1", {"gamma": 0.25}),
+            ("mase", {"scale": 1e10}),
+            ("mase", {"scale": 0.5}),
+        )
+        if params.get("delta", 0) <= x or x > 1e300
+    ),
+    *(("gaussian_nll", {}, [x, -x, v]) for x, v in ((1e308, 1e308), (1.75e308, 1.79e308), (1e308, 1.0), (2e38, 3e38))),
+    *(("smape", {}, pair) for x, y in ((5e-324, 1.7e308), (1e-45, 3e38)) for pair in ([x, y], [y, x], [-x, -y], [-x, y])),
+    *(
+        (name, {}, [[-x, x, x / 2], t])
+        for x in (1e308, 2e38)
+        for name, t in (
+            ("multi_margin", 0),
+            ("multi_margin", [0.5, 0.25, 0.25]),
+            ("multilabel_margin", [1.0, 0.0, 0.0]),
+            ("multilabel_margin", [0.25, 0.5, 1.0]),
+            ("multilabel_soft_margin", [1.0, 0.0, 0.0]),
+            ("multilabel_soft_margin", [0.5, 0.25, 0.75]),
+            ("distribution_focal", 0.875),
+            ("distribution_focal", 1.0),
+            ("crps_quantile", x),
+            ("crps_quantile", -x),
+        )
+    ),
 ]  # fmt: skip
 
 
