@@ -286,8 +286,9 @@ def negative_binomial_nll(pred, target, dispersion=1):
     mean = mp.exp(pred)
     log, share = mp.log1p(a * mean), 1 / (1 + a * mean)
     most = log / a if a else mean
+    apart = (times(y, mp.log(a + mp.exp(-pred))),)  # of dispersion 1 or more a term above 0: nothing is to cancel
     return {
-        "value": (most, times(y, log), -times(y, pred)),
+        "value": (most, *(apart if a >= 1 and pred > 0 else (times(y, log), -times(y, pred)))),
         "pred": (mean * share, -y * share),
         "target": (log, -pred),
         "hess": mean * (1 + a * y) * share**2,
