@@ -385,7 +385,10 @@ WHOLE_ROWS(ldam) {
     if (r->lists[0]) { /* of the largest margin */
         EACH_VECTOR(r, i) v_store(share + i, -v_load(r->lists[0] + i));
         const V fewest = v_set(-(double)row_top(r, share, -1, &at));
-        EACH_VECTOR(r, i) v_store(share + i, v_sqrt(v_sqrt(fewest / v_load(r->lists[0] + i))));
+        EACH_VECTOR(r, i) { /* 1 of the rarest class, also of one that never comes */
+            const V count = v_load(r->lists[0] + i);
+            v_store(share + i, v_select(count == fewest, v_one(), v_sqrt(v_sqrt(fewest / count))));
+        }
     }
     EACH_VECTOR(r, i) {
         V rest, down = two_sum(v_load(r->in[PRED] + i), -top, &rest);

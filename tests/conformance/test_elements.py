@@ -284,6 +284,12 @@ FOUND: list[tuple[str, dict[str, Any], list[Any]]] = [
     *(("kl_div", {"log_target": True}, [[0.0, 1.0], [x, 0.0]]) for x in (-2000.0, -250.0, -1e30)),
     *(("kl_div", {"log_pred": True, "log_target": True}, [[-np.inf, -1.0], [x, 0.0]]) for x in (-2000.0, -250.0)),
     *(("kl_div", {"log_pred": True, "log_target": True}, [[x, -1.0], [x, 0.0]]) for x in (2000.0, 250.0)),
+    # a class that never comes is the rarest
+    *(
+        ("ldam", {"class_count": [0.0, 16.0, x]}, [[0.5, 1.0, -1.0], t])
+        for x in (0.0, 4.0)
+        for t in (0, 1, [0.5, 0.25, 0.25])
+    ),
     # a power that is 2 to float alone
     *(("tweedie_nll", {"power": power}, [0.5, 0.0]) for power in (1.99999999, 1 + 1 - 2.0**-52)),
     ("tweedie_nll", {"power": 1.99999999, "log_input": False}, [3.0, 0.0]),

@@ -437,7 +437,8 @@ def ldam(
     fewest = min(count[c] for c in live)
 
     def phi(c, p, q, s):
-        rho = mp.exp(-scale * max_margin * mp.root(fewest / count[c], 4))
+        share = mpf(1) if count[c] == fewest else mp.root(fewest / count[c], 4)
+        rho = mp.exp(-scale * max_margin * share)
         d, gone = q + p * rho, 1 - rho
         value = mp.log1p(q / (p * rho)) if p else INF
         return value, -1 / d, -p * gone / d**2
