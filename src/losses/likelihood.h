@@ -63,6 +63,15 @@ ALWAYS_INLINE V log_less(V y, V z, V *rest) {
 #define POISSON_LARGE                                                                                                  \
     (sizeof(REAL) == 4 ? 0x1p118 : 0x1p1010) /* ln target! or target times pred may overflow beyond                    \
                                               */
+/* y (e^r - 1 - r), r the rate's logarithm less that of y; the root of Stirling's formula is lost beside it. */
+OUT_OF_LINE void poisson_full(const V *in, const V *count, const V *p, V *value) {
+    const int by_log = IS(p[POISSON_LOG_INPUT]);
+    const V z = in[PRED], y = *count, eps = by_log ? v_zero() : p[POISSON_EPS], rate = by_log ? v_exp(z) : z + eps;
+    V rest = v_zero(), r = by_log ? log_less(y, z, &rest) : -v_log(rate / y);
+    r = -(r + rest);
+    const M near = (v_abs(r) < v_one()) | (by_log ? rate == v_set(INFINITY) : m_none());
+    *value = v_select(near, y * v_expm1_less(r), (rate - y) - y * r) - eps;
+}
 ELEMENTWISE(poisson_nll) {
     V z = in[PRED], y = in[TARGET], zero = v_zero();
     u->outside = y < zero;
@@ -83,14 +92,10 @@ ELEMENTWISE(poisson_nll) {
         log_factorial(&y, &constant);
         u->value += constant;
         const M large = (y > v_set(POISSON_LARGE)) & (y < v_set(INFINITY));
-        if (m_any(large)) { /* y (e^r - 1 - r), r the rate's logarithm less that of y; the root is lost beside it */
-            const int by_log = IS(p[POISSON_LOG_INPUT]);
-            const V count = v_select(large, y, v_one()), rate = by_log ? v_exp(z) : z + p[POISSON_EPS];
-            V rest, r = by_log ? log_less(count, z, &rest) : v_log(rate / count);
-            if (by_log) r = -(r + rest);
-            const M near = (v_abs(r) < v_one()) | (by_log ? rate == v_set(INFINITY) : m_none());
-            const V whole = v_select(near, count * v_expm1_less(r), (rate - count) - count * r);
-            u->value = v_select(large, v_nan_from(whole - (by_log ? zero : p[POISSON_EPS]), z), u->value);
+        if (m_any(large)) {
+            V count = v_select(large, y, v_one()), whole;
+            poisson_full(in, &count, p, &whole);
+            u->value = v_select(large, v_nan_from(whole, z), u->value);
         }
         if (m_any(y == v_set(INFINITY))) u->value = v_select((y == v_set(INFINITY)) & v_isfinite(z), y, u->value);
     }

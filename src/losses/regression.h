@@ -649,15 +649,14 @@ ALWAYS_INLINE V lp_power(V factor, V log_x, V log_rest, V y, V y_rest) {
 ELEMENTWISE(lp) {
     const V zero = v_zero(), power = p[0];
     V rest, r = exact_residual(in, &rest), a = v_abs(r), log_rest, less_rest, least_rest;
+    const M over = a == v_set(INFINITY); /* of finite numbers as well */
+    if (m_any(over)) a = v_select(over, v_abs(quarter_residual(in)), a);
     V log_a = log_limits(a, log_two_parts(a, &log_rest), v_set(INFINITY));
     log_rest += rest / r; /* a power would multiply what rounding took from r */
-    const M over = a == v_set(INFINITY);
-    if (m_any(over)) { /* of finite numbers as well: 4 times what has a logarithm */
-        V part_rest, lost, part = quarter_residual(in), size = v_abs(part);
-        const V log_part = log_limits(size, log_two_parts(size, &part_rest), v_set(INFINITY));
-        const V moved = two_sum(log_part, v_set(2 * LN2), &lost);
-        log_a = v_select(over, moved, log_a);
-        log_rest = v_select(over, v_where(v_isfinite(moved), lost + part_rest + v_set(2 * LN2_REST)), log_rest);
+    if (m_any(over)) {
+        V lost, more = two_sum(log_a, v_set(2 * LN2), &lost);
+        lost = v_where(v_isfinite(more), lost + log_rest + v_set(2 * LN2_REST));
+        log_a = v_select(over, more, log_a), log_rest = v_select(over, lost, log_rest);
     }
     V less = two_sum(power, v_set(-1), &less_rest), least = two_sum(power, v_set(-2), &least_rest);
     u->value = lp_power(v_one(), log_a, log_rest, power, zero);

@@ -384,7 +384,7 @@ FOUND_FAR: list[tuple[str, dict[str, Any], list[Any]]] = [
 def holds(unit: list[Any], dtype: str) -> bool:
     """Whether nothing is beyond the type's range that was not infinite before."""
     flat = [x for one in unit for x in (one if isinstance(one, list) else [one])]
-    return all(math.isinf(x) or abs(x) <= np.finfo(sample.FLOATS[dtype]).max for x in flat)
+    return all(math.isinf(x) or abs(x) <= float(np.finfo(sample.FLOATS[dtype]).max) for x in flat)
 
 
 def in_type(unit: list[Any], dtype: str) -> list[Any]:
