@@ -80,10 +80,11 @@ DEFINE(cross_entropy) = {
 ROWWISE_WITH_PRODUCT(cross_entropy, 4, 3, 1, 1);
 ROW_SUMS(cross_entropy) {
     const below_t below = v_below(r->top);
-    V a = coefficient(r, c, p), down = r->top - c->x;
+    /* half of it, as the whole may overflow where a times it does not */
+    V a = coefficient(r, c, p), half_down = v_fma(c->x, v_set(-0.5), v_set(0.5) * r->top);
     u->kept = v_exp_below(&below, c->x);
     s[0] = v_where(m_not(c->top), u->kept);
-    s[1] = v_where(m_not(c->top | (a == v_zero())), a * down);
+    s[1] = v_where(m_not(c->top | (a == v_zero())), a * half_down);
     s[2] = v_where(m_not(c->top), a);
     s[3] = v_where(c->top, a);
 }
@@ -91,7 +92,7 @@ ROW_FINISH(cross_entropy) {
     V all = s[2] + s[3], rest, lost, one = v_exp_top(r->top, &rest), total = two_sum(one, s[0], &lost);
     V inverse = v_one() / total, share = all * inverse, log_total = v_log1p(s[0] / one);
     share = v_fma(v_fma(-share, total, all) - share * (lost + rest), inverse, share); /* A / S, rounded once */
-    u->value = in_base(s[1] + all * log_total, p);
+    u->value = in_base(2 * s[1] + all * log_total, p);
     k[0] = r->top;
     k[1] = in_base(share, p);
     k[2] = in_base(v_fma(-s[3], s[0], s[2] * one) * inverse, p); /* gradient of the top class */
@@ -112,11 +113,13 @@ ROW_FINISH(cross_entropy) {
 ROW_MAP(cross_entropy) {
     const below_t below = v_below(k[0]);
     V a = c->absent ? v_zero() : in_base(coefficient(r, c, p), p);
-    V down = k[0] - c->x, e = c->has_kept ? c->kept : v_exp_below(&below, c->x);
+    V half_down = v_fma(c->x, v_set(-0.5), v_set(0.5) * k[0]), e = c->has_kept ? c->kept : v_exp_below(&below, c->x);
     u->grad[PRED] = v_select(c->top, k[2], v_fma(e, k[1], -a));
     u->hess = v_select(c->top, k[3], v_fma(e * e, k[6], e * k[1] * (v_one() - e * k[5])));
     if (WANTS(UPPER, p)) u->hess = v_fma(e, k[6] / k[5], 2 * u->hess); /* the rows of the whole Hessian, summed */
-    u->grad[TARGET] = in_base(by_target(c, v_select(c->top, v_zero(), down) + k[4], p), p);
+    const V f = (v_one() - p[CLASS_SMOOTHING]) * c->w,
+            whole = v_fma(f, k[4], 2 * (f * v_where(m_not(c->top), half_down)));
+    u->grad[TARGET] = in_base(v_where(c->w != v_zero(), whole), p);
 }
 
 /* H v = A p (v - p.v), with v measured from that of the largest class, so that a constant part of it does not cancel.

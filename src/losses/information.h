@@ -144,8 +144,8 @@ ALWAYS_INLINE V log_quotient(V t, V x) { return log_quotient_of(t, x, t - x); }
 /* x t, t / x and t / x^2, also where t = exp(y) is so small that it has lost digits, or too large. */
 ALWAYS_INLINE V kl_times(V x, V t, const class_t *c, const V *p) {
     if (!IS(p[KL_LOG_TARGET])) return x * t;
-    V root = v_exp(v_set(0.5) * c->t);
-    return x * root * root;
+    V root = v_exp(v_set(0.5) * c->t); /* which may be 0 or infinite, as t is not */
+    return v_select((x == v_zero()) | (v_abs(x) == v_set(INFINITY)), x, x * root * root);
 }
 /* Both at once, before v_where: gcc 12 fails on it within. */
 ALWAYS_INLINE void kl_over(V t, V x, const class_t *c, const V *p, V *once, V *twice) {

@@ -41,6 +41,37 @@ DEFINE(poisson_nll) = {
     .ulp_hess = 2.5,
 };
 OUT_OF_LINE void log_factorial(const V *y, V *value) { *value = v_lgamma1p(*y); }
+/* ln y - z, and what it leaves, y > 0 finite; to the last digits also where z is ln y rounded */
+ALWAYS_INLINE V log_less(V y, V z, V *rest) {
+    V log_rest, lost, t = two_sum(log_two_parts(y, &log_rest), -z, &lost);
+    *rest = v_where(v_isfinite(t), log_rest + lost);
+    const M near = v_abs(t) < v_set(0x1p-8) * v_abs(z);
+    if (m_any(near)) { /* there the logarithm's own error shows */
+        D time[DPARTS], less[DPARTS], left[DPARTS];
+        v_widen(v_select(near, y, v_one()), time), v_widen(v_where(near, z), less);
+        for (int i = 0; i < DPARTS; i++) {
+            const pair x = pair_log_less(time[i], pair_log_of(time[i]), less[i]);
+            less[i] = x.hi, left[i] = x.lo;
+        }
+        D whole[DPARTS];
+        v_widen(v_narrow(less), whole);
+        for (int i = 0; i < DPARTS; i++) left[i] += less[i] - whole[i];
+        t = v_select(near, v_narrow(less), t), *rest = v_select(near, v_narrow(left), *rest);
+    }
+    return t;
+}
+#define POISSON_LARGE                                                                                                  \
+    (sizeof(REAL) == 4 ? 0x1p118 : 0x1p1010) /* ln target! or target times pred may overflow beyond                    \
+                                              */
+/* y (e^r - 1 - r), r the rate's logarithm less that of y; the root of Stirling's formula is lost beside it. */
+OUT_OF_LINE void poisson_full(const V *in, const V *count, const V *p, V *value) {
+    const int by_log = IS(p[POISSON_LOG_INPUT]);
+    const V z = in[PRED], y = *count, eps = by_log ? v_zero() : p[POISSON_EPS], rate = by_log ? v_exp(z) : z + eps;
+    V rest = v_zero(), r = by_log ? log_less(y, z, &rest) : -v_log(rate / y);
+    r = -(r + rest);
+    const M near = (v_abs(r) < v_one()) | (by_log ? rate == v_set(INFINITY) : m_none());
+    *value = v_select(near, y * v_expm1_less(r), (rate - y) - y * r) - eps;
+}
 ELEMENTWISE(poisson_nll) {
     V z = in[PRED], y = in[TARGET], zero = v_zero();
     u->outside = y < zero;
@@ -60,6 +91,13 @@ ELEMENTWISE(poisson_nll) {
         V constant;
         log_factorial(&y, &constant);
         u->value += constant;
+        const M large = (y > v_set(POISSON_LARGE)) & (y < v_set(INFINITY));
+        if (m_any(large)) {
+            V count = v_select(large, y, v_one()), whole;
+            poisson_full(in, &count, p, &whole);
+            u->value = v_select(large, v_nan_from(whole, z), u->value);
+        }
+        if (m_any(y == v_set(INFINITY))) u->value = v_select((y == v_set(INFINITY)) & v_isfinite(z), y, u->value);
     }
     u->grad[TARGET] = zero;
 }
@@ -99,7 +137,12 @@ ELEMENTWISE(gaussian_nll) {
     V v = v_select(raised, eps, var), q = r / v;
     V fit = half * r * q;
     M large = v_abs(q) == v_set(INFINITY);
-    if (m_any(large)) fit = v_select(large, half * r * r / v, fit); /* r / v overflows before r^2 / v */
+    if (m_any(large)) { /* r / v overflows before r^2 / v, and r before either */
+        const V part = v_fma(half, in[PRED], -half * in[TARGET]);
+        const M over = v_abs(r) == v_set(INFINITY);
+        q = v_select(over, 2 * (part / v), q);
+        fit = v_select(large, v_select(over, part * q, half * r * r / v), fit);
+    }
     u->value = v_fma(half, v_log(v), fit);
     if (IS(p[GAUSSIAN_FULL])) u->value += v_set(0.918938533204672741780);
     u->grad[PRED] = q;
@@ -115,26 +158,6 @@ ELEMENTWISE(gaussian_nll) {
 
 #define PARAM_FULL  PARAM_BOOL("full", "false", "adds the constant that makes it a density")
 #define PARAM_SCALE PARAM_LEARNABLE("scale", "1", 0, 1, INFINITY, 1, "scale, greater than 0")
-
-/* ln y - z, and what it leaves, y > 0 finite; to the last digits also where z is ln y rounded */
-ALWAYS_INLINE V log_less(V y, V z, V *rest) {
-    V log_rest, lost, t = two_sum(log_two_parts(y, &log_rest), -z, &lost);
-    *rest = v_where(v_isfinite(t), log_rest + lost);
-    const M near = v_abs(t) < v_set(0x1p-8) * v_abs(z);
-    if (m_any(near)) { /* there the logarithm's own error shows */
-        D time[DPARTS], less[DPARTS], left[DPARTS];
-        v_widen(v_select(near, y, v_one()), time), v_widen(v_where(near, z), less);
-        for (int i = 0; i < DPARTS; i++) {
-            const pair x = pair_log_less(time[i], pair_log_of(time[i]), less[i]);
-            less[i] = x.hi, left[i] = x.lo;
-        }
-        D whole[DPARTS];
-        v_widen(v_narrow(less), whole);
-        for (int i = 0; i < DPARTS; i++) left[i] += less[i] - whole[i];
-        t = v_select(near, v_narrow(less), t), *rest = v_select(near, v_narrow(left), *rest);
-    }
-    return t;
-}
 
 #define EXP_SQUARED (sizeof(REAL) == 4 ? 60.0 : 600.0) /* beyond, an exponential is the square of another */
 enum { SCALE = 2, SCALE_FULL = 1 };
@@ -458,10 +481,13 @@ ELEMENTWISE(gamma_nll) {
         u->hess = WANTS(FISHER, p) ? v_nan_from(one, z) : scaled;
     } else {
         u->outside |= z < zero;
-        const V q = y / z, back = one / z;
+        const V q = y / z, back = one / z, over = (z - y) / z, bend = v_fma(v_set(2), q, -one);
         u->value = v_select(z == zero, infinity, v_log(z) + q);
-        u->grad[PRED] = v_select(z == infinity, zero, (z - y) / z * back);
-        u->hess = v_select(z == infinity, zero, WANTS(FISHER, p) ? back * back : (2 * y - z) / z * back * back);
+        u->grad[PRED] = v_where((over != zero) & (z != infinity), over * back); /* 1/z may be infinite */
+        if (m_any(back == infinity))
+            u->grad[PRED] = v_select((back == infinity) & (z != zero), over / z, u->grad[PRED]);
+        u->hess = WANTS(FISHER, p) ? v_where(z != infinity, back * back)
+                                   : v_where((bend != zero) & (z != infinity), bend * back * back);
     }
 }
 
@@ -506,7 +532,7 @@ ELEMENTWISE(inverse_gaussian_nll) {
         u->outside |= z < zero;
         const V back = one / z, q = y / z, over = v_select(z == v_set(INFINITY), v_set(-1), (y - z) / z);
         u->value = half * (over / y) * over;
-        u->grad[PRED] = -(over * back * back);
+        u->grad[PRED] = v_where(over != zero, -(over * back * back)); /* 1/z may be infinite */
         u->hess = WANTS(FISHER, p) ? back * back * back : v_fma(v_set(3), q, v_set(-2)) * back * back * back;
     }
 }
@@ -659,7 +685,8 @@ IN_DOUBLE(tweedie_nll, 2) {
 }
 ELEMENTWISE(tweedie_nll) {
     const V y = in[TARGET], zero = v_zero();
-    u->outside = (y < zero) | (y == v_set(INFINITY)) | ((y == zero) & (p[TWEEDIE_POWER] >= v_set(2)));
+    u->outside = (y < zero) | (y == v_set(INFINITY));
+    if (finely(p + TWEEDIE_POWER) >= 2) u->outside |= y == zero; /* float makes 2 of what is less */
     if (!IS(p[MEAN_LOG_INPUT])) u->outside |= in[PRED] < zero;
     tweedie_nll_in_double(in, p, u);
 }
@@ -752,13 +779,21 @@ ELEMENTWISE(negative_binomial_nll) {
     const V e = root * again, sum = v_select(up, e + a, one + a * e); /* exp(-|z|); 1 + a m, over m where z > 0 */
     const V share = v_select(none, one, v_select(up, e, one) / sum), mean = v_exp(z);
     const V kept = v_select(none, mean, v_select(up, one, e) / sum); /* m/(1 + a m) */
-    const V log = v_where(m_not(none), v_select(a * mean == infinity, v_log(a) + z, v_log1p(a * mean)));
+    /* ln(1 + a m), and less z: where they would cancel of ln(a + e^-z) itself */
+    V lost, f, high = two_sum(e, a, &lost);
+    const V t = a * mean, quarter = v_set(0.25);
+    const M apart = up & m_not(none) & ((t == infinity) | ((t > one) & (a * a > e)));
+    const V k = log_split(v_select(apart, high, t + one), &f), scale = power_of_two(v_set(2) - k);
+    const V straight = v_fma(scale, t * quarter, v_fma(scale, quarter, -one)), turned = f + v_where(k == zero, lost);
+    V found = log_natural(v_select(apart, high, t + one), k, v_select(apart, turned, straight));
+    found = v_select(m_not(apart) & (t < v_set(NEGLIGIBLE)), t, found);
+    const V log = v_where(m_not(none), v_select(apart, found + z, found)), less = v_select(apart, found, log - z);
     const V most = v_select(none, mean, log / a);
-    u->value = v_select(most == infinity, most, most + v_select(y == zero, zero, y * (log - z)));
+    u->value = v_select(most == infinity, most, most + v_select(y == zero, zero, y * less));
     const V excess = v_select(up & m_not(none), v_fma(-y, e, one) / sum, (mean - y) * share);
     u->grad[PRED] = v_select((y == zero) | (mean == infinity), kept, excess);
     u->grad[TARGET] = zero;
-    u->hess = WANTS(FISHER, p) ? kept : v_select(none, mean, v_fma(a, y, one) / sum / sum * root * again);
+    u->hess = WANTS(FISHER, p) ? kept : v_select(none, mean, v_fma(a, y, one) / sum * root * again / sum);
 }
 
 /* ---- Counts with extra zeros: a share sigmoid(gate) of units is 0 whatever their mean is ---- */
@@ -878,6 +913,8 @@ ELEMENTWISE(von_mises_nll) {
     V lost_sine, lost_cosine, lost_half_sine, lost_half_cosine;
     u->outside = (k < zero) | (k == infinity) | (v_abs(in[PRED]) == infinity) | (v_abs(in[TARGET]) == infinity);
     lost = v_where(v_isfinite(lost), lost);
+    const M beyond = v_abs(r) == infinity; /* then both angles are the parts */
+    r = v_select(beyond, in[PRED], r), lost = v_select(beyond, -in[TARGET], lost);
     v_sincos(r, &sine, &cosine);
     v_sincos(half * r, &half_sine, &half_cosine);
     v_sincos(lost, &lost_sine, &lost_cosine); /* after many turns no small angle */
@@ -1015,8 +1052,9 @@ DEFINE(mixture_density) = {
     .ulp_hess = 12,
 };
 /* ln of each component's share times its density, but for ln(2 pi)/2 and as if the largest logit, `top`, were that of
- * the share 1; and what rounding lost. */
-ALWAYS_INLINE void mixture_logs(const whole_row_t *r, double top, int64_t i, D *logs, D *rests) {
+ * the share 1; and what rounding lost. Where all q^2 overflow, only components count whose |q| is `nearest`, and that
+ * is left out; it is below 0 otherwise. */
+ALWAYS_INLINE void mixture_logs(const whole_row_t *r, double top, double nearest, int64_t i, D *logs, D *rests) {
     const V s = v_load(r->in[MIXTURE_SCALE] + i);
     D means[DPARTS], targets[DPARTS], scales[DPARTS];
     v_widen(v_load(r->in[PRED] + i), means), v_widen(v_set((double)r->in[TARGET][0]), targets);
@@ -1024,12 +1062,34 @@ ALWAYS_INLINE void mixture_logs(const whole_row_t *r, double top, int64_t i, D *
     for (int d = 0; d < DPARTS; d++) {
         const D zero = d_set(0), lowest = d_set(-INFINITY);
         const pair q = fine_quotient(exact_sum(targets[d], -means[d]), pair_of(scales[d], zero));
-        const pair half = pair_times(fine_product(q, q), d_set(-0.5)), log = pair_log_of(scales[d]);
+        const L as_near = d_abs(q.hi) == d_set(nearest);
+        pair half = pair_times(fine_product(q, q), d_set(-0.5));
+        half = pair_select(as_near, pair_of(zero, zero), half);
+        const pair log = pair_log_of(scales[d]);
         const pair sum = fine_sum(fine_sum(half, pair_of(-log.hi, -log.lo)), exact_sum(logs[d], d_set(-top)));
         const L gone = (logs[d] == lowest) | ~(d_abs(half.hi) < d_set(INFINITY));
         logs[d] = d_select(gone, lowest, sum.hi);
         rests[d] = d_select(gone, zero, sum.lo);
     }
+}
+/* The least |q| of a component that has a share, if its square overflows; else -1. */
+ALWAYS_INLINE double mixture_nearest(const whole_row_t *r, double top) {
+    const V y = v_set((double)r->in[TARGET][0]), most = v_set(sizeof(REAL) == 4 ? INFINITY : 0x1p500);
+    M far = m_none(), near = m_none();
+    EACH_VECTOR(r, i) {
+        const M holds = m_and(row_holds(r, i), v_load(r->in[MIXTURE_LOGITS] + i) > v_set(-INFINITY));
+        const V gap = v_abs(v_load(r->in[PRED] + i) - y), s = v_load(r->in[MIXTURE_SCALE] + i);
+        const M here = gap > most * s;
+        far |= holds & here, near |= m_andnot(holds, here);
+    }
+    if (m_any(near) || !m_any(far) || !isfinite(top)) return -1;
+    double least = INFINITY;
+    for (int64_t k = 0; k < r->n; k++) {
+        const double gap = fabs((double)(r->in[PRED][k] - r->in[TARGET][0]));
+        const double q = gap / (double)r->in[MIXTURE_SCALE][k];
+        if ((double)r->in[MIXTURE_LOGITS][k] > -INFINITY && q < least) least = q;
+    }
+    return least > 0x1p512 ? least : -1;
 }
 WHOLE_ROWS(mixture_density) {
     REAL *const x = r->scratch[0], *const low = r->scratch[1];
@@ -1037,13 +1097,14 @@ WHOLE_ROWS(mixture_density) {
     int64_t at_first;
     const double first = (double)row_top(r, r->in[MIXTURE_LOGITS], -1, &at_first);
     D logs[DPARTS], rests[DPARTS], top = d_set(-INFINITY), top_low = d_set(0), held[DPARTS];
+    const double nearest = mixture_nearest(r, first);
     EACH_VECTOR(r, i) {
         const V at = v_load(r->in[PRED] + i), logit = v_load(r->in[MIXTURE_LOGITS] + i);
         const V s = v_load(r->in[MIXTURE_SCALE] + i);
         row_outside(r, i,
                     (s <= zero) | (s == infinity) | (v_abs(at) == infinity) | (v_abs(y) == infinity) |
                         (logit == infinity));
-        mixture_logs(r, first, i, logs, rests);
+        mixture_logs(r, first, nearest, i, logs, rests);
         v_widen(v_where(row_holds(r, i), one), held);
         for (int d = 0; d < DPARTS; d++) {
             const L larger = (logs[d] > top) | ((logs[d] == top) & (rests[d] > top_low));
@@ -1056,7 +1117,7 @@ WHOLE_ROWS(mixture_density) {
     for (int l = 0; l < DLANES; l++)
         if (top[l] > most || (top[l] == most && top_low[l] > most_low)) most = top[l], most_low = top_low[l];
     EACH_VECTOR(r, i) { /* relative to the largest, in two parts */
-        mixture_logs(r, first, i, logs, rests);
+        mixture_logs(r, first, nearest, i, logs, rests);
         D back[DPARTS];
         for (int d = 0; d < DPARTS; d++) {
             const pair down = exact_sum(logs[d], d_set(-most));
@@ -1075,7 +1136,7 @@ WHOLE_ROWS(mixture_density) {
     if (r->outside >= 0) return;
     const softmax_t joint = softmax_of(r, x, low), prior = softmax_of(r, r->in[MIXTURE_LOGITS], NULL);
     const double apart = ((double)prior.log_total[0] - (double)joint.log_total[0]) - (most + most_low);
-    r->value = (REAL)(IS(r->p[0]) ? apart + 0.918938533204672741780 : apart);
+    r->value = (REAL)(nearest >= 0 ? (double)INFINITY : IS(r->p[0]) ? apart + 0.918938533204672741780 : apart);
     const softmax_t lifted = softmax_lifted(&joint);
     row_sum_t by_target = row_sum();
     EACH_VECTOR(r, i) {

@@ -569,9 +569,10 @@ WHOLE_ROWS(distribution_focal) {
         row_put(r->grad[PRED], i, v_select(t == v_one(), -rest, p - t));
         row_put(r->hess, i, p * rest);
     }
-    const V down = q.top - v_set((double)x[low]), other = q.top - v_set((double)x[high]);
-    const V value = v_where(nearer != v_zero(), nearer * down) + v_where(f != v_zero(), f * other) + q.log_total;
-    r->value = value[0];
+    const V half = v_set(0.5); /* of what may overflow though a share of it does not */
+    const V down = half * q.top - half * v_set((double)x[low]), other = half * q.top - half * v_set((double)x[high]);
+    const V value = v_where(nearer != v_zero(), nearer * down) + v_where(f != v_zero(), f * other);
+    r->value = (2 * value + q.log_total)[0];
     if (!r->grad[TARGET]) return;
     if (low == high)
         r->grad[TARGET][0] = low > 0 ? x[low - 1] - x[low] : 0;
@@ -745,14 +746,26 @@ DEFINE(multi_margin) = {
     .lipschitz = 1,
     .hess_kinds = EXACT,
     .whole_rows = 1,
-    .n_scratch = 2,
+    .n_scratch = 3,
     .ulp_value = 4,
     .ulp_grad = 20, /* of soft targets, where sums over many classes cancel of which each coefficient was rounded */
     .ulp_hess = 4,
 };
-WHOLE_ROWS(multi_margin) {
-    const REAL *const x = r->in[PRED];
-    const V margin = r->p[MULTI_MARGIN];
+/* Hinges may overflow, or their sum, where that divided by the number of classes does not. Then all is made anew of
+ * scores that are so small that no sum over pairs of classes does. */
+ALWAYS_INLINE double small_unit(int64_t n) {
+    double unit = 0x1p-2;
+    while (unit * (double)n * (double)n > 0x1p-2) unit /= 2;
+    return unit;
+}
+ALWAYS_INLINE const REAL *scores_in_units(const whole_row_t *r, double unit, REAL *scaled) {
+    if (unit == 1) return r->in[PRED];
+    EACH_VECTOR(r, i) v_store(scaled + i, v_load(r->in[PRED] + i) * v_set(unit));
+    return scaled;
+}
+ALWAYS_INLINE void multi_margin_in(whole_row_t *r, double unit) {
+    const REAL *const x = scores_in_units(r, unit, r->scratch[2]);
+    const V margin = r->p[MULTI_MARGIN] * v_set(unit);
     const int squared = IS(r->p[MULTI_POWER]);
     const V share = IS(r->p[MULTI_AVERAGE]) ? v_set((double)r->n) : v_one();
     const growing_t grad = grow(r, r->grad[PRED], r->scratch[0]), hess = grow(r, r->hess, r->scratch[1]);
@@ -771,7 +784,7 @@ WHOLE_ROWS(multi_margin) {
             grow_by(&grad, i, v_where(other, a * g.slope));
             grow_by(&hess, i, v_where(other, a * g.curve));
         }
-        const V loss = row_total_v(&own) / share;
+        const V loss = row_total_v(&own) / (share * v_set(unit));
         if (r->grad[TARGET]) r->grad[TARGET][k] = (w * loss)[0];
         if (a[0] == 0) continue;
         row_add(&value, r, k / LANES * LANES, v_where(row_is(k / LANES * LANES, k), a * loss));
@@ -779,9 +792,16 @@ WHOLE_ROWS(multi_margin) {
         grow_class(&hess, k, a * row_total_v(&curve));
     }
     r->value = (REAL)row_total(&value);
-    const V unit = squared ? v_set(0.5) * share : share;
-    grow_end(r, &grad, unit);
-    grow_end(r, &hess, unit);
+    const V parts = squared ? v_set(0.5) * share : share;
+    grow_end(r, &grad, parts);
+    grow_end(r, &hess, parts);
+}
+WHOLE_ROWS(multi_margin) {
+    double unit = 1;
+    do { /* squares do not come back from infinity */
+        multi_margin_in(r, unit);
+        unit = unit == 1 && v_abs(v_set((double)r->value))[0] == (REAL)INFINITY ? small_unit(r->n) : 0;
+    } while (unit > 0 && !IS(r->p[MULTI_POWER]));
 }
 
 /* A hinge for every class that applies against every one that does not. */
@@ -807,13 +827,14 @@ DEFINE(multilabel_margin) = {
     .traits = LOSSFN_TRAIT_CONVEX | LOSSFN_TRAIT_NONNEGATIVE,
     .hess_kinds = EXACT,
     .whole_rows = 1,
-    .n_scratch = 2,
+    .n_scratch = 3,
     .ulp_value = 4,
     .ulp_grad = 20, /* of soft targets, where sums over many classes cancel of which each coefficient was rounded */
     .ulp_hess = 0,
 };
-WHOLE_ROWS(multilabel_margin) {
-    const REAL *const x = r->in[PRED], *const t = r->in[TARGET];
+ALWAYS_INLINE void multilabel_margin_in(whole_row_t *r, double unit) {
+    const REAL *const x = scores_in_units(r, unit, r->scratch[2]), *const t = r->in[TARGET];
+    const V margin = r->p[0] * v_set(unit);
     const V zero = v_zero(), one = v_one(), classes = v_set((double)r->n);
     const growing_t grad = grow(r, r->grad[PRED], r->scratch[0]), by_target = grow(r, r->grad[TARGET], r->scratch[1]);
     row_sum_t value = row_sum();
@@ -827,7 +848,7 @@ WHOLE_ROWS(multilabel_margin) {
         if (t[j] == 0 && !r->grad[TARGET]) continue;
         row_sum_t own = row_sum(), slope = row_sum();
         EACH_VECTOR(r, i) {
-            const gap_t g = gap_of(margin_over(r->p[0], v_load(x + i), v_set((double)x[j])), 0);
+            const gap_t g = gap_of(margin_over(margin, v_load(x + i), v_set((double)x[j])), 0);
             const M other = m_not(row_is(i, j));
             const V against = v_where(other, one - v_load(t + i));
             row_add(&own, r, i, v_where(against != zero, against * g.value));
@@ -842,9 +863,16 @@ WHOLE_ROWS(multilabel_margin) {
         row_add(&value, r, j / LANES * LANES, v_where(row_is(j / LANES * LANES, j), applies * loss));
         grow_class(&grad, j, -applies * row_total_v(&slope));
     }
-    r->value = (REAL)(row_total(&value) / (double)r->n);
+    r->value = (REAL)(row_total(&value) / ((double)r->n * unit));
     grow_end(r, &grad, classes);
-    grow_end(r, &by_target, classes);
+    grow_end(r, &by_target, classes * v_set(unit));
+}
+WHOLE_ROWS(multilabel_margin) {
+    double unit = 1;
+    do {
+        multilabel_margin_in(r, unit);
+        unit = unit == 1 && v_abs(v_set((double)r->value))[0] == (REAL)INFINITY ? small_unit(r->n) : 0;
+    } while (unit > 0 && r->outside < 0);
 }
 
 /* ---- One class against all others ----------------------------------------------------------------------------------
@@ -895,6 +923,15 @@ ALWAYS_INLINE void one_vs_all_row(whole_row_t *r, double parts) {
         if (r->product) v_store(r->product + i, w * l.curve * v_load(r->vector + i) / all);
     }
     r->value = (REAL)(row_total(&value) / parts);
+    if (parts == 1 || !(r->value == (REAL)INFINITY)) return;
+    const double unit = small_unit(r->n); /* the sum may overflow where the mean does not */
+    value = row_sum();
+    EACH_VECTOR(r, i) {
+        const V t = v_load(r->in[TARGET] + i), w = v_load(r->w + i);
+        const logistic_t l = logistic_of(v_load(r->in[PRED] + i), t, one - t);
+        row_add(&value, r, i, v_where(w != zero, w * (l.value * v_set(unit))));
+    }
+    r->value = (REAL)(row_total(&value) / (parts * unit));
 }
 WHOLE_ROWS(one_vs_all_logistic) { one_vs_all_row(r, 1); }
 

@@ -9,6 +9,8 @@ ALWAYS_INLINE V exact_residual(const V *in, V *rest) {
     *rest = v_where(v_isfinite(*rest), *rest);
     return r;
 }
+/* The residual's quarter, where that itself would overflow. */
+ALWAYS_INLINE V quarter_residual(const V *in) { return v_fma(v_set(0.25), in[PRED], v_set(-0.25) * in[TARGET]); }
 /* How far |residual| goes beyond an edge: of the right sign, however near it is. */
 ALWAYS_INLINE V beyond(V r, V rest, V edge) { return (v_abs(r) - edge) + v_select(r < v_zero(), -rest, rest); }
 
@@ -288,14 +290,21 @@ DEFINE(pseudo_huber) = {
     .rho = pseudo_huber_rho,
 };
 ELEMENTWISE(pseudo_huber) {
-    V r = in[PRED] - in[TARGET], a = v_abs(r), delta = p[0], q = a / delta;
+    const V delta = p[0], whole = in[PRED] - in[TARGET];
+    V r = whole, unit = delta, times = v_one();
+    const M over = v_abs(r) == v_set(INFINITY);
+    if (m_any(over)) { /* of finite numbers as well: all in quarters */
+        r = v_select(over, quarter_residual(in), r), times = v_select(over, v_set(4), times);
+        unit = v_select(over, v_set(0.25) * delta, unit);
+    }
+    V a = v_abs(r), q = a / unit;
     M far = q > v_set(0x1p60); /* then q^2 would overflow, and sqrt(1 + q^2) is q */
     V square = v_fma(q, q, v_one()), root = v_select(far, q, v_sqrt(square));
-    u->value = delta * (a * v_select(far, v_one(), q / (v_one() + root)));
-    u->grad[PRED] = v_select(far, v_copysign(delta, r), r / root);
+    u->value = delta * (a * v_select(far, v_one(), q / (v_one() + root))) * times;
+    u->grad[PRED] = v_select(far, v_copysign(delta, r), r / root * times);
     u->grad[TARGET] = -u->grad[PRED];
     u->hess = v_one() / root / square;
-    u->hess = residual_hess(u->hess, u->grad[PRED], r, p);
+    u->hess = residual_hess(u->hess, u->grad[PRED], whole, p);
 }
 
 /* Girshick (2015): Huber divided by its delta.
@@ -640,8 +649,15 @@ ALWAYS_INLINE V lp_power(V factor, V log_x, V log_rest, V y, V y_rest) {
 ELEMENTWISE(lp) {
     const V zero = v_zero(), power = p[0];
     V rest, r = exact_residual(in, &rest), a = v_abs(r), log_rest, less_rest, least_rest;
+    const M over = a == v_set(INFINITY); /* of finite numbers as well */
+    if (m_any(over)) a = v_select(over, v_abs(quarter_residual(in)), a);
     V log_a = log_limits(a, log_two_parts(a, &log_rest), v_set(INFINITY));
     log_rest += rest / r; /* a power would multiply what rounding took from r */
+    if (m_any(over)) {
+        V lost, more = two_sum(log_a, v_set(2 * LN2), &lost);
+        lost = v_where(v_isfinite(more), lost + log_rest + v_set(2 * LN2_REST));
+        log_a = v_select(over, more, log_a), log_rest = v_select(over, lost, log_rest);
+    }
     V less = two_sum(power, v_set(-1), &less_rest), least = two_sum(power, v_set(-2), &least_rest);
     u->value = lp_power(v_one(), log_a, log_rest, power, zero);
     V slope = v_copysign(lp_power(power, log_a, log_rest, less, less_rest), r);
@@ -926,10 +942,11 @@ ELEMENTWISE(smape) {
     V pred_size = v_abs(pred), size = v_abs(target), both = pred_size + size;
     u->value = v_set(200) * v_select(a == infinity, one, v_select(both == zero, zero, a / both));
     /* of one sign, the quotient is that of |pred| and |target|; of two, it is 1 */
-    M alike = ((pred > zero) & (target > zero)) | ((pred < zero) & (target < zero));
+    const V x = in[PRED], y = in[TARGET]; /* a quarter may be 0 */
+    M alike = ((x > zero) & (y > zero)) | ((x < zero) & (y < zero));
     M moves = m_and(alike, m_and(both < infinity, r != zero));
     V slope = v_copysign(v_set(400) * scale, r), lower, by_pred = over_square(size, both, &lower);
-    V curve = v_select(pred > zero, v_set(-2), v_set(2)) * (slope * by_pred) / both * scale * lower;
+    V curve = v_select(x > zero, v_set(-2), v_set(2)) * (slope * by_pred) / both * scale * lower;
     u->grad[PRED] = v_nan_from(v_where(moves, slope * by_pred * lower), r);
     u->hess = v_nan_from(v_where(moves, curve), r);
     V by_target = over_square(pred_size, both, &lower);
@@ -970,9 +987,16 @@ DEFINE(mase) = {
 ELEMENTWISE(mase) {
     enum { SCALE = 2 };
     (void)p;
-    V r = in[PRED] - in[TARGET], scale = in[SCALE], lower, by_scale = over_square(v_abs(r), scale, &lower);
+    const V r = in[PRED] - in[TARGET], scale = in[SCALE];
+    V size = v_abs(r), unit = scale, lower;
+    const M over = size == v_set(INFINITY);
+    if (m_any(over)) { /* of finite numbers as well */
+        size = v_select(over, v_abs(quarter_residual(in)), size), unit = v_select(over, v_set(0.25) * scale, scale);
+    }
+    const V by_scale = over_square(size, scale, &lower);
+    if (m_any(over)) lower = v_select(over, 4 * lower, lower);
     u->outside = scale <= v_zero();
-    u->value = v_abs(r) / scale;
+    u->value = size / unit;
     u->grad[PRED] = v_sign(r) / scale;
     u->grad[TARGET] = -u->grad[PRED];
     u->grad[SCALE] = -by_scale * lower;
@@ -1229,7 +1253,11 @@ ELEMENTWISE(balanced_l1) {
     V rest, r = exact_residual(in, &rest), a = v_abs(r), d = beyond(r, rest, beta);
     M far = d >= zero;
     V u_near = a * p[BALANCED_RATE], u_held = v_select(far, p[BALANCED_MOST], u_near);
-    u->value = v_nan_from(p[BALANCED_UNIT] * balanced_curve(u_held) + v_where(far, gamma * d), r);
+    V linear = gamma * d;
+    const M over = a == v_set(INFINITY);
+    if (m_any(over)) /* of finite numbers as well */
+        linear = v_select(over, gamma * (v_abs(quarter_residual(in)) - v_set(0.25) * beta) * 4, linear);
+    u->value = v_nan_from(p[BALANCED_UNIT] * balanced_curve(u_held) + v_where(far, linear), r);
     u->grad[PRED] = v_select(far, gamma * v_sign(r), v_copysign(alpha * v_log1p(u_held), r));
     u->grad[TARGET] = -u->grad[PRED];
     u->hess = v_nan_from(v_where(m_not(far), p[BALANCED_CURVE] / (v_one() + u_near)), r);

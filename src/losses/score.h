@@ -136,6 +136,18 @@ WHOLE_ROWS(crps_quantile) {
         row_put(r->hess, i, zero);
     }
     r->value = (REAL)(row_total(&value) / (squared / unit));
+    if (r->value == (REAL)INFINITY) { /* differences and their sum may overflow where the mean does not */
+        const V small = v_set(1 / (4 * unit)), middle = y * small;
+        value = row_sum();
+        EACH_VECTOR(r, i) {
+            REAL level[LANES];
+            for (int l = 0; l < LANES; l++) level[l] = (REAL)((double)(2 * (i + l) + 1) / unit);
+            const V x = v_load(r->in[PRED] + i), low = v_load(level);
+            const V pull = v_select(x > y, top - low, v_where(x < y, -low));
+            row_add(&value, r, i, v_where(pull != zero, pull * v_fma(x, small, -middle)));
+        }
+        r->value = (REAL)(row_total(&value) / (squared / unit * (double)small[0]));
+    }
     if (r->grad[TARGET]) r->grad[TARGET][0] = (REAL)(row_total(&by_target) / (squared / unit));
 }
 

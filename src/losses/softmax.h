@@ -7,24 +7,26 @@
 
 #include "losses/softmax_row.h"
 
-/* A class's probability, the probability of all others, -ln p. */
+/* A class's probability, the probability of all others, -ln p, and half of that, which may be finite alone. */
 typedef struct {
-    V p, rest, surprise;
+    V p, rest, surprise, half;
     V down, down_rest; /* ln p of the likeliest class, less ln p; and what rounding took from it */
 } chance_t;
 typedef struct {
-    V value, slope, curve;
+    V half, slope, curve; /* half of the value */
 } phi_t;
 typedef phi_t (*phi_fn)(const whole_row_t *r, const softmax_t *q, const chance_t *c, int64_t i);
 
 ALWAYS_INLINE chance_t chance_at(const softmax_t *q, int64_t i) {
     chance_t c;
     const V e = softmax_exp(q, i);
+    const V half = v_set(0.5), half_down = v_fma(v_load(q->x + i), -half, half * q->top);
     c.down = two_sum(q->top, -v_load(q->x + i), &c.down_rest);
     c.down_rest = v_where(c.down < v_set(INFINITY), c.down_rest + (q->top_low - softmax_low(q, i)));
     c.p = e * q->inverse;
     c.rest = v_select(row_is(i, q->at), q->rest, q->total - e) * q->inverse;
     c.surprise = (c.down + (q->low ? c.down_rest : v_zero())) + q->log_total;
+    c.half = v_select(c.down == v_set(INFINITY), half_down, half * c.surprise);
     return c;
 }
 
@@ -38,12 +40,12 @@ ALWAYS_INLINE void softmax_phi(whole_row_t *r, const REAL *x, const REAL *low, V
         const M counts = a != v_zero();
         const chance_t c = chance_at(&q, i);
         const phi_t f = phi(r, &q, &c, i);
-        row_add(&value, r, i, v_where(counts, a * f.value));
+        row_add(&value, r, i, v_where(counts, a * f.half));
         v_store(drops + i, v_where(counts, -a * f.slope));
         v_store(curves + i, v_where(counts, a * f.curve));
-        row_put(r->grad[TARGET], i, v_where(w != v_zero(), w * f.value));
+        row_put(r->grad[TARGET], i, v_where(w != v_zero(), 2 * (w * f.half)));
     }
-    r->value = v_isfinite(q.top)[0] ? (REAL)row_total(&value) : (REAL)NAN;
+    r->value = v_isfinite(q.top)[0] ? (REAL)(2 * row_total(&value)) : (REAL)NAN;
     if (!r->grad[PRED] && !r->hess && !r->product) return;
     const parted_t drop = part_sum(r, drops), curve = part_sum(r, curves);
     EACH_VECTOR(r, i) {
@@ -114,14 +116,13 @@ SOFTMAX_PHI(categorical_focal) {
     (void)q;
     const V zero = v_zero(), gamma = r->p[CATEGORICAL_FOCAL_GAMMA];
     const V alpha = r->lists[0] ? v_load(r->lists[0] + i) : v_one();
-    if (!IS(r->p[CATEGORICAL_FOCAL_GAMMA])) return (phi_t){alpha * c->surprise, -alpha, zero};
+    if (!IS(r->p[CATEGORICAL_FOCAL_GAMMA])) return (phi_t){alpha * c->half, -alpha, zero};
     /* w = (1 - p)^(gamma - 1); all is 0 where p is 1 */
     const M sure = c->rest == zero;
     const V w = alpha * (gamma[0] == 2 ? c->rest : v_pow(c->rest, gamma - v_one()));
     const V ps = v_where(c->p != zero, c->p * c->surprise);
     const V bend = (gamma - v_one()) * (c->p * ps) + c->rest * (2 * c->p - ps);
-    return (phi_t){v_where(m_not(sure), w * c->rest * c->surprise),
-                   v_where(m_not(sure), -w * v_fma(gamma, ps, c->rest)),
+    return (phi_t){v_where(m_not(sure), w * c->rest * c->half), v_where(m_not(sure), -w * v_fma(gamma, ps, c->rest)),
                    v_where(m_not(sure), w * (gamma * (bend / c->rest))) /* in this order: w / rest may overflow */};
 }
 
@@ -161,7 +162,7 @@ SOFTMAX_PHI(poly1_cross_entropy) {
     (void)q, (void)i;
     const V epsilon = r->p[3];
     const V low = v_fma(epsilon, c->rest, -(v_one() + epsilon)), high = v_fma(-epsilon, c->p, -v_one());
-    return (phi_t){v_fma(epsilon, c->rest, c->surprise), epsilon[0] < 0 ? low : high, -epsilon * c->p};
+    return (phi_t){v_fma(v_set(0.5) * epsilon, c->rest, c->half), epsilon[0] < 0 ? low : high, -epsilon * c->p};
 }
 
 /* Cross entropy and, the other way round, the target's logarithm (held at clip where it is minus infinity) under the
@@ -198,8 +199,8 @@ DEFINE(symmetric_cross_entropy) = {
 SOFTMAX_PHI(symmetric_cross_entropy) {
     (void)q, (void)i;
     const V alpha = r->p[3], back = -r->p[4] * r->p[5];
-    const V own = v_where(alpha != v_zero(), alpha * c->surprise);
-    return (phi_t){v_fma(back, c->rest, own), v_fma(-back, c->p, -alpha), -back * c->p};
+    const V own = v_where(alpha != v_zero(), alpha * c->half);
+    return (phi_t){v_fma(v_set(0.5) * back, c->rest, own), v_fma(-back, c->p, -alpha), -back * c->p};
 }
 
 /* q, and what float takes from it: -ln p is multiplied with it. */
@@ -250,14 +251,14 @@ SOFTMAX_PHI(generalized_cross_entropy) {
     V r0, tail, bounded = at_most(at_least(moved, EXP_UNDERFLOW), 0);
     const V n = exp_parts(bounded, v_select(bounded == moved, rest, v_zero()), &r0, &tail);
     const V pq = exp_whole(n, r0, tail, &(V){0}) * v_pow(q->one * q->inverse, power);
-    return (phi_t){-v_expm1(-power * c->surprise) / power, -pq, -power * pq};
+    return (phi_t){-v_expm1(-power * c->surprise) / (2 * power), -pq, -power * pq};
 }
 
 /* Cross entropy of logits to which the logarithms of the classes' frequencies were added, so that the model need not
  * learn them: it is to be used without. */
 ALWAYS_INLINE phi_t cross_entropy_phi(const whole_row_t *r, const softmax_t *q, const chance_t *c, int64_t i) {
     (void)r, (void)q, (void)i;
-    return (phi_t){c->surprise, -v_one(), v_zero()};
+    return (phi_t){c->half, -v_one(), v_zero()};
 }
 DEFINE(logit_adjusted) = {
     LOSS(logit_adjusted),
@@ -293,8 +294,11 @@ DEFINE(logit_adjusted) = {
 WHOLE_ROWS(logit_adjusted) {
     REAL *const x = r->scratch[2], *const low = r->scratch[3];
     int64_t at;
-    /* measured from the largest pred, so that nothing is lost where all are far from 0 */
-    const V top = v_set((double)row_top(r, r->in[PRED], -1, &at)), tau = r->p[4];
+    /* measured from the largest pred, so that nothing is lost where all are far from 0; or half of it, if a difference
+     * might overflow */
+    const V most = v_set(sizeof(REAL) == 4 ? 0x1p126 : 0x1p1022),
+            first = v_set((double)row_top(r, r->in[PRED], -1, &at));
+    const V top = v_select(v_abs(first) > most, v_set(0.5) * first, first), tau = r->p[4];
     EACH_VECTOR(r, i) {
         V rest = v_zero(), log_rest = v_zero(), sum_rest, add = v_zero(),
           down = two_sum(v_load(r->in[PRED] + i), -top, &rest);
@@ -302,7 +306,8 @@ WHOLE_ROWS(logit_adjusted) {
             const V prior = v_load(r->lists[0] + i),
                     log_prior = log_limits(prior, log_two_parts(prior, &log_rest), v_set(INFINITY));
             add = v_where(tau != v_zero(), tau * log_prior);
-            log_rest = v_where(v_isfinite(add), v_fma(tau, log_prior, -add) + tau * log_rest);
+            log_rest = v_where(v_isfinite(log_prior) & v_isfinite(add),
+                               v_fma(tau, log_prior, -add) + tau * log_rest); /* tau may be 0 and the prior, too */
         }
         const V sum = two_sum(down, add, &sum_rest);
         v_store(x + i, sum);
@@ -370,7 +375,8 @@ ALWAYS_INLINE phi_t ldam_phi(const whole_row_t *r, const softmax_t *q, const cha
     const V rho = exp_whole(n, x, tail, &left), gone = -v_expm1(-m), d = v_fma(c->p, rho, c->rest);
     const M near = m_and(c->p > v_set(0.5), rho > v_set(SMALLEST_NORMAL));
     const V far = ((c->surprise + m) + m_rest) + v_log1p(-c->p * gone);
-    return (phi_t){v_select(near, v_log1p(c->rest / (c->p * rho)), far), -v_one() / d, -c->p * gone / (d * d)};
+    return (phi_t){v_set(0.5) * v_select(near, v_log1p(c->rest / (c->p * rho)), far), -v_one() / d,
+                   -c->p * gone / (d * d)};
 }
 WHOLE_ROWS(ldam) {
     REAL *const x = r->scratch[2], *const low = r->scratch[3], *const share = r->scratch[4];
@@ -379,7 +385,10 @@ WHOLE_ROWS(ldam) {
     if (r->lists[0]) { /* of the largest margin */
         EACH_VECTOR(r, i) v_store(share + i, -v_load(r->lists[0] + i));
         const V fewest = v_set(-(double)row_top(r, share, -1, &at));
-        EACH_VECTOR(r, i) v_store(share + i, v_sqrt(v_sqrt(fewest / v_load(r->lists[0] + i))));
+        EACH_VECTOR(r, i) { /* 1 of the rarest class, also of one that never comes */
+            const V count = v_load(r->lists[0] + i);
+            v_store(share + i, v_select(count == fewest, v_one(), v_sqrt(v_sqrt(fewest / count))));
+        }
     }
     EACH_VECTOR(r, i) {
         V rest, down = two_sum(v_load(r->in[PRED] + i), -top, &rest);

@@ -211,19 +211,25 @@ INLINE ratio_t d_ratio(D p, D t, D order) {
     const L a_far = a_size > limit, b_far = b_size > limit;
     const pair of_a = deviance_part(a, l, a_size), of_b = deviance_part(b, l, b_size);
     const pair mixed = pair_sum(al, log_p), over = pair_sum(al, pair_of(-log_p.hi, -log_p.lo));
-    const D mix = d_exp(mixed, zero); /* t^a p^(1-a) */
+    /* the whole may be finite where its terms, which grow with p and t, are not */
+    const L huge = d_select(t > p, t, p) > d_set(0x1p960);
+    const D unit = d_select(huge, d_set(0x1p-64), one), back = d_select(huge, d_set(0x1p64), one);
+    const D part_p = p * unit, part_t = t * unit;
+    const D part_mix = d_exp(mixed, d_select(huge, d_set(-64), zero)), mix = part_mix * back; /* t^a p^(1-a) */
     ratio_t r = {
         .log_power = al, .l = l, .log_mix = mixed, .power = d_exp(al, zero), .bend = d_exp(over, zero), .mix = mix};
     r.less = zero - ratio_far(al, of_a.hi, a_far, order); /* no negative zero */
     r.more = ratio_far(bl, of_b.hi, b_far, b.hi);
-    const pair p_less = pair_product(pair_of(-p, zero), of_a), t_more = pair_product(pair_of(t, zero), of_b);
-    r.p_less = d_select(a_far, (p - mix) / order, p_less.hi);
-    r.t_more = d_select(b_far, (mix - t) / b.hi, t_more.hi);
+    const pair p_less = pair_product(pair_of(-part_p, zero), of_a), t_more = pair_product(pair_of(part_t, zero), of_b);
+    const D less = d_select(a_far, (part_p - part_mix) / order, p_less.hi);
+    const D more = d_select(b_far, (part_mix - part_t) / b.hi, t_more.hi);
+    r.p_less = less * back, r.t_more = more * back;
     const L near = (d_abs(l.hi) < d_set(0.5)) & (a_size < d_set(0.5));
-    const D series = p * deviance_series(order, one, l), whole = (p / order - t / b.hi) + mix / (order * b.hi);
-    const D apart =
-        d_select(a_far & b_far, whole, d_select(a_far | b_far, r.p_less + r.t_more, pair_sum(p_less, t_more).hi));
-    r.value = d_at_least(d_select(near, series, apart), 0);
+    const D series = part_p * deviance_series(order, one, l);
+    const D whole = (part_p / order - part_t / b.hi) + part_mix / (order * b.hi);
+    D apart = d_select(a_far & b_far, whole, d_select(a_far | b_far, less + more, pair_sum(p_less, t_more).hi));
+    apart = d_select(part_mix == infinity, infinity, apart); /* more than all else */
+    r.value = d_at_least(d_select(near, series, apart), 0) * back;
 
     /* where one is 0, u is 0 or infinite */
     const L some_a = order > zero, some_b = b.hi > zero, less_b = b.hi < zero;

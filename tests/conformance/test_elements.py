@@ -277,7 +277,114 @@ FOUND: list[tuple[str, dict[str, Any], list[Any]]] = [
             ("softcap_cross_entropy", -10.61991903025016, -9.743976843237116, -0.01024095311438223, -4.581786169236676),
         )
     ),
+    # 0 times infinity: a factor of 0 and the logarithm of 0, a target of which only the logarithm is a number, and
+    # one that is too large for any
+    ("logit_adjusted", {"prior": [1.0, 0.0], "tau": 0.0}, [[1.0, 2.0], 0]),
+    ("logit_adjusted", {"prior": [1.0, 0.0, 3.0], "tau": 0.0}, [[1.0, 2.0, -1.0], [0.25, 0.25, 0.5]]),
+    *(("kl_div", {"log_target": True}, [[0.0, 1.0], [x, 0.0]]) for x in (-2000.0, -250.0, -1e30)),
+    *(("kl_div", {"log_pred": True, "log_target": True}, [[-np.inf, -1.0], [x, 0.0]]) for x in (-2000.0, -250.0)),
+    *(("kl_div", {"log_pred": True, "log_target": True}, [[x, -1.0], [x, 0.0]]) for x in (2000.0, 250.0)),
+    # a class that never comes is the rarest
+    *(
+        ("ldam", {"class_count": [0.0, 16.0, x]}, [[0.5, 1.0, -1.0], t])
+        for x in (0.0, 4.0)
+        for t in (0, 1, [0.5, 0.25, 0.25])
+    ),
+    # a power that is 2 to float alone
+    *(("tweedie_nll", {"power": power}, [0.5, 0.0]) for power in (1.99999999, 1 + 1 - 2.0**-52)),
+    ("tweedie_nll", {"power": 1.99999999, "log_input": False}, [3.0, 0.0]),
+    # a mean or a quotient by it that is subnormal
+    *(
+        (name, {"log_input": False}, [x, y])
+        for name in ("gamma_nll", "inverse_gaussian_nll")
+        for x, y in ((5e-324, 5e-324), (1e-45, 1e-45), (5e-309, 5e-309 + 5e-324))
+    ),
+    # what cancels of a count that is near to the mean of the distribution's other end
+    *(("negative_binomial_nll", {"dispersion": a}, [z, 20000.0]) for a in (1, 0.75, 1.25) for z in (10.0, 3.0, 30.0)),
+    *(("negative_binomial_nll", {"dispersion": a}, [z, 3.0]) for a in (0, 2.0**-900) for z in (700.0, 400.0, 80.0)),
 ]
+
+# Numbers at the end of a type's range, whose sum, difference or product is beyond it, and a result is not. Only for types
+# that hold them.
+FOUND_FAR: list[tuple[str, dict[str, Any], list[Any]]] = [
+    *(
+        ("mixture_density", {"full": full}, [[0.0, x / 2], x, [0.0, 1.0], [1.0, 2.0]])
+        for x in (1e200, -1.5e308, 1e38)
+        for full in (False, True)
+    ),
+    *(("mixture_density", {}, [[0.0, 0.0], 1e200, [0.0, z], [1.0, s]]) for z, s in ((1.0, 1.0), (-np.inf, 4.0))),
+    *(
+        ("alpha_divergence", {"alpha": alpha}, [[x], [t]])
+        for alpha in (0.5, 1, 0, 1.5, -2.5, 1.125)
+        for x, t in ((1.0, 1.7e308), (1.7e308, 1.0), (1.3e307, 1e308), (1e308, 1.3e307), (1e-300, 1.7e308), (1e37, 3e38))
+    ),
+    *(
+        ("poisson_nll", {"full": True, "log_input": log_input}, [z, y])
+        for y in (1e308, 3e305, 1e306, 3e38, 4e36, 1e37)
+        for z, log_input in ((3.0, True), (709.0, True), (708.3, True), (80.0, True), (-5.0, True), (3.0, False),
+                             (1e308, False), (3e38, False))
+    ),
+    *(
+        (name, {"log_input": False}, [3.0, y])
+        for name in ("gamma_nll", "inverse_gaussian_nll")
+        for y in (1.2e308, 2e38)
+    ),
+    *(("von_mises_nll", {}, [x, y, 2.0]) for x, y in ((1e308, -1e308), (-1.7e308, 1.5e308), (3e38, -3e38))),
+    *(
+        ("cross_entropy", params, [[-x, x, 0.0], t])
+        for x in (1e308, 2e38)
+        for params in ({}, {"base": 2}, {"label_smoothing": 0.125})
+        for t in ([0.1, 0.9, 0.0], [0.25, 0.5, 0.25], 1)
+    ),
+    *(
+        (name, params, [[-x, x, 0.0], t])
+        for x in (1e308, 2e38)
+        for name in ("categorical_focal", "poly1_cross_entropy", "symmetric_cross_entropy", "logit_adjusted")
+        for params in ({}, {"class_weight": "ramp"}, *([{"prior": [0.5, 2.0, 0.0]}] if name == "logit_adjusted" else []))
+        for t in ([0.1, 0.9, 0.0], [0.25, 0.75, 0.0], 1)
+    ),
+    *(
+        (name, params, [x, -x])
+        for x in (1e308, -1.5e308, 3e38)
+        for name, params in (
+            ("lp", {"p": 0.5}),
+            ("lp", {"p": 0.9375}),
+            ("lp", {"p": 1}),
+            ("lp", {"p": 2}),
+            ("pseudo_huber", {"delta": 1e-10}),
+            ("pseudo_huber", {"delta": 1}),
+            ("pseudo_huber", {"delta": 1e308}),
+            ("balanced_l1", {"gamma": 0.25}),
+            ("mase", {"scale": 1e10}),
+            ("mase", {"scale": 0.5}),
+        )
+        if params.get("delta", 0) <= x or x > 1e300
+    ),
+    *(("gaussian_nll", {}, [x, -x, v]) for x, v in ((1e308, 1e308), (1.75e308, 1.79e308), (1e308, 1.0), (2e38, 3e38))),
+    *(("smape", {}, pair) for x, y in ((5e-324, 1.7e308), (1e-45, 3e38)) for pair in ([x, y], [y, x], [-x, -y], [-x, y])),
+    *(
+        (name, {}, [[-x, x, x / 2], t])
+        for x in (1e308, 2e38)
+        for name, t in (
+            ("multi_margin", 0),
+            ("multi_margin", [0.5, 0.25, 0.25]),
+            ("multilabel_margin", [1.0, 0.0, 0.0]),
+            ("multilabel_margin", [0.25, 0.5, 1.0]),
+            ("multilabel_soft_margin", [1.0, 0.0, 0.0]),
+            ("multilabel_soft_margin", [0.5, 0.25, 0.75]),
+            ("distribution_focal", 0.875),
+            ("distribution_focal", 1.0),
+            ("crps_quantile", x),
+            ("crps_quantile", -x),
+        )
+    ),
+]  # fmt: skip
+
+
+def holds(unit: list[Any], dtype: str) -> bool:
+    """Whether nothing is beyond the type's range that was not infinite before."""
+    flat = [x for one in unit for x in (one if isinstance(one, list) else [one])]
+    return all(math.isinf(x) or abs(x) <= float(np.finfo(sample.FLOATS[dtype]).max) for x in flat)
 
 
 def in_type(unit: list[Any], dtype: str) -> list[Any]:
@@ -297,6 +404,11 @@ FOUND_IN_TYPE = [
     for name, params, unit in FOUND
     for dtype in sample.FLOATS
     if has_scale(name, in_type(unit, dtype))
+] + [
+    (name, params, in_type(unit, dtype), dtype)
+    for name, params, unit in FOUND_FAR
+    for dtype in sample.FLOATS
+    if holds(unit, dtype)
 ]
 
 

@@ -286,8 +286,9 @@ def negative_binomial_nll(pred, target, dispersion=1):
     mean = mp.exp(pred)
     log, share = mp.log1p(a * mean), 1 / (1 + a * mean)
     most = log / a if a else mean
+    apart = (times(y, mp.log(a + mp.exp(-pred))),)  # of dispersion 1 or more a term above 0: nothing is to cancel
     return {
-        "value": (most, times(y, log), -times(y, pred)),
+        "value": (most, *(apart if a >= 1 and pred > 0 else (times(y, log), -times(y, pred)))),
         "pred": (mean * share, -y * share),
         "target": (log, -pred),
         "hess": mean * (1 + a * y) * share**2,
@@ -400,6 +401,11 @@ def beta_nll(pred, target, concentration=10):
 def mixture_density(pred, target, logits, scale, full=False):
     if any(s <= 0 or s > mpf(10) ** 390 for s in scale):
         return OUTSIDE
+    with mp.workdps(mp.dps + 2 * int(mp.log10(1 + max(abs(x) for x in (target, *pred))))):  # squares beside logarithms
+        return mixture(pred, target, logits, scale, full)
+
+
+def mixture(pred, target, logits, scale, full):
     n = range(len(pred))
     top = max(logits)
     q = [(m - target) / s for m, s in zip(pred, scale, strict=True)]

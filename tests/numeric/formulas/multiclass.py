@@ -419,7 +419,7 @@ def one_vs_all_hinge(pred, target, class_weight=None, label_smoothing=0, class_m
     unit="row", pred=LOGITS, target=CLASSES,
 )  # fmt: skip
 def logit_adjusted(pred, target, class_weight=None, label_smoothing=0, class_mask=None, prior=None, tau=1):
-    moved = [z + tau * mp.log(p) for z, p in zip(pred, prior or [mpf(1)] * len(pred))]
+    moved = [z + times(tau, mp.log(p)) for z, p in zip(pred, prior or [mpf(1)] * len(pred))]
     return softmax_phi(
         moved, target, class_weight, label_smoothing, class_mask, lambda c, p, q, s: (s, mpf(-1), mpf(0))
     )
@@ -437,7 +437,8 @@ def ldam(
     fewest = min(count[c] for c in live)
 
     def phi(c, p, q, s):
-        rho = mp.exp(-scale * max_margin * mp.root(fewest / count[c], 4))
+        share = mpf(1) if count[c] == fewest else mp.root(fewest / count[c], 4)
+        rho = mp.exp(-scale * max_margin * share)
         d, gone = q + p * rho, 1 - rho
         value = mp.log1p(q / (p * rho)) if p else INF
         return value, -1 / d, -p * gone / d**2
