@@ -368,6 +368,9 @@ FOUND_FAR: list[tuple[str, dict[str, Any], list[Any]]] = [
         (name, {}, [[-x, x, x / 2], t])
         for x in (1e308, 2e38)
         for name, t in (
+            ("crammer_singer", [0.25, 0.5, 0.25]),
+            ("crammer_singer", 0),
+            ("multiclass_perceptron", [0.25, 0.5, 0.25]),
             ("multi_margin", 0),
             ("multi_margin", [0.5, 0.25, 0.25]),
             ("multilabel_margin", [1.0, 0.0, 0.0]),
