@@ -621,6 +621,17 @@ ALWAYS_INLINE void crammer_singer_row(whole_row_t *r, V margin, int zero_rival) 
         row_put(r->hess, i, zero);
     }
     r->value = (REAL)row_total(&value);
+    if (r->value == (REAL)INFINITY) { /* a difference may overflow where a share of it does not: all in quarters */
+        const V quarter = v_set(0.25);
+        value = row_sum();
+        EACH_VECTOR(r, i) {
+            const V a = v_load(r->w + i) * v_load(r->in[TARGET] + i),
+                    rival = v_select(row_is(i, s.at), s.second, s.first);
+            const V gap = margin_over(quarter * margin, quarter * rival, quarter * v_load(x + i));
+            row_add(&value, r, i, v_where(m_andnot(a != zero, gap <= zero), a * gap));
+        }
+        r->value = (REAL)(4 * row_total(&value));
+    }
     if (!r->grad[PRED]) return;
     if (s.at >= 0) r->grad[PRED][s.at] += (REAL)row_total(&first);
     if (s.next >= 0) r->grad[PRED][s.next] += (REAL)row_total(&second);

@@ -54,7 +54,7 @@ ALWAYS_INLINE void softmax_phi(whole_row_t *r, const REAL *x, const REAL *low, V
         const V others = sum_without(&drop, h, i), bent = sum_without(&curve, k, i);
         const V p1 = scale * c.p, p2 = scale * p1; /* first, as they may be subnormal */
         row_put(r->grad[PRED], i, v_fma(-h * scale, c.rest, p1 * others));
-        row_put(r->hess, i, v_fma(c.rest, v_fma(k * scale * scale, c.rest, p2 * h) + p2 * others, p2 * c.p * bent));
+        row_put(r->hess, i, v_fma(c.rest, v_fma(k * scale * scale, c.rest, p2 * h) + p2 * others, p2 * (c.p * bent)));
     }
     if (!r->product) return;
     /* with v_j measured from p.v, m_j = c_j v_j and M their sum: m_j (1 - p_j) - p_j (H v_j + M - m_j) */

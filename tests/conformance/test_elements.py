@@ -284,6 +284,8 @@ FOUND: list[tuple[str, dict[str, Any], list[Any]]] = [
     *(("kl_div", {"log_target": True}, [[0.0, 1.0], [x, 0.0]]) for x in (-2000.0, -250.0, -1e30)),
     *(("kl_div", {"log_pred": True, "log_target": True}, [[-np.inf, -1.0], [x, 0.0]]) for x in (-2000.0, -250.0)),
     *(("kl_div", {"log_pred": True, "log_target": True}, [[x, -1.0], [x, 0.0]]) for x in (2000.0, 250.0)),
+    # the square of a probability is 0, and its product with a large slope is not
+    *(("categorical_focal", {"gamma": 0.5}, [[x, 2.0670320987701416], 0]) for x in (60.61680603027344, 474.0)),
     # a class that never comes is the rarest
     *(
         ("ldam", {"class_count": [0.0, 16.0, x]}, [[0.5, 1.0, -1.0], t])
@@ -366,6 +368,9 @@ FOUND_FAR: list[tuple[str, dict[str, Any], list[Any]]] = [
         (name, {}, [[-x, x, x / 2], t])
         for x in (1e308, 2e38)
         for name, t in (
+            ("crammer_singer", [0.25, 0.5, 0.25]),
+            ("crammer_singer", 0),
+            ("multiclass_perceptron", [0.25, 0.5, 0.25]),
             ("multi_margin", 0),
             ("multi_margin", [0.5, 0.25, 0.25]),
             ("multilabel_margin", [1.0, 0.0, 0.0]),
