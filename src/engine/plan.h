@@ -3,7 +3,6 @@
 #ifndef LOSSFN_ENGINE_PLAN_H
 #define LOSSFN_ENGINE_PLAN_H
 
-#include <math.h>
 #include "core/handle.h"
 #include "engine/direct.h"
 #include "engine/exact.h"
@@ -25,7 +24,7 @@ typedef struct {
     const lossfn__term_t *term;
     int32_t n_inputs;
     double scale;       /* what its derivatives are multiplied with: coefficient * upstream / denominator, */
-    int32_t exponent;   /* times 2^exponent: 0, but where that is beyond the normal doubles */
+    double unit;        /* in this unit: 1, but where it is beyond the normal doubles */
     double denominator; /* what its mean divides by */
     int32_t is_count;   /* then it is `count`, else the exact `weight`, else (given) the number above */
     int32_t is_given;
@@ -40,8 +39,7 @@ typedef struct {
 
 /* What the derivatives of a unit of this weight are multiplied with, before they are rounded to the compute dtype. */
 static inline double lossfn__factor(const lossfn__part_t *part, double weight) {
-    const double factor = weight * part->scale;
-    return part->exponent == 0 ? factor : ldexp(factor, part->exponent);
+    return weight * part->scale * part->unit;
 }
 
 /* A tensor laid along pred's axes: stride 0 where it repeats. */

@@ -385,12 +385,12 @@ static void divide_scale(lossfn__part_t *part) {
     part->scale = zero ? 0 : quotient;
     if (zero || scale == 0 || (quotient != 0 && !beyond(quotient, DBL_MIN, DBL_MAX))) return;
     const int far = fabs(quotient) < 1 ? FAR : -FAR;
-    lossfn__exact_t power;
-    lossfn__exact_clear(&power);
-    lossfn__exact_add_scaled(&power, 1, far);
-    part->scale =
-        scale * (is_number ? ldexp(1, far) / part->denominator : lossfn__exact_quotient(&power, &part->weight));
-    part->exponent = -far;
+    const double power = far > 0 ? 0x1p600 : 0x1p-600;
+    lossfn__exact_t exact;
+    lossfn__exact_clear(&exact);
+    lossfn__exact_add_scaled(&exact, 1, far);
+    part->scale = scale * (is_number ? power / part->denominator : lossfn__exact_quotient(&exact, &part->weight));
+    part->unit = 1 / power;
 }
 
 /* What each part's mean divides by. */
@@ -428,9 +428,9 @@ static void set_denominators(lossfn__plan_t *plan, const lossfn__survey_t *surve
                             : part->is_count ? (double)part->count
                                              : lossfn__exact_round(&part->weight);
         part->scale = part->term->coefficient * plan->upstream_scalar;
-        part->exponent = 0;
+        part->unit = 1;
         if (lossfn__is_mean(plan->reduction)) divide_scale(part);
-        plan->has_far_scale |= part->exponent != 0 || (!plan->is_double && beyond(part->scale, FLT_MIN, FLT_MAX));
+        plan->has_far_scale |= part->unit != 1 || (!plan->is_double && beyond(part->scale, FLT_MIN, FLT_MAX));
     }
 }
 
@@ -510,7 +510,7 @@ static void apply_marginals(lossfn__plan_t *plan, const lossfn__plan_t *silent, 
             find_marginals(silent, &weight, room, sums);
             made = room + 2 * plan->cols;
         }
-        part->scale = part->exponent = 0;
+        part->scale = 0, part->unit = 1;
         if (lossfn__exact_is_zero(&weight)) continue;
         const lossfn__marginals_t m = of_marginals(part->term, &values[k], &weight, plan->cols, room, made);
         made += 2 * plan->cols;

@@ -84,6 +84,12 @@ OUT_OF_RANGE = Difference(
     lambda i: np.ptp(i["pred"], axis=-1) > 1e308,
     ("value",),
 )
+OVERFLOWS = Difference(
+    "overflows",
+    "the difference of two logits overflows before it is multiplied with a share, or divided by the number of classes",
+    lambda i: np.ptp(i["pred"], axis=-1) > 1e308,
+    ("value",),
+)
 
 
 def by_norm(i: Inputs, times: float = 2e-12) -> Any:
@@ -382,7 +388,7 @@ ROWS = [
         "cross_entropy(label_smoothing=0.1)",
         "labels",
         lambda p, t: F.cross_entropy(p, t, reduction="none", label_smoothing=0.1),
-        (LIMITS,),
+        (LIMITS, OVERFLOWS),
         terms=SOFTMAX,
     ),
     Row(
@@ -511,7 +517,7 @@ ROWS = [
         "multi_margin",
         "labels",
         lambda p, t: F.multi_margin_loss(p, t, reduction="none"),
-        (SKIPS_NAN,),
+        (SKIPS_NAN, OVERFLOWS),
     ),
     Row(
         "MultiMarginLoss(p=2, margin=0.5)",
