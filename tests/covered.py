@@ -6,7 +6,7 @@ MC/DC: for every condition of a decision with several, two runs in which it alon
 python3 tests/covered.py         # what is not covered, line by line
 
 Clang counts, in the source as it stands, so that code optimised away counts as well. A function in a header is one,
-however many objects have it; a decision in a macro belongs to the function that the macro is used in. Conditions that are
+however many objects have it; a decision in a macro belongs, once, to the function that the macro is used in. Conditions that are
 constants where they stand don't count. A line or condition of the core that no test covers has its reason below, by its
 text; `run.py coverage` fails without."""
 
@@ -47,7 +47,8 @@ def part(path: str) -> str:
 @dataclass
 class Decision:
     line: int
-    conditions: list[bool | None]  # shown to matter; None: a constant, or never asked
+    asked: int = 0  # conditions that ran; constants have no counters
+    shown: int = 0  # those that were shown to matter
 
 
 @dataclass
@@ -58,22 +59,20 @@ class File:
 
     def figures(self) -> dict[str, int]:
         ways = [way for branch in self.branches.values() if any(branch) for way in branch]
-        conditions = [
-            shown for decision in self.decisions.values() for shown in decision.conditions if shown is not None
-        ]
         return {
             "lines": len(self.lines),
             "lines_covered": sum(count > 0 for count in self.lines.values()),
             "branches": len(ways),
             "branches_covered": sum(count > 0 for count in ways),
-            "conditions": len(conditions),
-            "conditions_covered": sum(conditions),
+            "conditions": sum(decision.asked for decision in self.decisions.values()),
+            "conditions_covered": sum(decision.shown for decision in self.decisions.values()),
         }
 
     def missed(self) -> list[tuple[int, str]]:
         found = [(line, "line") for line, count in self.lines.items() if not count]
         for decision in self.decisions.values():
-            found += [(decision.line, f"condition {i + 1}") for i, a in enumerate(decision.conditions) if a is False]
+            if decision.shown < decision.asked:
+                found.append((decision.line, f"{decision.asked - decision.shown} of {decision.asked} conditions"))
         return sorted(set(found))
 
 
@@ -95,15 +94,22 @@ def add_function(files: dict[str, File], function: dict[str, Any]) -> None:
         counts = file.branches.setdefault((*itself, i), [0, 0])
         counts[0] += branch[4]
         counts[1] += branch[5]
-    conditions = [branch for branch in function["branches"] if branch[8] == MCDC_BRANCH]
-    for i, (*where, _, _, shown) in enumerate(function["mcdc_records"]):
-        own = conditions[: len(shown)]
-        conditions = conditions[len(shown) :]
-        known = [a if branch[4] or branch[5] else None for a, branch in zip(shown, own, strict=True)]
-        decision = file.decisions.setdefault((*itself, i), Decision(line_of(where, own[0][6]), known))
-        decision.conditions = [
-            b if a is None else a or bool(b) for a, b in zip(decision.conditions, known, strict=True)
-        ]
+    # By where a decision stands: those of a macro that is used several times are one. Inner ones first.
+    shown: dict[tuple[int, ...], int] = defaultdict(int)
+    for *where, _, _, conditions in function["mcdc_records"]:
+        shown[tuple(where)] += sum(conditions)
+    inner = sorted(shown, key=lambda w: (w[2] - w[0], w[3] - w[1] if w[2] == w[0] else 0))
+    found: dict[tuple[int, ...], Decision] = {}
+    for branch in function["branches"]:
+        holds = (w for w in inner if (w[0], w[1]) <= (branch[0], branch[1]) and (branch[2], branch[3]) <= (w[2], w[3]))
+        if branch[8] != MCDC_BRANCH or not (where := next(holds, None)):
+            continue
+        decision = found.setdefault(where, Decision(line_of(branch, branch[6])))
+        decision.asked += bool(branch[4] or branch[5])
+    for where, decision in found.items():
+        decision.shown = min(shown[where], decision.asked)
+        known = file.decisions.setdefault((*itself, *where), decision)
+        known.asked, known.shown = max(known.asked, decision.asked), max(known.shown, decision.shown)
 
 
 def collect() -> dict[str, File]:
