@@ -29,7 +29,10 @@ COMPLETE = ("src/api", "src/core")
 MCDC_BRANCH = 6  # kind of a branch that is a condition of a decision
 
 # By file: the text of a line, and why no test gets there, or shows that a condition of it matters.
-REASONS: dict[str, dict[str, str]] = {}
+NO_STEP = "a slope that is off by rounding alone points nowhere downhill: the search ends where it is"
+REASONS: dict[str, dict[str, str]] = {
+    "src/api/best_row.c": {"*length = 0;": NO_STEP, "return LOSSFN_OK;": NO_STEP},
+}
 
 
 def tool(name: str, *arguments: object) -> str:

@@ -308,9 +308,9 @@ typedef struct lossfn_args {
 LOSSFN_API void lossfn_args_init(lossfn_args_t *args);
 LOSSFN_API void lossfn_exec_init(lossfn_exec_t *exec);
 
-/* Computes whatever args asks for, in one pass over the data. Arithmetic is double if any floating input is float64,
- * else float (weight and mask do not count); each output is rounded once from that. Nothing is allocated, but for the
- * library's threads when they first start.
+/* Computes whatever args asks for, in one pass over the data. Arithmetic is double if any floating input is float64 or
+ * a number in the loss lies beyond float's range, else float (weight and mask do not count); each output is rounded
+ * once from that. Nothing is allocated, but for the library's threads when they first start.
  * Fails with ARGUMENT (exec.scratch is smaller than lossfn_scratch_size, among others), SHAPE, DTYPE, LABEL (index and
  * label in the message), ALIAS (an output may lie exactly on one input, any other overlap is an error), DOMAIN (with
  * domain=error or nan_policy=error), UNSUPPORTED, CALLBACK (user-made losses). */

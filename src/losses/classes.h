@@ -46,8 +46,7 @@ DEFINE(cross_entropy) = {
     .see_also = "categorical_cross_entropy, bce_with_logits, kl_div",
     .look_alikes =
         "PyTorch: CrossEntropyLoss: axis=1, ignore_index=-100; of soft targets with class weights its mean divides by "
-        "N, "
-        "as reduction=mean_units does, and mean by the total weight\n"
+        "N, as reduction=mean_units does, and mean by the total weight\n"
         "Keras: CategoricalCrossentropy(from_logits=True): the same\n"
         "Keras: SparseCategoricalCrossentropy(from_logits=True): the same\n"
         "optax: softmax_cross_entropy_with_integer_labels: reduction=none\n"

@@ -60,9 +60,8 @@ ALWAYS_INLINE V log_less(V y, V z, V *rest) {
     }
     return t;
 }
-#define POISSON_LARGE                                                                                                  \
-    (sizeof(REAL) == 4 ? 0x1p118 : 0x1p1010) /* ln target! or target times pred may overflow beyond                    \
-                                              */
+/* Beyond, ln target! or target times pred may overflow. */
+#define POISSON_LARGE (sizeof(REAL) == 4 ? 0x1p118 : 0x1p1010)
 /* y (e^r - 1 - r), r the rate's logarithm less that of y; the root of Stirling's formula is lost beside it. */
 OUT_OF_LINE void poisson_full(const V *in, const V *count, const V *p, V *value) {
     const int by_log = IS(p[POISSON_LOG_INPUT]);

@@ -48,8 +48,7 @@
 #define INLINE static inline __attribute__((always_inline, unused))
 /* For what is too long to be inlined into every loop; vectors go through pointers there. */
 #define OUT_OF_LINE static __attribute__((noinline, unused))
-/* The baseline and what is built to be checked need not be fast, but to compile: LOSSFN_UNHURRIED says so of a build.
- */
+/* The baseline and what is built to be checked need not be fast. LOSSFN_UNHURRIED says so of a build. */
 #if defined(LOSSFN_ISA_BASELINE) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) ||                   \
     defined(LOSSFN_UNHURRIED)
 #define UNHURRIED 1

@@ -237,7 +237,7 @@ def check_wheel(build: Path, work: Path) -> str:
 
 
 def check_aarch64(build: Path, work: Path) -> str:
-    # In a third of the time, and another level of optimisation has the same bits; gcc warns without reason there.
+    # Sooner, and another level of optimisation has the same bits; gcc warns without reason there.
     quick = ["-DCMAKE_BUILD_TYPE=Debug", "-DCMAKE_C_FLAGS=-O1 -DLOSSFN_UNHURRIED", "-DLOSSFN_WERROR=OFF"]
     chosen = [] if LONG else quick
     run("cmake", "--preset", "aarch64", "-S", ROOT, "-B", work / "build", *chosen, cwd=ROOT)

@@ -22,7 +22,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 PYTHON = ROOT / "build/venv-peers/bin/python"  # has the packages
 LONG = bool(os.environ.get("LOSSFN_TEST_LONG"))
-POINTS = int(float(os.environ.get("LOSSFN_TEST_BUDGET", "4")) * 1000)  # 4 times this in all rows are a million
+POINTS = int(float(os.environ.get("LOSSFN_TEST_BUDGET", "4")) * 1000)  # of each kind of inputs, so for every row
 PEERS = {name: tables.load(name) for name in tables.NAMES}
 CASES = [pytest.param(name, row, id=f"{name}: {row.name}") for name, peer in PEERS.items() for row in peer.ROWS]
 

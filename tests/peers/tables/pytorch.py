@@ -78,16 +78,22 @@ HELD = Difference(
     ("var",),
 )
 SKIPS_NAN = Difference("limits", "a NaN in the comparison with 0 counts as no violation", nan("pred"))
+
+
+def differences_overflow(i: Inputs) -> Any:
+    return np.ptp(i["pred"], axis=-1) > 1e308
+
+
 OUT_OF_RANGE = Difference(
     "overflows",
     "logits whose differences leave the range of the type give NaN, 0 times infinity",
-    lambda i: np.ptp(i["pred"], axis=-1) > 1e308,
+    differences_overflow,
     ("value",),
 )
 OVERFLOWS = Difference(
     "overflows",
     "the difference of two logits overflows before it is multiplied with a share, or divided by the number of classes",
-    lambda i: np.ptp(i["pred"], axis=-1) > 1e308,
+    differences_overflow,
     ("value",),
 )
 
