@@ -103,6 +103,23 @@ ALWAYS_INLINE void put_unit(const block_t *b, const shape_t s, int64_t i, const 
         put_vector(b->hess + i, v_where(v->kept, v->unit.hess * v->factor), stream);
 }
 
+/* NaN in every output of the elements at i whose value is NaN, which are written already: not each derivative depends
+ * on the input that was NaN. */
+OUT_OF_LINE void spoil_written(const block_t *b, int grads, int64_t i, const V *value) {
+    REAL values[LANES];
+    v_store(values, *value);
+    for (int j = -1; j < grads; j++) {
+        REAL *const to = j < 0 ? b->hess : b->grads[j];
+        for (int l = 0; to && l < LANES; l++)
+            if (values[l] != values[l]) to[i + l] = NAN;
+    }
+}
+ALWAYS_INLINE void check_written(const block_t *b, const shape_t s, int64_t i, V value) {
+    if (s.want == LOSSFN__WANT_VALUE || __builtin_expect(!m_any(value != value), 1)) return;
+    const V written = value; /* in memory here alone */
+    spoil_written(b, n_grads(s), i, &written);
+}
+
 /* The one loop over elements, whole vectors of them. All but the block are constants of each caller, so the kernel is
  * inlined and what is not wanted vanishes. A vector that needs more than arithmetic (outside the domain, a value that
  * does not fit on the grids) leaves the inner loop, in which nothing is called, so that all stays in registers there. A
@@ -129,10 +146,12 @@ ALWAYS_INLINE void element_loop(block_t *block, const shape_t s) {
         tally.grids = grids;
         if (i >= n) break;
         tally_add(&tally, &tally.grids, pending, i / LANES);
+        if (i > 0) check_written(b, s, i - LANES, pending);
         spoil_vector(block, s, i, &v);
         put_unit(b, s, i, &v);
         pending = v.unit.value;
     }
+    check_written(b, s, n - LANES, pending);
     if (b->alone) {
         v_store(b->alone, pending);
         return;
