@@ -13,6 +13,7 @@ typedef struct {
     double square_rests[2];                /* what rounding took from the squares */
     double shares[2], share_rests[2];      /* how much of the vector there is in the other one, in two parts */
     int exponents[2];
+    double scales[2][2]; /* 2^-exponent as two factors, neither of which overflows or vanishes */
 } angle_t;
 ALWAYS_INLINE int scale_of(const whole_row_t *r, const REAL *x) {
     int64_t at;
@@ -21,10 +22,18 @@ ALWAYS_INLINE int scale_of(const whole_row_t *r, const REAL *x) {
     if (largest > 0) frexp(largest, &exponent);
     return exponent;
 }
+ALWAYS_INLINE void set_scale(angle_t *a, int j, int exponent) {
+    const int half = -exponent / 2;
+    a->exponents[j] = exponent;
+    a->scales[j][0] = ldexp(1, half), a->scales[j][1] = ldexp(1, -exponent - half);
+}
+ALWAYS_INLINE D by_scale(const angle_t *a, int j, D x) { return x * d_set(a->scales[j][0]) * d_set(a->scales[j][1]); }
+/* x / y; where the result is rounded to float, by the inverse of y. */
+ALWAYS_INLINE D by_divisor(D x, double y) { return sizeof(REAL) < sizeof(double) ? x * d_set(1 / y) : x / d_set(y); }
 /* Input j at i as DPARTS of double, scaled; 0 past the end. */
 ALWAYS_INLINE void scaled(const whole_row_t *r, const angle_t *a, int j, int64_t i, D *wide) {
     v_widen(v_where(row_holds(r, i), v_load(r->in[j] + i)), wide);
-    UNROLL for (int d = 0; d < DPARTS; d++) wide[d] = d_scale(wide[d], d_set(-a->exponents[j]));
+    UNROLL for (int d = 0; d < DPARTS; d++) wide[d] = by_scale(a, j, wide[d]);
 }
 typedef struct {
     row_sum_t sum, rest;
@@ -57,7 +66,7 @@ ALWAYS_INLINE angle_t angle_of(whole_row_t *r) {
         row_outside(r, i,
                     (v_abs(v_load(r->in[PRED] + i)) == infinity) | (v_abs(v_load(r->in[TARGET] + i)) == infinity));
     }
-    for (int j = 0; j < 2; j++) a.exponents[j] = r->outside < 0 ? scale_of(r, r->in[j]) : 0;
+    for (int j = 0; j < 2; j++) set_scale(&a, j, r->outside < 0 ? scale_of(r, r->in[j]) : 0);
     EACH_VECTOR(r, i) {
         D x[2][DPARTS];
         for (int j = 0; j < 2; j++) {
@@ -93,22 +102,26 @@ ALWAYS_INLINE void not_along(const whole_row_t *r, const angle_t *a, int j, int6
 /* The derivatives of -cosine, times a factor; none where a vector is 0. */
 ALWAYS_INLINE void cosine_slopes(whole_row_t *r, const angle_t *a, double factor) {
     const double lengths = a->lengths[0] * a->lengths[1];
+    const L none = d_set(factor * lengths) == d_set(0);
     for (int j = 0; j < 2; j++) { /* by pred it is target that counts, as far as it is not along pred */
+        REAL *const hess = j == PRED ? r->hess : NULL;
+        if (!r->grad[j] && !hess) continue;
         EACH_VECTOR(r, i) {
             D across[DPARTS], own[DPARTS], bend[DPARTS];
             not_along(r, a, !j, i, across, own);
-            UNROLL for (int d = 0; d < DPARTS; d++) {
-                const D x = own[d] / d_set(a->lengths[j]), y = across[d] / d_set(a->lengths[!j]);
+            UNROLL for (int d = 0; d < DPARTS && hess; d++) {
+                const D x = by_divisor(own[d], a->lengths[j]), y = by_divisor(across[d], a->lengths[!j]);
                 const D others = d_fma(-own[d], own[d], d_set(a->squares[j])) + d_set(a->square_rests[j]);
-                const D curve = d_fma(2 * x, y, d_set(a->cosine) * (others / d_set(a->squares[j])));
-                across[d] = d_scale(-across[d] / d_set(lengths), d_set(-a->exponents[j]));
-                bend[d] = d_scale(curve / d_set(a->squares[j]), d_set(-2 * a->exponents[j]));
-                const L none = d_set(factor * lengths) == d_set(0);
-                across[d] = d_select(none, d_set(0), d_set(factor) * across[d]);
+                const D curve = d_fma(2 * x, y, d_set(a->cosine) * by_divisor(others, a->squares[j]));
+                bend[d] = d_scale(by_divisor(curve, a->squares[j]), d_set(-2 * a->exponents[j]));
                 bend[d] = d_select(none, d_set(0), d_set(factor) * bend[d]);
             }
+            if (hess) row_put(hess, i, v_narrow(bend));
+            UNROLL for (int d = 0; d < DPARTS; d++) {
+                across[d] = by_scale(a, j, by_divisor(-across[d], lengths));
+                across[d] = d_select(none, d_set(0), d_set(factor) * across[d]);
+            }
             row_put(r->grad[j], i, v_narrow(across));
-            if (j == PRED) row_put(r->hess, i, v_narrow(bend));
         }
     }
 }

@@ -164,6 +164,7 @@ TUNED_ELEMENTWISE(bce_with_logits) {
  * may be small. */
 typedef struct {
     V s, t, entropy, slope, ratio;
+    V w;              /* may be subnormal: for powers of it that vanish there */
     V e, base, decay; /* w = base e^-decay, decay 0 but for hard labels */
     M hard;
 } focal_t;
@@ -179,6 +180,7 @@ ALWAYS_INLINE focal_t focal_of(V z, V y) {
     const V apart = v_fma(no, f.s, -(y * f.t));
     f.slope = v_select(f.hard, v_select(y == zero, f.s, -f.t), apart);
     const V distance = v_fma(f.s, no, f.t * y);
+    f.w = v_select(f.hard, v_select(y == zero, f.s, f.t), distance);
     f.ratio = v_select(f.hard, v_select(y == zero, f.t, -f.s), (no - y) * f.s * f.t / distance);
     /* hard: w = s for y = 0, t for y = 1: e / sum where that fades, else 1 / sum */
     const M fades = v_select(y == zero, one, zero) == v_select(negative, one, zero);
@@ -186,15 +188,32 @@ ALWAYS_INLINE focal_t focal_of(V z, V y) {
     f.decay = v_where(m_and(f.hard, fades), a);
     return f;
 }
-/* w^g */
+/* w^g of any g */
 ALWAYS_INLINE V focal_power(const focal_t *f, V g) {
     const V sum = v_one() + f->e, power = v_pow(v_select(f->hard, sum, f->base), v_select(f->hard, -g, g));
     const V product = g * f->decay, rest = v_fma(g, f->decay, -product);
     return power * v_exp_minus_parts(product, rest);
 }
+/* w^(g/2), without a general power where g is one of those that everybody takes. */
+ALWAYS_INLINE V focal_root(const focal_t *f, V g) {
+    const M none = g == v_zero(), single = g == v_one(), two = g == v_set(2), four = g == v_set(4);
+    const M easy = m_or(m_or(none, single), m_or(two, four));
+    V root = v_select(two, f->w, v_one());
+    if (m_any(m_or(single, four))) {
+        const V base = v_select(single, v_sqrt(f->base), f->base * f->base);
+        root = v_select(m_or(single, four), base * v_exp_minus(v_set(0.5) * g * f->decay), root);
+    }
+    return m_all(easy) ? root : v_select(easy, root, focal_power(f, v_set(0.5) * g));
+}
+/* x^g, 0 <= x <= 1, alike */
+ALWAYS_INLINE V share_power(V x, V g) {
+    const M single = g == v_one(), two = g == v_set(2), four = g == v_set(4), easy = m_or(single, m_or(two, four));
+    const V square = x * x, power = v_select(single, x, v_select(two, square, square * square));
+    return m_all(easy) ? power : v_select(easy, power, v_pow(x, g));
+}
 /* The value, slope and curvature of w^g H, all times `factor`. */
 ALWAYS_INLINE void focal_unit(const focal_t *f, V g, V factor, V z, unit_t *u) {
-    const V root = v_select(g == v_zero(), v_one(), focal_power(f, v_set(0.5) * g)), infinity = v_set(INFINITY);
+    const V root = focal_root(f, g), infinity = v_set(INFINITY);
     const V pull = v_where(f->ratio != v_zero(), g * f->ratio * f->entropy), weight = factor * (root * root);
     const M none = (weight == v_zero()) | v_isnan(z); /* so small that nothing is left */
     const V value = v_select(f->entropy == infinity, infinity, factor * (f->entropy * root) * root);
@@ -328,7 +347,7 @@ ELEMENTWISE(gaussian_focal) {
     const M peak = y == one;
     const focal_t f = focal_of(in[PRED], v_select(peak, one, v_nan_from(zero, y)));
     u->outside = v_lesser(y, one - y) < zero;
-    const V weight = v_select(peak, one, v_pow(one - y, p[GAUSSIAN_GAMMA]));
+    const V weight = v_select(peak, one, share_power(one - y, p[GAUSSIAN_GAMMA]));
     focal_unit(&f, p[GAUSSIAN_ALPHA], weight, in[PRED], u);
 }
 
@@ -362,14 +381,15 @@ DEFINE(quality_focal) = {
 };
 /* With d = s - y, H the cross entropy: |d|^b H, its derivatives by z. */
 IN_DOUBLE(quality_focal, 2) {
-    const D z = in[PRED], y = in[TARGET], b = d_set(finely(p)), zero = d_set(0), one = d_set(1);
+    const double beta = finely(p);
+    const D z = in[PRED], y = in[TARGET], b = d_set(beta), zero = d_set(0), one = d_set(1);
     const logistic_pair l = logistic_pair_of(z);
     pair d = logistic_gap(&l, y);
     const D entropy = logistic_entropy(&l, y), st = logistic_slope(&l), tilt = logistic_tilt(&l);
     const L below = d.hi < zero;
     d = pair_of(d_abs(d.hi), d_select(below, -d.lo, d.lo));
-    const D lower = d_pow_pair(d, b - one), w = d_select(d.hi == zero, zero, lower * d.hi),
-            lowest = d_pow_pair(d, b - 2);
+    const D lower = d_pow_pair(d, beta - 1), w = d_select(d.hi == zero, zero, lower * d.hi),
+            lowest = d_pow_pair(d, beta - 2);
     const D pull = d_select(st == zero, zero, b * st * entropy), side = d_select(below, -lower, lower);
     const D bend = d_select(b == one, zero, (b - one) * st * lowest);
     u->value = d_select(d.hi == zero, zero, lower * (d.hi * entropy));
@@ -425,7 +445,8 @@ DEFINE(asymmetric_multilabel) = {
 };
 /* m^g l with l = -ln(1 - m), and its derivatives by z; q = 1/(1 - m) */
 IN_DOUBLE(asymmetric_negative, 1) {
-    const D z = in[PRED], g = d_set((double)p[ASYMMETRIC_NEG][0]), c = d_set(finely(p + ASYMMETRIC_CLIP));
+    const double gamma = (double)p[ASYMMETRIC_NEG][0];
+    const D z = in[PRED], g = d_set(gamma), c = d_set(finely(p + ASYMMETRIC_CLIP));
     const D zero = d_set(0), one = d_set(1);
     const logistic_pair l = logistic_pair_of(z);
     pair m = logistic_gap(&l, c);
@@ -435,7 +456,7 @@ IN_DOUBLE(asymmetric_negative, 1) {
     const pair near = pair_log1p(pair_of(-d_select(small, m.hi, zero), -d_select(small, m.lo, zero)));
     const pair far = pair_log_of(d_select(rest > zero, rest, one));
     const D log = -d_select(small, near.hi, far.hi), ratio = d_select(some, log / d_select(some, m.hi, one), one);
-    const D power = d_pow_pair(m, g), lower = d_pow_pair(m, g - one), q = one / rest;
+    const D power = d_pow_pair(m, gamma), lower = d_pow_pair(m, gamma - 1), q = one / rest;
     const D major = d_select(g == zero, zero, lower * d_fma(g * (g - one), ratio, 2 * g * q));
     const D first = power * d_fma(g, ratio, q), second = d_fma(power * q, q, major);
     u->value = power * log;

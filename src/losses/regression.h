@@ -372,26 +372,45 @@ static void log_cosh_rho(double s, const double *p, double out[3]) {
     }
 }
 
-/* k ln cosh(a/k), a + rest >= 0, k = 1 or 2, with its slope and curvature. With h = (e^(-2a/k) - 1)/2, the slope is
- * tanh(a/k) = -h/(1 + h); the value is -(k/2) ln(1 - tanh^2) near zero, a - k ln 2 + k ln(1 + e^(-2a/k)) far out. What
- * rounding takes from h, tanh and its square is carried on. */
-ALWAYS_INLINE V ln_cosh(V a, V rest, const double k, V *slope, V *curve) {
-    const V one = v_one(), twice = v_set(-2 / k);
-    V e = v_exp_minus(v_set(2 / k) * a), h_rest, h = half_expm1(at_least(twice * a, EXPM1_SATURATED), &h_rest);
-    e = v_fma(twice * rest, e, e);
-    V sum_rest, sum = fast_two_sum(one, h, &sum_rest), inverse = one / sum;
-    sum_rest += h_rest;
-    V start = -h * inverse, left = (v_fma(-start, sum, -h) - v_fma(start, sum_rest, h_rest)) * inverse;
-    V tanh = start + left, tanh_rest = (start - tanh) + left;
-    V square = tanh * tanh, square_rest = v_fma(2 * tanh, tanh_rest, v_fma(tanh, tanh, -square));
-    V lost = v_fma(-inverse, sum, one) - inverse * sum_rest, whole = v_set(1 / k) * (inverse * inverse * e);
-    *slope = tanh;
+/* ln cosh(a + rest), a + rest >= 0, with its slope and curvature. Near 0 by the series of it and of tanh, further out
+ * a - ln 2 + ln(1 + e^-2a) and 1 - 2/(e^2a + 1). The curvature is 4 e^-2a / (1 + e^-2a)^2; what rounding takes from the
+ * quotient is carried on. The coefficients come from tests/numeric/minimax.py. */
+ALWAYS_INLINE V ln_cosh(V a, V rest, V *slope, V *curve) {
+#ifdef LOSSFN_REAL_F32
+    static const double series[] = {-0x1.b81cbep-16, 0x1.764b7p-13, -0x1.65f7d2p-11, 0x1.1b9ceep-9,
+                                    -0x1.b9c39cp-8,  0x1.6c1464p-6, -0x1.55555p-4};
+    static const double tanh_series[] = {-0x1.76b76ap-12, 0x1.2d2d22p-9, -0x1.043b84p-7, 0x1.5ffeb6p-6,
+                                         -0x1.b960b2p-5,  0x1.110bdap-3, -0x1.55553cp-2};
+#else
+    static const double series[] = {0x1.f02376d1942ecp-28,  -0x1.3a9a64bd92b4dp-24, 0x1.95573a05ecab6p-22,
+                                    -0x1.71655e59b4041p-20, 0x1.194815bb48cd5p-18,  -0x1.8cd776bf66040p-17,
+                                    0x1.127cf41996757p-15,  -0x1.7d8f52dad7516p-14, 0x1.0d0a2b7ee926bp-12,
+                                    -0x1.833d853046390p-11, 0x1.1ea5d302d4f46p-9,   -0x1.ba1ba1b572abcp-8,
+                                    0x1.6c16c16c0d955p-6,   -0x1.55555555554f1p-4};
+    static const double tanh_series[] = {-0x1.0bd39c2f4cc17p-24, 0x1.5e0ac18d732f6p-21,  -0x1.c9dd35b83e96dp-19,
+                                         0x1.9d8d6b8efbe49p-17,  -0x1.2e8912c89272bp-15, 0x1.8d6783c46cb49p-14,
+                                         -0x1.f3300b86968dbp-13, 0x1.35207f8a3a089p-11,  -0x1.7d9bad21e2ba7p-10,
+                                         0x1.d6d30c754e352p-9,   -0x1.226e2e9d7c53bp-7,  0x1.664f48350a4a4p-6,
+                                         -0x1.ba1ba1b805fedp-5,  0x1.111111110d70dp-3,   -0x1.555555555550fp-2};
+#endif
+    const V one = v_one(), half = v_set(0.5), minus_two = v_set(-2), square = a * a;
+    V e = v_exp_minus(v_set(2) * a);
+    e = v_fma(minus_two * rest, e, e);
+    V sum_rest, sum = fast_two_sum(one, e, &sum_rest), inverse = one / sum;
+    V lost = v_fma(-inverse, sum, one) - inverse * sum_rest, whole = v_set(4) * (inverse * inverse * e);
     *curve = v_fma(2 * lost, whole, whole);
-    M near = a < v_set(0.75 * k);
-    V by_rest = v_fma(twice * tanh * rest, square - one, square_rest);
-    V log = v_log1p_parts(v_select(near, -square, e), v_where(near, -by_rest));
-    V far = (a - v_set(k * LN2)) + v_fma(tanh, rest, v_set(k) * (log - v_set(LN2_REST)));
-    return v_select(near, v_set(-k / 2) * log, far);
+    V value = v_set(series[0]), tanh = v_set(tanh_series[0]);
+    UNROLL
+    for (size_t i = 1; i < sizeof series / sizeof *series; i++) value = v_fma(value, square, v_set(series[i]));
+    UNROLL
+    for (size_t i = 1; i < sizeof tanh_series / sizeof *tanh_series; i++)
+        tanh = v_fma(tanh, square, v_set(tanh_series[i]));
+    M near = a < one;
+    *slope = v_select(near, a + v_fma(a * square, tanh, rest * *curve), v_fma(minus_two, e * inverse, one));
+    V square_rest = v_fma(half * a, a, -(half * square));
+    value = half * square + v_fma(square * square, value, v_fma(*slope, rest, square_rest));
+    V far = (a - v_set(LN2)) + v_fma(*slope, rest, v_log1p_unit(e) - v_set(LN2_REST));
+    return v_select(near, value, far);
 }
 
 /* ln cosh r */
@@ -421,7 +440,7 @@ DEFINE(log_cosh) = {
 };
 ELEMENTWISE(log_cosh) {
     V rest, r = exact_residual(in, &rest), slope;
-    u->value = ln_cosh(v_abs(r), v_select(r < v_zero(), -rest, rest), 1, &slope, &u->hess);
+    u->value = ln_cosh(v_abs(r), v_select(r < v_zero(), -rest, rest), &slope, &u->hess);
     u->grad[PRED] = v_copysign(slope, r);
     u->grad[TARGET] = -u->grad[PRED];
     u->hess = residual_hess(u->hess, u->grad[PRED], r, p);
@@ -694,9 +713,11 @@ DEFINE(logit_dist) = {
 };
 ELEMENTWISE(logit_dist) {
     V rest, r = exact_residual(in, &rest), slope;
-    u->value = ln_cosh(v_abs(r), v_select(r < v_zero(), -rest, rest), 2, &slope, &u->hess);
+    const V half = v_copysign(v_set(0.5), r);
+    u->value = 2 * ln_cosh(half * r, half * rest, &slope, &u->hess);
     u->grad[PRED] = v_copysign(slope, r);
     u->grad[TARGET] = -u->grad[PRED];
+    u->hess = v_set(0.5) * u->hess;
     u->hess = residual_hess(u->hess, u->grad[PRED], r, p);
 }
 

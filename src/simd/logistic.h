@@ -48,9 +48,15 @@ INLINE D logistic_entropy(const logistic_pair *l, D c) {
     return pair_log1p(l->e).hi + d_select(weight == d_set(0), d_set(0), weight * l->size);
 }
 
-/* x^g of a pair x >= 0; at 0 what it is there */
-INLINE D d_pow_pair(pair x, D g) {
-    const D zero = d_set(0), one = d_set(1);
+/* x^g of a pair x >= 0; at 0 what it is there. The powers that everybody takes are products. */
+INLINE D d_pow_pair(pair x, double power) {
+    const D zero = d_set(0), one = d_set(1), g = d_set(power);
+    const pair square = pair_product(x, x);
+    if (power == 0) return one;
+    if (power == 1) return x.hi;
+    if (power == 2) return square.hi;
+    if (power == 3) return pair_product(square, x).hi;
+    if (power == 4) return pair_product(square, square).hi;
     const L none = x.hi == zero;
     const D safe = d_select(none, one, x.hi);
     const pair log = pair_sum(pair_log_of(safe), pair_of(d_select(none, zero, x.lo / safe), zero));

@@ -1,10 +1,28 @@
-"""Minimax polynomials of src/simd/math.h: prints the coefficients, lowest degree first, and the error in bits.
+"""Minimax polynomials of src/simd and src/losses: prints the coefficients, lowest degree first, and the error in bits.
 
 Remez exchange on the weighted error; then, from the lowest degree, each coefficient is rounded to the dtype and the
 others are fitted again, by least squares. The weight turns the polynomial's error into the function's relative error.
 Needs mpmath. Run: python3 minimax.py"""
 
-from mpmath import atanh, cos, exp, expm1, floor, frexp, ldexp, log, log1p, lu_solve, matrix, mp, mpf, pi
+from mpmath import (
+    atanh,
+    cos,
+    cosh,
+    exp,
+    expm1,
+    floor,
+    frexp,
+    ldexp,
+    log,
+    log1p,
+    lu_solve,
+    matrix,
+    mp,
+    mpf,
+    pi,
+    sqrt,
+    tanh,
+)
 
 mp.prec = 400
 
@@ -93,6 +111,14 @@ def sin_tail(z):
     return (mp.sin(mp.sqrt(z)) / mp.sqrt(z) - 1) / z
 
 
+def lncosh_tail(z):  # z = a^2
+    return (log(cosh(sqrt(z))) - z / 2) / z**2
+
+
+def tanh_tail(z):
+    return (tanh(sqrt(z)) / sqrt(z) - 1) / z
+
+
 def cos_tail(z):
     return (cos(mp.sqrt(z)) - 1 + z / 2) / z**2
 
@@ -110,6 +136,12 @@ if __name__ == "__main__":
     fit("2 atanh(s) = 2 s + s^3 p(s^2), s <= 1/3", atanh_tail, lambda z: z / (2 + 2 * z / 3), 0, mpf(1) / 9, 10, 53)
     for bits, degree in (24, 3), (53, 7):
         fit("2 atanh(s) = 2 s + 2/3 s^3 + s^5 p(s^2)", atanh_tail2, lambda z: z**2 / 2, 0, 0.04, degree, bits)
+    for bits, degree in (24, 6), (53, 13):
+        weight = lambda z: z**2 / log(cosh(sqrt(z)))  # noqa: E731
+        fit("ln cosh(a) = a^2/2 + a^4 p(a^2), a <= 1", lncosh_tail, weight, 0, 1, degree, bits)
+    for bits, degree in (24, 6), (53, 14):
+        weight = lambda z: z * sqrt(z) / tanh(sqrt(z))  # noqa: E731
+        fit("tanh(a) = a + a^3 p(a^2), a <= 1", tanh_tail, weight, 0, 1, degree, bits)
     for bits, degree in (24, 5), (53, 11):
         fit("atan(t) = t + t^3 p(t^2), t <= tan(pi/8)", atan_tail, lambda z: z, 0, mpf("0.1716"), degree, bits)
     for bits, degree in (24, 3), (53, 5):
