@@ -5,6 +5,7 @@
 #include "core/memory.h"
 #include "core/status.h"
 #include "core/tensor.h"
+#include "engine/plan.h"
 #include "engine/run.h"
 
 enum { MOST_COMPARED = 256 }; /* places per input, spread evenly */
@@ -150,8 +151,7 @@ lossfn_status_t lossfn_check_gradient(const lossfn_t *loss, const lossfn_args_t 
     LOSSFN__REQUIRE(report->struct_size >= sizeof *report, LOSSFN_ERROR_ARGUMENT,
                     "report.struct_size is %llu, it is %llu", (unsigned long long)report->struct_size,
                     (unsigned long long)sizeof *report);
-    LOSSFN__REQUIRE(args->n_inputs > 0 && args->n_inputs <= loss->n_inputs && args->inputs[0], LOSSFN_ERROR_ARGUMENT,
-                    "input %s is NULL", loss->inputs[0].name);
+    LOSSFN__TRY(lossfn__check_given(loss, args));
     trial_t trial;
     lossfn_status_t status = LOSSFN_OK;
     memset(&trial, 0, sizeof trial);

@@ -10,6 +10,7 @@
 #include "core/tensor.h"
 #include "engine/exact.h"
 #include "engine/fpenv.h"
+#include "engine/plan.h"
 #include "engine/run.h"
 
 /* ---- Doubles in their order, as integers: halving reaches any of them in 64 steps ---- */
@@ -265,8 +266,7 @@ static lossfn_status_t check_search(const lossfn_t *loss, const lossfn_args_t *a
                     !loss   ? "loss"
                     : !args ? "args"
                             : out_name);
-    LOSSFN__REQUIRE(args->n_inputs > 0 && args->n_inputs <= loss->n_inputs && args->inputs[0], LOSSFN_ERROR_ARGUMENT,
-                    "input %s is NULL; its shape is looked at", loss->inputs[0].name);
+    LOSSFN__TRY(lossfn__check_given(loss, args));
     LOSSFN__REQUIRE(loss->n_inputs > 1, LOSSFN_ERROR_UNSUPPORTED, "%s has no target", lossfn_name(loss));
     for (int32_t j = 0; j < args->n_inputs; j++)
         if (args->inputs[j]) LOSSFN__TRY(lossfn__tensor_check(loss->inputs[j].name, args->inputs[j]));

@@ -326,8 +326,6 @@ static lossfn_status_t check_inputs(maker_t *m) {
     lossfn__plan_t *plan = m->plan;
     const lossfn_args_t *args = m->args;
     plan->n_inputs = m->loss->n_inputs;
-    LOSSFN__REQUIRE(args->n_inputs >= 0 && args->n_inputs <= plan->n_inputs, LOSSFN_ERROR_ARGUMENT,
-                    "%d inputs given, %s takes %d", (int)args->n_inputs, lossfn_name(m->loss), (int)plan->n_inputs);
     for (int32_t j = 0; j < plan->n_inputs; j++) {
         const lossfn__input_t *input = &m->loss->inputs[j];
         const lossfn_tensor_t *t = j < args->n_inputs ? args->inputs[j] : NULL;
@@ -657,6 +655,14 @@ lossfn__scratch_t lossfn__scratch_needed(const lossfn_t *loss, const lossfn_args
     return needed;
 }
 
+lossfn_status_t lossfn__check_given(const lossfn_t *loss, const lossfn_args_t *args) {
+    LOSSFN__REQUIRE(args->n_inputs >= 0 && args->n_inputs <= loss->n_inputs, LOSSFN_ERROR_ARGUMENT,
+                    "%d inputs given, %s takes %d", (int)args->n_inputs, lossfn_name(loss), (int)loss->n_inputs);
+    LOSSFN__REQUIRE(args->n_inputs > 0 && args->inputs[0], LOSSFN_ERROR_ARGUMENT, "input %s is NULL",
+                    loss->inputs[0].name);
+    return LOSSFN_OK;
+}
+
 lossfn_status_t lossfn__plan_make(lossfn__plan_t *plan, const lossfn_t *loss, const lossfn_args_t *args) {
     maker_t m;
     memset(&m, 0, offsetof(maker_t, outputs));
@@ -682,8 +688,7 @@ lossfn_status_t lossfn__plan_make(lossfn__plan_t *plan, const lossfn_t *loss, co
         const lossfn_vtable_t *user = part->term->definition->user;
         if (user && !(user->flags & LOSSFN_VTABLE_F32)) plan->is_double = 1;
     }
-    LOSSFN__REQUIRE(args->n_inputs > 0 && args->inputs[0], LOSSFN_ERROR_ARGUMENT, "input %s is NULL",
-                    loss->inputs[0].name);
+    LOSSFN__TRY(lossfn__check_given(loss, args));
     LOSSFN__TRY(check_inputs(&m));
     LOSSFN__TRY(check_lists(&m));
     for (int32_t k = 0; k < plan->n_parts; k++) {

@@ -182,6 +182,8 @@ static inline int64_t lossfn__view_offset(const lossfn__view_t *view, int64_t i)
     return offset;
 }
 
+/* Whether the inputs are as many as the loss takes, and pred, whose shape decides, is among them. */
+lossfn_status_t lossfn__check_given(const lossfn_t *loss, const lossfn_args_t *args);
 /* Checks a call and describes it; fails with a message, having written nothing. */
 lossfn_status_t lossfn__plan_make(lossfn__plan_t *plan, const lossfn_t *loss, const lossfn_args_t *args);
 /* Bytes of exec.scratch that a call needs: for rows that are staged whole, and behind them for marginals. 0: they fit

@@ -132,11 +132,42 @@ static void weights_and_masks(void **unused) {
     lossfn_destroy(loss);
 }
 
+/* What is wrong with the call itself is a finding here, and an error of what computes. */
+static void more_inputs_than_there_are(void **unused) {
+    (void)unused;
+    static const char said[] = "9 inputs given, mse takes 2";
+    char text[200];
+    int64_t length;
+    double constant = 7;
+    lossfn_t *loss = NULL;
+    lossfn_args_t args;
+    lossfn_gradient_report_t report = {.struct_size = sizeof report, .compared = 7};
+    assert_int_equal(lossfn_create(&loss, "mse"), LOSSFN_OK);
+    lossfn_args_init(&args);
+    args.inputs[0] = column(&p, wide), args.inputs[1] = column(&t, tame);
+    args.values = args.inputs[1];
+    args.n_inputs = 9;
+    assert_int_equal(lossfn_check(loss, &args, text, sizeof text, &length), LOSSFN_OK);
+    assert_non_null(strstr(text, said));
+    assert_int_equal(lossfn_check_gradient(loss, &args, &report), LOSSFN_ERROR_ARGUMENT);
+    assert_string_equal(lossfn_last_error(), said);
+    assert_int_equal(lossfn_init_score(loss, &args, &constant), LOSSFN_ERROR_ARGUMENT);
+    assert_string_equal(lossfn_last_error(), said);
+    assert_int_equal(lossfn_minimum(loss, &args), LOSSFN_ERROR_ARGUMENT);
+    assert_string_equal(lossfn_last_error(), said);
+    assert_true(report.compared == 7 && constant == 7);
+    lossfn_destroy(loss);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(nothing_to_find), cmocka_unit_test(logits_and_probabilities),
-        cmocka_unit_test(targets),         cmocka_unit_test(what_is_not_finite),
-        cmocka_unit_test(deltas),          cmocka_unit_test(weights_and_masks),
+        cmocka_unit_test(nothing_to_find),
+        cmocka_unit_test(logits_and_probabilities),
+        cmocka_unit_test(targets),
+        cmocka_unit_test(what_is_not_finite),
+        cmocka_unit_test(deltas),
+        cmocka_unit_test(weights_and_masks),
+        cmocka_unit_test(more_inputs_than_there_are),
     };
     return cmocka_run_group_tests_name("check", tests, NULL, NULL);
 }
