@@ -29,4 +29,12 @@ if(LOSSFN_SANITIZE)
     target_compile_options(
         lossfn_flags INTERFACE -fsanitize=${sanitizers} -fno-sanitize-recover=all -fno-omit-frame-pointer)
     target_link_options(lossfn_flags INTERFACE -fsanitize=${sanitizers})
+    if(CMAKE_C_COMPILER_ID MATCHES Clang) # gcc defines these itself
+        foreach(sanitizer address thread)
+            if(sanitizer IN_LIST LOSSFN_SANITIZE)
+                string(TOUPPER "${sanitizer}" name)
+                target_compile_definitions(lossfn_flags INTERFACE __SANITIZE_${name}__)
+            endif()
+        endforeach()
+    endif()
 endif()

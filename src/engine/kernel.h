@@ -258,7 +258,7 @@ ALWAYS_INLINE void row_sums_loop(chunk_t *c, sums_fn kernel, const int n_sums, c
             sum_fold(c, &at, i, x, kept, &r, p, kernel, n_run, keeps, absent, sums[0]);
         }
         for (int64_t i = last_at; keeps && i < at.n; i += LANES)
-            store_part(at.kept, i, at.n, v_load(last_kept + i - last_at));
+            store_part(at.kept, i, at.n, v_load(last_kept + (i - last_at)));
     } else {
         for (int64_t i = 0; i < at.n; i += FOLD) {
             for (const int64_t stop = run_until(&at, i); i < stop; i += FOLD)

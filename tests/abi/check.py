@@ -8,6 +8,7 @@ symbols       the library exports cmake/lossfn.symbols, which is what the header
 dependencies  the library needs libc and libm only
 baseline      abidiff finds no change against baseline/
 old_client    client.c, compiled against the frozen headers in baseline/include, runs on the library
+reproducible  two builds in different places, with the hardening flags of distributions, are equal byte by byte
 
 `freeze` instead of a check writes baseline/ anew. That is for a new ABI number, or before the first release.
 """
@@ -15,6 +16,7 @@ old_client    client.c, compiled against the frozen headers in baseline/include,
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import re
 import shutil
@@ -29,6 +31,7 @@ INCLUDE = ROOT / "include"
 BASELINE = HERE / "baseline"
 ABI = BASELINE / "liblossfn-x86_64.abi"
 SYMBOLS = ROOT / "cmake" / "lossfn.symbols"
+LONG = bool(os.environ.get("LOSSFN_TEST_LONG"))
 
 
 class Failure(Exception):
@@ -169,6 +172,32 @@ def check_old_client(library: Path, work: Path) -> str:
     flags = ["-std=c11", "-Wall", "-Wextra", "-Werror", f"-I{BASELINE / 'include'}"]
     run("gcc", *flags, HERE / "client.c", "-o", program, library, "-lm", f"-Wl,-rpath,{library.parent}")
     return run(program).strip()
+
+
+HARDENED = "-fstack-protector-strong -fstack-clash-protection -fcf-protection -D_FORTIFY_SOURCE=2 -Wformat-security"
+
+
+def check_reproducible(library: Path, work: Path) -> str:
+    # The whole library in the long run; what is not mathematics otherwise, where paths, dates and order could get in.
+    target, pattern = ("lossfn_shared", "liblossfn.so.*.*") if LONG else ("lossfn_common", "*.o")
+    builds: list[dict[str, bytes]] = []
+    for place in (work / "a", work / "another place"):
+        for part in ("CMakeLists.txt", "LICENSE", "cmake", "include", "src"):
+            copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
+            (place / "lossfn").mkdir(parents=True, exist_ok=True)
+            copy(ROOT / part, place / "lossfn" / part)
+        build = place / "build"
+        hardened = HARDENED if platform.machine() == "x86_64" else HARDENED.replace("-fcf-protection", "")
+        flags = ["-DCMAKE_BUILD_TYPE=Release", f"-DCMAKE_C_FLAGS={hardened}", "-DLOSSFN_WERROR=ON"]
+        run("cmake", "-G", "Ninja", "-S", place / "lossfn", "-B", build, *flags, "-DCMAKE_C_COMPILER_LAUNCHER=")
+        run("cmake", "--build", build, "--target", target)
+        builds.append({str(p.relative_to(build)): p.read_bytes() for p in build.rglob(pattern)})
+    first, second = builds
+    if not first or first.keys() != second.keys():
+        raise Failure(f"different files: {sorted(first.keys() ^ second.keys())}")
+    if different := [name for name in first if first[name] != second[name]]:
+        raise Failure(f"different bytes: {different}")
+    return f"{len(first)} files, {sum(map(len, first.values()))} bytes"
 
 
 def freeze(library: Path) -> None:

@@ -26,15 +26,6 @@
 
 #include "pool.h"
 
-#ifdef __has_feature
-#if __has_feature(thread_sanitizer)
-#define __SANITIZE_THREAD__ 1
-#endif
-#if __has_feature(address_sanitizer)
-#define __SANITIZE_ADDRESS__ 1
-#endif
-#endif
-
 typedef struct {
     atomic_int runs[1000];
     pthread_t caller;
