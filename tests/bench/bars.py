@@ -65,14 +65,19 @@ def of_peer(
             yield record, found
 
 
-def most_by_arithmetic(results: Results, record: Record, key: str) -> float | None:
-    """The ratio to a peer if a call took no longer than its arithmetic does in the first cache, shared by all threads;
-    that of losses of rows is measured on rows of 1024."""
+def most_possible(results: Results, record: Record, key: str) -> tuple[float, str] | None:
+    """The ratio to a peer if a call took no longer than its arithmetic does in the first cache or, in memory, a bare
+    kernel that moves the same bytes, whichever is longer, and all threads shared that; and which it is. That of losses
+    of rows is measured on rows of 1024."""
     theirs, dtype = best(record, key), {"float32": "f32", "float64": "f64"}[record["dtype"]]
-    for near in results.native("limit", loss=record["loss"], dtype=dtype, want=record["want"]):
-        per_element = arithmetic_time(near)
+    want = "value_grad_hess" if record["want"] == "grad_hess" else record["want"]
+    for near in results.native("limit", loss=record["loss"], dtype=dtype, want=want):
+        bounds = [(arithmetic_time(near) or 0.0, "arithmetic")]
+        if record["elements"] > 32 * LARGE:
+            bounds.append((stream_time(near) / near["elements"], "bytes"))
+        per_element, which = max(bounds)
         if theirs and per_element:
-            return theirs / (per_element * record["elements"] / record["threads"])
+            return theirs / (per_element * record["elements"] / record["threads"]), which
     return None
 
 
@@ -82,23 +87,20 @@ def peer_bar(text: str, least: float, key: str, *cases: str, dtype: str = "float
             yield f"{place(record)}{', gradient and Hessian' if record['want'] == 'grad_hess' else ''}", found
 
     def floor(results: Results) -> str:
-        """Which of those that miss the bar could not meet it whatever memory did."""
+        """Which of those that miss the bar could not meet it at the speed of their arithmetic or of their bytes."""
         missing = [r for r, found in of_peer(results, key, cases, dtype, elementwise) if found < least]
-        most = [(most_by_arithmetic(results, record, key), place(record)) for record in missing]
-        known = [(ratio_, where) for ratio_, where in most if ratio_]
-        beyond = [pair for pair in known if pair[0] < least]
-        if not beyond:
-            return ""
-        least_of_all = min(beyond)
-        return (
-            f"{len(beyond)} of the {len(missing)} that miss it have arithmetic that does not allow it, measured in the "
-            f"first cache: {least_of_all[1]}, at most {least_of_all[0]:.3g} x"
-        )
+        known = [(most, place(r)) for r in missing if (most := most_possible(results, r, key))]
+        words = []
+        for kind, some in (
+            (f"{{}} of the {len(missing)} that miss it cannot reach it", [k for k in known if k[0][0] < least]),
+            ("the other {}", [k for k in known if k[0][0] >= least]),
+        ):
+            if some:
+                (most, which), where = min(some)
+                words.append(f"{kind.format(len(some))}: {where}, at most {most:.3g} x by its {which}")
+        return "; ".join(words)
 
-    def floors(results: Results) -> str:
-        return "; ".join(filter(None, (floor(results), if_memory_alone_bound(key, *cases)(results) if cases else "")))
-
-    return Bar("peers", text, least, figures, floor=floors)
+    return Bar("peers", text, least, figures, floor=floor)
 
 
 def limit(want: str, dtype: str) -> Callable[[Results], Figures]:
@@ -125,23 +127,6 @@ def bound(want: str, dtype: str) -> Callable[[Results], str]:
         words = f"{len(by_arithmetic)} of {len(below)} take longer than the stream in the first cache already"
         others = [(share_of_limit(r), r["loss"]) for r in below if binds(r) == "memory"]
         return words + (f"; worst of the others: {min(others)[1]}, {min(others)[0]:.2f}" if others else "")
-
-    return floor
-
-
-def if_memory_alone_bound(key: str, *losses: str) -> Callable[[Results], str]:
-    """What the ratio to a peer would be if lossfn took as long in memory as the bare stream kernel."""
-
-    def floor(results: Results) -> str:
-        most = []
-        for record in results.find(kind="case", allocator="recycled", dtype="float32", want="value_grad", threads=1):
-            theirs = best(record, key)
-            if record["case"] not in losses or not theirs or record["elements"] < LARGE * 32:
-                continue
-            for stream in results.native("limit", loss=record["loss"], dtype="f32", want="value_grad"):
-                per_element = stream_time(stream) / stream["elements"]
-                most.append((theirs / (per_element * record["elements"]), record["case"]))
-        return "; ".join(f"{case} at the stream's speed, 16 Mi: {ratio_:.3g} x" for ratio_, case in most)
 
     return floor
 
