@@ -76,8 +76,9 @@ def most_possible(results: Results, record: Record, key: str) -> tuple[float, st
         if record["elements"] > 32 * LARGE:
             bounds.append((stream_time(near) / near["elements"], "bytes"))
         per_element, which = max(bounds)
-        if theirs and per_element:
-            return theirs / (per_element * record["elements"] / record["threads"]), which
+        least = per_element * record["elements"] / record["threads"]
+        if theirs and 0 < least <= (best(record, "lossfn") or 0):  # else the call was faster: on other numbers
+            return theirs / least, which
     return None
 
 

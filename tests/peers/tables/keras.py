@@ -76,6 +76,12 @@ SIGN = Difference("kink convention", "the gradient at 0, and of NaN, is that on 
 HUBER = Difference("limits", "the gradient of an infinite residual is NaN", infinite_residual, ("pred",))
 LOG_COSH = Difference("limits", "x + softplus(-2 x) is NaN for an infinite residual", infinite_residual, ("value",))
 MAPE = Difference("limits", "infinity divided by infinity is NaN", lambda i: np.isinf(i["target"]), ("value",))
+MAPE_SLOPE = Difference(
+    "limits",
+    "where both are infinite and the value is NaN, the gradient is 0",
+    lambda i: np.isinf(i["pred"]) & np.isinf(i["target"]),
+    ("pred",),
+)
 MSLE = Difference(
     "clips", "numbers below 1e-7 are raised to it and have no gradient", lambda i: i["pred"] < EPS, ("pred",)
 )
@@ -143,6 +149,7 @@ ROWS = [
         lambda: losses.MeanAbsolutePercentageError(**NONE),
         (
             MAPE,
+            MAPE_SLOPE,
             SIGN,
         ),
     ),
