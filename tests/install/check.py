@@ -197,6 +197,13 @@ def check_components(build: Path, work: Path) -> str:
     return f"{len(everything)} files in {len(expected)} components"
 
 
+def compiler(build: Path) -> str:
+    found = re.search(r"^CMAKE_C_COMPILER:\w+=(.+)$", (build / "CMakeCache.txt").read_text(), re.M)
+    if not found:
+        raise Failure(f"{build} has no compiler")
+    return found[1]
+
+
 def check_wheel(build: Path, work: Path) -> str:
     # From a copy, so that no build tree is in reach.
     source = work / "source"
@@ -206,7 +213,7 @@ def check_wheel(build: Path, work: Path) -> str:
     if not LONG:
         # As the tests' own build compiles them, and as far from the sources, the compiler cache knows the objects.
         env |= {"CMAKE_ARGS": " ".join([*ISAS, "-DCMAKE_C_FLAGS=-g", "-DLOSSFN_WERROR=ON"])}
-        env |= {"SKBUILD_BUILD_DIR": "build/wheel"}
+        env |= {"SKBUILD_BUILD_DIR": "build/wheel", "CC": compiler(build)}
     run(sys.executable, "-m", "build", "--sdist", "--no-isolation", "--outdir", work, source, env=env)
     unpacked = work / "unpacked"
     with tarfile.open(next(work.glob("*.tar.gz"))) as archive:
@@ -270,7 +277,7 @@ def main() -> int:
     parser.add_argument("--build", type=Path, required=True, help="the build tree that is installed from")
     parser.add_argument("check", choices=CHECKS)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=options.build.parent, prefix="install-") as work:
+    with tempfile.TemporaryDirectory(dir=options.build.resolve().parent, prefix="install-") as work:
         try:
             print(f"{options.check}: {CHECKS[options.check](options.build.resolve(), Path(work))}")
         except Failure as failure:
