@@ -117,7 +117,7 @@ class Stage:
 
 
 def pytest_command(stage: Stage, report: Path) -> tuple[object, ...]:
-    return (sys.executable, "-m", "pytest", "-q", "-n", stage.jobs, f"--junit-xml={report}")
+    return (sys.executable, "-m", "pytest", "-q", "-n", stage.jobs, "--dist", "worksteal", f"--junit-xml={report}")
 
 
 def count_report(report: Path) -> Count:

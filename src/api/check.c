@@ -99,13 +99,13 @@ static void check_numbers(findings_t *f, const char *name, const survey_t *s) {
     if (s->inf) find(f, "%s has %lld infinite values", name, (long long)s->inf);
 }
 
+/* axis: the class axis of a loss over rows */
 static void check_pred(findings_t *f, const lossfn_t *loss, const lossfn_tensor_t *pred, const survey_t *s,
                        int32_t axis) {
     int32_t scale = loss->inputs[0].scale;
     const char *name = lossfn_name(loss);
     if (scale == LOSSFN_SCALE_LOGITS && s->count > 1 && s->outside_unit == 0 && s->nan < s->count) {
-        int rows = loss->unit == LOSSFN_UNIT_ROW && axis >= 0;
-        if (!rows)
+        if (loss->unit != LOSSFN_UNIT_ROW)
             find(f,
                  "all of pred lies in [0, 1]: these look like probabilities, %s takes logits (binary_cross_entropy "
                  "takes probabilities)",
@@ -125,7 +125,7 @@ static void check_pred(findings_t *f, const lossfn_t *loss, const lossfn_tensor_
                  logs && can_log                 ? "; these look like log-probabilities (log_pred=true)"
                  : loss->unit == LOSSFN_UNIT_ROW ? "; these look like logits (cross_entropy takes them)"
                                                  : "; these look like logits (bce_with_logits takes them)");
-    } else if (scale == LOSSFN_SCALE_PROBABILITY && loss->unit == LOSSFN_UNIT_ROW && axis >= 0 && s->nan == 0 &&
+    } else if (scale == LOSSFN_SCALE_PROBABILITY && loss->unit == LOSSFN_UNIT_ROW && s->nan == 0 &&
                share_of_unit_sums(pred, axis) < 0.5) {
         find(f, "rows of pred do not sum to 1 along axis %d", (int)loss->axis);
         for (int32_t d = 0; d < pred->ndim; d++)

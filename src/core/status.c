@@ -15,7 +15,7 @@ static void tidy(char *text, int cut) {
     size_t n = strlen(text);
     for (size_t i = 0; i < n; i++)
         if ((unsigned char)text[i] < ' ' || text[i] == 0x7f) text[i] = '?';
-    if (!cut || n < 4) return;
+    if (!cut) return;
     n -= 3;
     while (n > 0 && lossfn__is_continuation(text[n])) n--;
     strcpy(text + n, "...");

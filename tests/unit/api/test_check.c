@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
+#include "lossfn/extend.h"
 #include "lossfn/lossfn.h"
 
 enum { ROWS = 3, COLS = 3, MANY = 40 };
@@ -43,6 +44,21 @@ static void finds(const char *spec, const lossfn_tensor_t *pred, const lossfn_te
     assert_int_equal(lossfn_check(loss, &args, text, sizeof text, &length), LOSSFN_OK);
     if (!what[0]) assert_string_equal(text, "");
     if (!strstr(text, what)) fail_msg("%s: '%s' is not in '%s'", spec, what, text);
+    lossfn_destroy(loss);
+}
+
+/* What a call finds has nothing of this. */
+static void silent(const char *spec, const lossfn_tensor_t *pred, const lossfn_tensor_t *target, const char *what) {
+    char text[2000];
+    int64_t length;
+    lossfn_t *loss = NULL;
+    lossfn_args_t args;
+    assert_int_equal(lossfn_create(&loss, spec), LOSSFN_OK);
+    lossfn_args_init(&args);
+    args.n_inputs = 2;
+    args.inputs[0] = pred, args.inputs[1] = target;
+    assert_int_equal(lossfn_check(loss, &args, text, sizeof text, &length), LOSSFN_OK);
+    if (strstr(text, what)) fail_msg("%s: '%s' is in '%s'", spec, what, text);
     lossfn_destroy(loss);
 }
 
@@ -132,6 +148,80 @@ static void weights_and_masks(void **unused) {
     lossfn_destroy(loss);
 }
 
+/* What each finding asks for, but for one thing. */
+static void what_is_no_finding(void **unused) {
+    (void)unused;
+    const int64_t one[] = {1}, tall[] = {ROWS, 1}, none[] = {0}, few[] = {4};
+    const double nans[] = {NAN, NAN, NAN}, ones[] = {1, 1, 1}, shares[] = {0.2, 0.9, 0.4}, below[] = {-1, -2, -3};
+    const double one_hot[] = {1, 0, 0, 0, 1, 0, 0, 0, 1}, halves[] = {0.5, NAN, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1};
+    const double minus[] = {-100, -100, -100, -100, -100, -100, -100, -100, -100}, second[] = {1, 2, 2};
+    silent("bce_with_logits", shaped(&p, 1, one, shares), shaped(&t, 1, one, bits), "look like probabilities");
+    silent("bce_with_logits", column(&p, nans), column(&t, bits), "look like probabilities");
+    silent("cross_entropy", matrix(&p, by_columns), column(&t, labels), "look like probabilities");
+    silent("kl_div(log_pred=true)", matrix(&p, logs), matrix(&t, by_rows), "outside [0, 1]");
+    silent("kl_div", matrix(&p, logits), matrix(&t, by_rows), "log_pred");
+    silent("binary_cross_entropy", column(&p, below), column(&t, bits), "log_pred");
+    silent("binary_cross_entropy", column(&p, shares), column(&t, bits), "sum to 1");
+    silent("categorical_cross_entropy", matrix(&p, halves), column(&t, labels), "do not sum to 1");
+    silent("cross_entropy", matrix(&p, one_hot), column(&t, labels), "swapped");
+    silent("binary_cross_entropy", shaped(&p, 1, one, ones), shaped(&t, 1, one, shares), "swapped");
+    silent("binary_cross_entropy", column(&p, shares), column(&t, shares), "swapped");
+    silent("binary_cross_entropy", column(&p, bits), column(&t, bits), "swapped");
+    silent("mse", column(&p, bits), column(&t, shares), "swapped");
+    finds("categorical_cross_entropy", matrix(&p, one_hot), matrix(&t, by_rows), "swapped");
+    silent("hinge(labels=01)", column(&p, wide), column(&t, ones), "labels=01 takes");
+    silent("hinge", column(&p, wide), column(&t, ones), "takes -1 and +1");
+    silent("bce_with_logits", column(&p, wide), column(&t, ones), "hinge takes");
+    silent("cross_entropy(ignore_index=-100)", matrix(&p, logits), column(&t, (const double[]){0, -100, 1}), "-100");
+    silent("cross_entropy", matrix(&p, logits), matrix(&t, minus), "ignore_index=-100 leaves");
+    silent("cross_entropy(label_base=1)", matrix(&p, logits), column(&t, (const double[]){2, 3, 3}), "count from 1");
+    silent("cross_entropy", matrix(&p, logits), column(&t, second), "count from 1");
+    silent("cross_entropy", matrix(&p, logits), column(&t, (const double[]){1, 1.5, 3}), "count from 1");
+    silent("cross_entropy", matrix(&p, logits), column(&t, labels), "count from 1");
+    silent("cross_entropy", matrix(&p, logits), matrix(&t, by_rows), "count from 1");
+    silent("cross_entropy(axis=7)", matrix(&p, logits), column(&t, counted), "count from 1");
+    silent("cross_entropy(axis=-7)", matrix(&p, logits), column(&t, counted), "count from 1");
+    finds("cross_entropy(axis=7)", matrix(&p, logits), column(&t, labels), "target fits pred with axis=0");
+    finds("cross_entropy(axis=-7)", matrix(&p, logits), column(&t, labels), "target fits pred with axis=0");
+    const double distant[] = {90, 80, 70, 60};
+    finds("smooth_l1", shaped(&p, 1, few, distant), shaped(&t, 1, few, shares), "smooth_l1 is linear there");
+    finds("pseudo_huber", shaped(&p, 1, few, distant), shaped(&t, 1, few, shares), "pseudo_huber is linear there");
+    silent("mae", shaped(&p, 1, few, distant), shaped(&t, 1, few, shares), "linear there");
+    silent("huber", column(&p, distant), shaped(&t, 1, few, shares), "linear there");
+    silent("huber", column(&p, distant), shaped(&t, 2, tall, shares), "linear there");
+    silent("huber", shaped(&p, 1, none, wide), shaped(&t, 1, none, wide), "is the squared error here");
+    silent("huber", column(&p, shares), column(&t, shares), "is the squared error here");
+}
+
+static lossfn_status_t fails(const lossfn_block_t *block) {
+    return lossfn_call_fail(block->call, *(const lossfn_status_t *)block->user_data, "as it was told to");
+}
+
+/* A loss of one's own whose labels are -1 and +1 has no option for others; that it fails is told as a failure. */
+static void losses_of_ones_own(void **unused) {
+    (void)unused;
+    lossfn_status_t told[] = {LOSSFN_ERROR_DOMAIN, LOSSFN_ERROR_CALLBACK, LOSSFN_ERROR_MEMORY};
+    lossfn_input_info_t inputs[2] = {{.struct_size = sizeof *inputs, .name = "pred", .scale = LOSSFN_SCALE_REAL},
+                                     {.struct_size = sizeof *inputs, .name = "t", .scale = LOSSFN_SCALE_MARGIN_LABEL}};
+    for (int i = 0; i < 3; i++) {
+        char text[400] = "";
+        int64_t length = -7;
+        lossfn_t *loss = NULL;
+        lossfn_args_t args;
+        lossfn_vtable_t table;
+        lossfn_vtable_init(&table);
+        table.elementwise = fails, table.inputs = inputs, table.n_inputs = 2;
+        assert_int_equal(lossfn_create_custom(&loss, &table, &told[i], NULL, NULL), LOSSFN_OK);
+        lossfn_args_init(&args);
+        args.n_inputs = 2;
+        args.inputs[0] = column(&p, wide), args.inputs[1] = column(&t, i ? signs : bits);
+        assert_int_equal(lossfn_check(loss, &args, text, sizeof text, &length), i ? told[i] : LOSSFN_OK);
+        if (i == 0) assert_non_null(strstr(text, "target holds 0 and 1"));
+        if (i) assert_int_equal(length, -7);
+        lossfn_destroy(loss);
+    }
+}
+
 /* What is wrong with the call itself is a finding here, and an error of what computes. */
 static void more_inputs_than_there_are(void **unused) {
     (void)unused;
@@ -168,6 +258,8 @@ int main(void) {
         cmocka_unit_test(deltas),
         cmocka_unit_test(weights_and_masks),
         cmocka_unit_test(more_inputs_than_there_are),
+        cmocka_unit_test(what_is_no_finding),
+        cmocka_unit_test(losses_of_ones_own),
     };
     return cmocka_run_group_tests_name("check", tests, NULL, NULL);
 }

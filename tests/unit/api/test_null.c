@@ -315,6 +315,11 @@ static void what_may_be_null(void **unused) {
     assert_int_equal(ALLOWED(lossfn_tensor_init(&grad, NULL, LOSSFN_F64, 0, NULL)), LOSSFN_OK);
 }
 
+static void *take(void *user, uint64_t size) {
+    (void)user;
+    return malloc((size_t)size);
+}
+
 /* With handles alive it is refused; what it does otherwise is in test_memory.c. */
 static void allocator(void **unused) {
     (void)unused;
@@ -322,6 +327,9 @@ static void allocator(void **unused) {
     note("lossfn_set_allocator");
     assert_int_equal(lossfn_set_allocator(&none), LOSSFN_ERROR_ARGUMENT);
     assert_non_null(strstr(lossfn_last_error(), "allocator has no alloc"));
+    none.alloc = take;
+    assert_int_equal(lossfn_set_allocator(&none), LOSSFN_ERROR_ARGUMENT);
+    assert_non_null(strstr(lossfn_last_error(), "allocator has no free"));
     assert_int_equal(lossfn_set_allocator(NULL), LOSSFN_ERROR_ARGUMENT);
 }
 

@@ -15,7 +15,12 @@ static void threads_of_a_call(void **unused) {
     assert_int_equal(lossfn_num_threads(), threads);
     lossfn_threads_stop();
     assert_int_equal(lossfn_num_threads(), threads);
-    assert_int_equal(lossfn_threads_start(-1), LOSSFN_ERROR_ARGUMENT);
+    const int32_t wrong[] = {-1, 257};
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(lossfn_threads_start(wrong[i]), LOSSFN_ERROR_ARGUMENT);
+        assert_int_equal(lossfn_set_num_threads(wrong[i]), LOSSFN_ERROR_ARGUMENT);
+        assert_int_equal(lossfn_num_threads(), threads);
+    }
 }
 
 int main(void) {

@@ -101,6 +101,10 @@ static void test_bad_vtables(void **unused) {
     refuse("acme.x", &v, LOSSFN_ERROR_ARGUMENT, "LOSSFN_VTABLE_LABELS needs a rowwise kernel");
     v = elementwise(), v.n_inputs = 9;
     refuse("acme.x", &v, LOSSFN_ERROR_ARGUMENT, "n_inputs is 9, must be 0 to 8");
+    v = elementwise(), v.n_inputs = -1;
+    refuse("acme.x", &v, LOSSFN_ERROR_ARGUMENT, "n_inputs is -1, must be 0 to 8");
+    v = elementwise(), v.n_params = -1;
+    refuse("acme.x", &v, LOSSFN_ERROR_ARGUMENT, "n_params is -1, must be 0 to 12");
     v = elementwise(), v.n_inputs = 3;
     refuse("acme.x", &v, LOSSFN_ERROR_ARGUMENT, "inputs is NULL, n_inputs is 3");
     v = elementwise(), v.n_params = 13;
@@ -132,6 +136,8 @@ static void test_bad_params(void **unused) {
     refuse_param(p, LOSSFN_ERROR_PARAMETER, "params[0] is named '', not a word");
     p = good, p.type = 9;
     refuse_param(p, LOSSFN_ERROR_PARAMETER, "parameter gamma has type 9, must be a lossfn_param_type (1 to 5)");
+    p = good, p.type = 0;
+    refuse_param(p, LOSSFN_ERROR_PARAMETER, "parameter gamma has type 0, must be a lossfn_param_type (1 to 5)");
     p = good, p.type = LOSSFN_PARAM_CHOICE;
     refuse_param(p, LOSSFN_ERROR_PARAMETER, "parameter gamma is a choice without choices");
     p = good, p.default_value = NULL;
@@ -148,6 +154,12 @@ static void test_bad_params(void **unused) {
     refuse_param(p, LOSSFN_ERROR_PARAMETER, "learnable parameter gamma needs a learnable input of its name");
     p = good, p.struct_size = 24;
     refuse_param(p, LOSSFN_ERROR_ARGUMENT, "struct_size of params is 24, expected 72");
+    p = good, p.struct_size = sizeof p + 4;
+    refuse_param(p, LOSSFN_ERROR_ARGUMENT, "struct_size of params is 76, expected 72");
+    p = good, p.struct_size = 1 << 17;
+    refuse_param(p, LOSSFN_ERROR_ARGUMENT, "struct_size of params is 131072, expected 72");
+    p = good, p.default_value = "";
+    refuse_param(p, LOSSFN_ERROR_PARAMETER, "parameter gamma has no default");
     assert_int_equal(lossfn__allocations(), 0);
 }
 
@@ -162,10 +174,59 @@ static void test_bad_inputs(void **unused) {
     refuse("acme.x", &v, LOSSFN_ERROR_ARGUMENT, "inputs[1] is named 'mask', an argument of every call");
     inputs[1].name = "alpha", inputs[1].scale = 0;
     refuse("acme.x", &v, LOSSFN_ERROR_ARGUMENT, "input alpha has scale 0, must be a lossfn_scale (1 to 8)");
-    inputs[1].scale = LOSSFN_SCALE_REAL, inputs[1].learnable = 1;
+    inputs[1].scale = 9;
+    refuse("acme.x", &v, LOSSFN_ERROR_ARGUMENT, "input alpha has scale 9, must be a lossfn_scale (1 to 8)");
+    inputs[1].scale = LOSSFN_SCALE_REAL;
+    lossfn_param_info_t alpha = {.struct_size = sizeof alpha,
+                                 .name = "alpha",
+                                 .type = LOSSFN_PARAM_DOUBLE,
+                                 .default_value = "2",
+                                 .learnable = 1};
+    v.params = &alpha, v.n_params = 1;
+    refuse("acme.x", &v, LOSSFN_ERROR_PARAMETER, "learnable parameter alpha needs a learnable input of its name");
+    inputs[1].learnable = 1;
+    alpha.name = "beta", alpha.learnable = 0; /* a parameter, but another one */
+    refuse("acme.x", &v, LOSSFN_ERROR_ARGUMENT, "learnable input alpha needs a learnable parameter of its name");
+    v.params = NULL, v.n_params = 0;
     refuse("acme.x", &v, LOSSFN_ERROR_ARGUMENT, "learnable input alpha needs a learnable parameter of its name");
     inputs[1].struct_size = 16;
     refuse("acme.x", &v, LOSSFN_ERROR_ARGUMENT, "struct_size of inputs[1] is 16, that of inputs[0] is 40");
+}
+
+/* Lists need no default, however that is said; inputs without a number are the usual ones; and two learnable inputs
+ * find the parameters of their names among others. */
+static void test_good_descriptions(void **unused) {
+    lossfn_vtable_t v = elementwise();
+    lossfn_info_t info = {.struct_size = sizeof info};
+    lossfn_input_info_t inputs[4] = {{.name = "pred", .scale = LOSSFN_SCALE_REAL},
+                                     {.name = "target", .scale = LOSSFN_SCALE_REAL},
+                                     {.name = "a", .scale = LOSSFN_SCALE_REAL, .learnable = 1},
+                                     {.name = "b", .scale = LOSSFN_SCALE_REAL, .learnable = 1}};
+    lossfn_param_info_t params[4] = {{.name = "some", .type = LOSSFN_PARAM_LIST, .default_value = ""},
+                                     {.name = "a", .type = LOSSFN_PARAM_DOUBLE, .default_value = "1", .learnable = 1},
+                                     {.name = "others", .type = LOSSFN_PARAM_LIST},
+                                     {.name = "b", .type = LOSSFN_PARAM_DOUBLE, .default_value = "2", .learnable = 1}};
+    (void)unused;
+    for (int i = 0; i < 4; i++) inputs[i].struct_size = sizeof *inputs, params[i].struct_size = sizeof *params;
+    v.inputs = inputs, v.n_inputs = 4, v.params = params, v.n_params = 4;
+    assert_int_equal(lossfn_register("acme.good", &v, NULL, NULL), LOSSFN_OK);
+    assert_int_equal(lossfn_describe("acme.good", &info), LOSSFN_OK);
+    assert_int_equal(info.n_inputs, 4);
+    assert_int_equal(info.n_params, 4);
+    assert_int_equal(lossfn_unregister("acme.good"), LOSSFN_OK);
+    v.n_inputs = 0, v.n_params = 0;
+    assert_int_equal(lossfn_register("acme.good", &v, NULL, NULL), LOSSFN_OK);
+    assert_int_equal(lossfn_describe("acme.good", &info), LOSSFN_OK);
+    assert_int_equal(info.n_inputs, 2);
+    lossfn_input_info_t input = {.struct_size = sizeof input};
+    lossfn_param_info_t param = {.struct_size = sizeof param};
+    assert_int_equal(lossfn_describe_input("acme.good", -1, &input), LOSSFN_ERROR_NOT_FOUND);
+    assert_int_equal(lossfn_describe_param("acme.good", -1, &param), LOSSFN_ERROR_NOT_FOUND);
+    info.struct_size = 8; /* too short to have anything, and too long to be one */
+    assert_int_equal(lossfn_describe("acme.good", &info), LOSSFN_ERROR_ARGUMENT);
+    info.struct_size = 1 << 17;
+    assert_int_equal(lossfn_describe("acme.good", &info), LOSSFN_ERROR_ARGUMENT);
+    assert_int_equal(lossfn_unregister("acme.good"), LOSSFN_OK);
 }
 
 /* A newer caller's structs are longer: what is known of them counts, and elements are found at their own distance. */
@@ -330,11 +391,12 @@ static void test_threads(void **unused) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lifetime),    cmocka_unit_test(test_bad_names),
-        cmocka_unit_test(test_bad_vtables), cmocka_unit_test(test_bad_params),
-        cmocka_unit_test(test_bad_inputs),  cmocka_unit_test(test_all_is_copied),
-        cmocka_unit_test(test_learnable),   cmocka_unit_test(test_defaults_by_slot),
-        cmocka_unit_test(test_anonymous),   cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_lifetime),         cmocka_unit_test(test_bad_names),
+        cmocka_unit_test(test_bad_vtables),      cmocka_unit_test(test_bad_params),
+        cmocka_unit_test(test_bad_inputs),       cmocka_unit_test(test_good_descriptions),
+        cmocka_unit_test(test_all_is_copied),    cmocka_unit_test(test_learnable),
+        cmocka_unit_test(test_defaults_by_slot), cmocka_unit_test(test_anonymous),
+        cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
