@@ -152,7 +152,7 @@ static void weights_and_masks(void **unused) {
 static void what_is_no_finding(void **unused) {
     (void)unused;
     const int64_t one[] = {1}, tall[] = {ROWS, 1}, none[] = {0}, few[] = {4};
-    const double nans[] = {NAN, NAN, NAN}, ones[] = {1, 1, 1}, shares[] = {0.2, 0.9, 0.4}, below[] = {-1, -2, -3};
+    const double nans[] = {NAN, NAN, NAN}, ones[] = {1, 1, 1}, shares[] = {0.2, 0.9, 0.4, 0.6}, below[] = {-1, -2, -3};
     const double one_hot[] = {1, 0, 0, 0, 1, 0, 0, 0, 1}, halves[] = {0.5, NAN, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1};
     const double minus[] = {-100, -100, -100, -100, -100, -100, -100, -100, -100}, second[] = {1, 2, 2};
     silent("bce_with_logits", shaped(&p, 1, one, shares), shaped(&t, 1, one, bits), "look like probabilities");

@@ -70,6 +70,10 @@ static void failures_of_a_kernel(void **unused) {
     char much[5000];
     memset(much, 'x', sizeof much - 1);
     much[sizeof much - 1] = 0;
+#define IS_KEPT(name, number, text)                                                                                    \
+    if (number) fails(number, "as it was told to", number);
+    LOSSFN_STATUS_TABLE(IS_KEPT)
+#undef IS_KEPT
     fails(LOSSFN_ERROR_MEMORY, NULL, LOSSFN_ERROR_MEMORY);
     fails(12345, NULL, LOSSFN_ERROR_CALLBACK);
     fails(LOSSFN_ERROR_PARAMETER, "no such thing", LOSSFN_ERROR_PARAMETER);
@@ -110,6 +114,47 @@ static void gradients_that_are_not_given(void **unused) {
     lossfn_destroy(none), lossfn_destroy(first), lossfn_destroy(half);
 }
 
+/* 0 everywhere, whatever is asked for. */
+static lossfn_status_t nothing(void *user_data, const lossfn_t *loss, lossfn_args_t *args, lossfn_call_t *call) {
+    (void)user_data, (void)loss, (void)call;
+    if (args->value) *args->value = 0;
+    if (args->sum) *args->sum = 0;
+    if (args->denom) *args->denom = 1;
+    for (int j = 0; j < args->n_inputs; j++)
+        if (args->grads[j]) memset(args->grads[j]->data, 0, 3 * sizeof(double));
+    if (args->hess) memset(args->hess->data, 0, 3 * sizeof(double));
+    return LOSSFN_OK;
+}
+
+/* What does everything itself has whatever gradients its inputs say; it cannot be cut into batches. */
+static void what_does_everything_itself(void **unused) {
+    (void)unused;
+    lossfn_tensor_t tensors[2];
+    lossfn_args_t args = arguments(tensors, NULL);
+    lossfn_gradient_report_t report;
+    const lossfn_input_info_t inputs[] = {
+        {.struct_size = sizeof *inputs, .name = "pred", .scale = LOSSFN_SCALE_REAL, .differentiable = 1},
+        {.struct_size = sizeof *inputs, .name = "target", .scale = LOSSFN_SCALE_REAL, .differentiable = 1}};
+    lossfn_vtable_t table;
+    lossfn_accumulator_t *sum = NULL;
+    lossfn_t *loss = NULL;
+    memset(&report, 0, sizeof report);
+    report.struct_size = sizeof report;
+    lossfn_vtable_init(&table);
+    table.run = nothing, table.inputs = inputs, table.n_inputs = 2;
+    assert_int_equal(lossfn_create_custom(&loss, &table, NULL, NULL, NULL), LOSSFN_OK);
+    assert_int_equal(lossfn_check_gradient(loss, &args, &report), LOSSFN_OK);
+    assert_true(report.agrees);
+    assert_int_equal(report.compared, 6);
+    assert_int_equal(lossfn_accumulator_create(&sum, loss), LOSSFN_ERROR_UNSUPPORTED);
+    assert_null(sum);
+    lossfn_destroy(loss);
+    loss = make(distance, 0); /* what is computed batch by batch can */
+    assert_int_equal(lossfn_accumulator_create(&sum, loss), LOSSFN_OK);
+    lossfn_accumulator_destroy(sum);
+    lossfn_destroy(loss);
+}
+
 /* A choice that a spec would not read back bare is quoted, with the quote that is not in it. */
 static void words_in_specs(void **unused) {
     (void)unused;
@@ -145,6 +190,6 @@ static void words_in_specs(void **unused) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(failures_of_a_kernel),
                                        cmocka_unit_test(gradients_that_are_not_given),
-                                       cmocka_unit_test(words_in_specs)};
+                                       cmocka_unit_test(what_does_everything_itself), cmocka_unit_test(words_in_specs)};
     return cmocka_run_group_tests_name("extend", tests, NULL, NULL);
 }
