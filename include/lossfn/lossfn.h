@@ -542,7 +542,8 @@ typedef struct lossfn_param_info {
 /* Number of losses and their names, built-in ones first, user-made ones after them. */
 LOSSFN_API int32_t lossfn_count(void);
 LOSSFN_API const char *lossfn_name_at(int32_t i);
-/* Describes a loss by its name or an alias; its i-th input; its i-th parameter (the common options come after the
+/* Describes a loss by its name, an alias, or what it is called elsewhere ("BCELoss", "reg:tweedie", see look_alikes;
+ * creating a loss takes its own names alone); its i-th input; its i-th parameter (the common options come after the
  * loss's own: n_params counts the loss's own, lossfn_common_option_count the others). NOT_FOUND past the end. */
 LOSSFN_API lossfn_status_t lossfn_describe(const char *name, lossfn_info_t *info);
 LOSSFN_API lossfn_status_t lossfn_describe_input(const char *name, int32_t i, lossfn_input_info_t *info);

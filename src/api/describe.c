@@ -32,7 +32,9 @@ static lossfn_status_t give(void *out, const void *own, uint64_t own_size, const
 
 static lossfn_status_t find(const char *name, const lossfn__definition_t **d) {
     LOSSFN__REQUIRE(name, LOSSFN_ERROR_ARGUMENT, "name is NULL");
+    lossfn__piece_t line;
     *d = lossfn__find_loss(lossfn__piece(name));
+    if (!*d) *d = lossfn__find_look_alike(lossfn__piece(name), &line);
     return *d ? LOSSFN_OK : lossfn__unknown_loss(lossfn__piece(name));
 }
 

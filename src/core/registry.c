@@ -108,6 +108,32 @@ static void offer_losses(lossfn__nearest_t *nearest) {
     }
 }
 
+/* Whether `line`, of look_alikes, is about this function of another system, whatever the case: as it stands, or
+ * `called` with arguments. Where it says "is ..." it is about another loss. */
+static int is_about(lossfn__piece_t line, lossfn__piece_t name, int called) {
+    const char *end = line.text + line.length, *at = memchr(line.text, ':', (size_t)line.length);
+    if (!at || end - at < 2 + name.length || at[1] != ' ' || !lossfn__same_letters(at + 2, name)) return 0;
+    at += 2 + name.length;
+    if (called) return at < end && *at == '(';
+    return at == end || *at == ',' || (end - at > 1 && memcmp(at, ": ", 2) == 0 && strncmp(at, ": is ", 5) != 0);
+}
+
+const lossfn__definition_t *lossfn__find_look_alike(lossfn__piece_t name, lossfn__piece_t *line) {
+    lossfn__nearest_t nearest;
+    lossfn__nearest_start(&nearest, name);
+    offer_losses(&nearest);
+    *line = lossfn__piece("");
+    if (name.length > 0 && nearest.distance == 0) return find_builtin(nearest.best);
+    for (int called = 0; called < 2 && name.length > 0; called++)
+        for (int32_t i = 0; i < lossfn__catalogue_size; i++)
+            for (const char *at = lossfn__catalogue[i]->look_alikes; *at; at += *at == '\n') {
+                *line = (lossfn__piece_t){at, (int64_t)strcspn(at, "\n")};
+                if (is_about(*line, name, called)) return lossfn__catalogue[i];
+                at += line->length;
+            }
+    return NULL;
+}
+
 static lossfn_status_t unknown_user_loss(lossfn__piece_t name) {
     char best[64] = "";
     lossfn__nearest_t nearest;
@@ -125,10 +151,15 @@ static lossfn_status_t unknown_user_loss(lossfn__piece_t name) {
 
 lossfn_status_t lossfn__unknown_loss(lossfn__piece_t name) {
     lossfn__nearest_t nearest;
-    if (has_dot(name)) return unknown_user_loss(name);
+    lossfn__piece_t line;
+    const lossfn__definition_t *look_alike = lossfn__find_look_alike(name, &line);
     for (size_t i = 0; i < sizeof hints / sizeof *hints; i++)
         if (lossfn__equal(name, hints[i][0]))
             return lossfn__fail(LOSSFN_ERROR_NOT_FOUND, "no loss is named '%s'; %s", hints[i][0], hints[i][1]);
+    if (look_alike && line.length)
+        return lossfn__fail(LOSSFN_ERROR_NOT_FOUND, "no loss is named '%.*s'; see %s (%.*s)", LOSSFN__PRINT(name),
+                            look_alike->name, LOSSFN__PRINT(line));
+    if (has_dot(name)) return unknown_user_loss(name);
     lossfn__nearest_start(&nearest, name);
     offer_losses(&nearest);
     if (!lossfn__nearest_found(&nearest))

@@ -30,6 +30,9 @@ const lossfn__definition_t *lossfn__find_loss(lossfn__piece_t name);
 /* The i-th loss, retained; NULL past the end. */
 const lossfn__definition_t *lossfn__loss_at(int32_t i);
 int32_t lossfn__loss_count(void);
+/* The built-in loss that a name of another system means: one of the same name but for case, underscores and a final
+ * "loss" (*line is empty), else the first one that has a line of look_alikes about it. NULL if there is none. */
+const lossfn__definition_t *lossfn__find_look_alike(lossfn__piece_t name, lossfn__piece_t *line);
 /* The message of an unknown name. */
 lossfn_status_t lossfn__unknown_loss(lossfn__piece_t name);
 

@@ -74,6 +74,12 @@ enum { MAX_COMPARED = 48 };
 
 static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c; }
 
+int lossfn__same_letters(const char *text, lossfn__piece_t word) {
+    int same = 1;
+    for (int64_t i = 0; i < word.length && same; i++) same = lower(text[i]) == lower(word.text[i]);
+    return same;
+}
+
 static int ends_with(const char *text, int32_t n, const char *end) {
     int32_t k = (int32_t)strlen(end);
     return n > k && memcmp(text + n - k, end, (size_t)k) == 0;

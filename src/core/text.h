@@ -40,6 +40,9 @@ int lossfn__is_continuation(char c); /* a further byte of a UTF-8 character */
 /* Letters, digits and _, no digit first. */
 int lossfn__is_identifier(const char *text);
 
+/* Whether text begins with the word, but for the case of ASCII letters. */
+int lossfn__same_letters(const char *text, lossfn__piece_t word);
+
 /* Collects the candidate nearest to what was written. */
 typedef struct {
     lossfn__piece_t wanted, best;

@@ -196,6 +196,7 @@ DEFINE(categorical_cross_entropy) = {
     .tasks = "multiclass",
     .see_also = "cross_entropy, kl_div, entropy",
     .look_alikes = "Keras: CategoricalCrossentropy: normalises and clips probabilities first; clamp=1e-7 clips\n"
+                   "Keras: SparseCategoricalCrossentropy: as CategoricalCrossentropy, of labels\n"
                    "PyTorch: NLLLoss: takes log-probabilities",
     .source = "I. J. Good, Rational decisions, J. R. Statist. Soc. B 14, 1952",
     .kinks = "where clamp or log_clamp acts: gradient 0",

@@ -192,7 +192,7 @@ def _parameter(name: str, i: int) -> Parameter:
 
 
 def describe(name: str) -> Description:
-    """What a loss says of itself; print it, or read its fields."""
+    """What a loss says of itself; print it, or read its fields. Its name may be one that other systems have for it."""
     info: dict[str, Any] = fill("info", _core.describe, str(name))
     inputs = [fill("input_info", _core.describe_input, name, i) for i in range(info["n_inputs"])]
     own = info["n_params"]

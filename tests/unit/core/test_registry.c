@@ -222,9 +222,13 @@ static void test_good_descriptions(void **unused) {
     lossfn_param_info_t param = {.struct_size = sizeof param};
     assert_int_equal(lossfn_describe_input("acme.good", -1, &input), LOSSFN_ERROR_NOT_FOUND);
     assert_int_equal(lossfn_describe_param("acme.good", -1, &param), LOSSFN_ERROR_NOT_FOUND);
-    info.struct_size = sizeof info; /* a name as others write it */
-    assert_int_equal(lossfn_describe("Smooth-L1-Loss", &info), LOSSFN_ERROR_NOT_FOUND);
-    assert_non_null(strstr(lossfn_last_error(), "smooth_l1"));
+    info.struct_size = sizeof info;
+    assert_int_equal(lossfn_describe("Smooth-L1-Loss", &info), LOSSFN_OK); /* a name as others write it */
+    assert_string_equal(info.name, "smooth_l1");
+    assert_int_equal(lossfn_describe("BCELoss", &info), LOSSFN_OK); /* and one that only others have */
+    assert_string_equal(info.name, "binary_cross_entropy");
+    assert_int_equal(lossfn_describe("no-such-thing-at-all", &info), LOSSFN_ERROR_NOT_FOUND);
+    assert_int_equal(lossfn_describe("", &info), LOSSFN_ERROR_NOT_FOUND);
     info.struct_size = 8; /* too short to have anything, and too long to be one */
     assert_int_equal(lossfn_describe("acme.good", &info), LOSSFN_ERROR_ARGUMENT);
     info.struct_size = 1 << 17;
