@@ -617,8 +617,9 @@ local scale_names = {[core.SCALE_REAL] = "real", [core.SCALE_PROBABILITY] = "pro
 local type_names = {[core.PARAM_DOUBLE] = "number", [core.PARAM_INT] = "integer", [core.PARAM_BOOL] = "boolean",
                     [core.PARAM_CHOICE] = "choice", [core.PARAM_LIST] = "list"}
 
---- What is known of a loss, by its name, an alias or what it is called elsewhere: name, aliases, family, unit, summary, formula, latex, tasks, see_also,
---- look_alikes, source, kinks, traits, lipschitz, hess_kinds, has_rho, ulp_*; inputs, params, options: lists of tables.
+--- What is known of a loss, by its name, an alias or what it is called elsewhere: name, aliases, family, unit, summary,
+--- formula, latex, tasks, see_also, look_alikes, source, kinks, traits, lipschitz, hess_kinds, has_rho, ulp_*; inputs,
+--- params, options: lists of tables.
 function lossfn.describe(name)
     local info = core.info()
     core.describe(name, info)
