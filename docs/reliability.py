@@ -32,7 +32,7 @@ STAGES = {
     "cpp": "the C++ header",
     "docs": "every example of the documentation, every link",
     "peers": "what PyTorch, Keras, optax, scikit-learn, XGBoost ... give for the same numbers",
-    "abi": "symbols, struct layouts, a program that was built against an older header",
+    "abi": "symbols, struct layouts, a program that was built against an older header, builds that are equal byte by byte",
     "install": "installed copies, and how others consume them",
     "asan": "the C tests, compiled by clang, under its address and undefined-behaviour sanitizers",
     "tsan": "what runs on several threads under the thread sanitizer",

@@ -152,10 +152,10 @@ static lossfn_status_t unknown_user_loss(lossfn__piece_t name) {
 lossfn_status_t lossfn__unknown_loss(lossfn__piece_t name) {
     lossfn__nearest_t nearest;
     lossfn__piece_t line;
-    const lossfn__definition_t *look_alike = lossfn__find_look_alike(name, &line);
     for (size_t i = 0; i < sizeof hints / sizeof *hints; i++)
         if (lossfn__equal(name, hints[i][0]))
             return lossfn__fail(LOSSFN_ERROR_NOT_FOUND, "no loss is named '%s'; %s", hints[i][0], hints[i][1]);
+    const lossfn__definition_t *look_alike = lossfn__find_look_alike(name, &line);
     if (look_alike && line.length)
         return lossfn__fail(LOSSFN_ERROR_NOT_FOUND, "no loss is named '%.*s'; see %s (%.*s)", LOSSFN__PRINT(name),
                             look_alike->name, LOSSFN__PRINT(line));
