@@ -30,7 +30,7 @@ typedef struct {
     lossfn__exact_t *wide;
     int exponent;    /* of the upper grid: numbers below 2^(exponent - 1) in magnitude fit */
     int guessed;     /* no number has chosen the grid yet */
-    grids_t grids;   /* as a misfit found them, or at the end */
+    grids_t grids;   /* as a misfit leaves them, or at the end */
     int64_t begun;   /* vectors that had been added when these grids were set */
     int64_t misfits; /* vectors that left a rest */
 } tally_t;
@@ -54,22 +54,21 @@ static inline int grid_for(const V *x, int headroom) {
     return exponent < GRID_LOWEST ? GRID_LOWEST : exponent > GRID_HIGHEST ? GRID_HIGHEST : exponent;
 }
 
-static inline void set_grid(tally_t *tally, int exponent, int64_t vectors) {
-    tally->exponent = exponent;
-    tally->begun = vectors;
-    tally->grids.upper = v_set(1.5 * power(exponent));
-    tally->grids.lower = v_set(1.5 * power(exponent - MANTISSA_BITS));
-    tally->grids.count_upper = tally->grids.count_lower = (U)i_set(0);
+/* Nothing on them yet. */
+INLINE grids_t grids_from(int exponent) {
+    const U none = (U)i_set(0);
+    return (grids_t){v_set(1.5 * power(exponent)), v_set(1.5 * power(exponent - MANTISSA_BITS)), none, none,
+                     i_held(v_as_i(v_set(-INFINITY)))};
 }
 
 /* `exponent`: of the grid that served before, or GRID_NONE for a guess, which the first vector that does not fit
- * corrects. */
-static inline void tally_begin(tally_t *tally, lossfn__exact_t *wide, int exponent) {
+ * corrects. Returns the grids, which a loop keeps: tally->grids is for what is out of line. */
+INLINE grids_t tally_begin(tally_t *tally, lossfn__exact_t *wide, int exponent) {
     tally->wide = wide;
-    tally->misfits = 0;
+    tally->misfits = tally->begun = 0;
     tally->guessed = exponent == GRID_NONE;
-    tally->grids.range = i_held(v_as_i(v_set(-INFINITY)));
-    set_grid(tally, tally->guessed ? GRID_LIKELY : exponent, 0);
+    tally->exponent = tally->guessed ? GRID_LIKELY : exponent;
+    return grids_from(tally->exponent);
 }
 
 /* Moves what is on the grids to the wide sum; `vectors` have been added. */
@@ -97,7 +96,9 @@ OUT_OF_LINE void tally_misfit(tally_t *tally, const V *x, int64_t vectors) {
         const int exponent = grid_for(x, tally->guessed ? 2 : 1);
         if (tally->guessed ? exponent != tally->exponent : exponent > tally->exponent) {
             if (vectors > tally->begun) tally_flush(tally, vectors);
-            set_grid(tally, exponent, vectors);
+            tally->exponent = exponent;
+            tally->begun = vectors;
+            *g = grids_from(exponent);
         }
         tally->guessed = 0;
         a = *x + g->upper;
@@ -138,23 +139,40 @@ INLINE int tally_end(tally_t *tally, const grids_t *g, int64_t vectors) {
 }
 
 /* Adds b to a. `lost` gets a bit where the sum is no double, or infinite or NaN. */
-INLINE D add_whole(D a, D b, L *lost) {
-    const D sum = a + b;
-    *lost |= (L)((sum - a != b) | (sum - b != a));
-    return sum;
-}
+#define ADD_WHOLE(a, b, lost)                                                                                          \
+    do {                                                                                                               \
+        const __typeof__(a) sum_ = (a) + (b);                                                                          \
+        (lost) |= (sum_ - (a) != (b)) | (sum_ - (b) != (a));                                                           \
+        (a) = sum_;                                                                                                    \
+    } while (0)
 
-/* The sum of the lanes, if it and what it is made of on the way are doubles, which is nearly always so in f32: then it
- * needs neither grids nor the wide sum. Else returns 0. */
-INLINE int sum_vector(V x, double *sum) {
-    D wide[DPARTS];
-    L lost = (L)d_set(0);
-    v_widen(x, wide);
-    UNROLL for (int d = 1; d < DPARTS; d++) wide[0] = add_whole(wide[0], wide[d], &lost);
-    UNROLL for (int step = DLANES / 2; step > 0; step /= 2) wide[0] =
-        add_whole(wide[0], d_across(wide[0], step), &lost);
-    *sum = wide[0][0] + 0; /* -0 as +0 */
-    return !i_any((I)lost);
+/* The sum of c[0..LANES), if it and what it is made of on the way are doubles, which is nearly always so in f32: then
+ * it needs neither grids nor the wide sum. Else returns 0. By fours: adding across a wide register takes longer. */
+INLINE int sum_lanes(const REAL *c, double *sum) {
+    enum { FOURS = LANES > 4 ? LANES / 4 : 1 };
+    typedef double four __attribute__((vector_size(4 * sizeof(double))));
+    typedef double two __attribute__((vector_size(2 * sizeof(double))));
+    typedef int64_t four_bits __attribute__((vector_size(4 * sizeof(double))));
+    typedef int64_t two_bits __attribute__((vector_size(2 * sizeof(double))));
+    four_bits lost = {0};
+    two_bits lost_of_two = {0};
+    int64_t lost_of_one = 0;
+    four x[FOURS];
+    if (sizeof(REAL) == sizeof(double)) return 0;
+    UNROLL for (int q = 0; q < FOURS; q++) {
+        const REAL *at = c + 4 * q;
+        x[q] = (four){at[0], at[1], at[2], at[3]};
+    }
+    UNROLL for (int step = FOURS / 2; step > 0; step /= 2) UNROLL for (int q = 0; q < step; q++)
+        ADD_WHOLE(x[q], x[q + step], lost);
+    two pair = {x[0][0], x[0][1]};
+    const two other = {x[0][2], x[0][3]};
+    ADD_WHOLE(pair, other, lost_of_two);
+    double one = pair[0];
+    ADD_WHOLE(one, pair[1], lost_of_one);
+    *sum = one + 0; /* -0 as +0 */
+    lost_of_two |= (two_bits){lost[0] | lost[2], lost[1] | lost[3]};
+    return !(lost_of_two[0] | lost_of_two[1] | lost_of_one);
 }
 
 /* Adds c[0..n) to sum. *grid is the one that served before, or GRID_NONE. */
@@ -166,8 +184,7 @@ OUT_OF_LINE void deposit(const REAL *c, int64_t n, lossfn__exact_t *sum, int *gr
     while (n > 0) {
         const int64_t some = n < GRID_VECTORS * LANES ? n : GRID_VECTORS * LANES;
         tally_t tally;
-        tally_begin(&tally, sum, *grid);
-        grids_t g = tally.grids;
+        grids_t g = tally_begin(&tally, sum, *grid);
         for (int64_t i = 0; i < some; i += LANES) tally_add(&tally, &g, load_some(c, i, some, 0), i / LANES);
         *grid = tally_end(&tally, &g, (some + LANES - 1) / LANES);
         c += some;

@@ -125,7 +125,8 @@ ALWAYS_INLINE void check_written(const block_t *b, const shape_t s, int64_t i, V
  * does not fit on the grids) leaves the inner loop, in which nothing is called, so that all stays in registers there. A
  * value is added up while the next vector is computed: the longest chain of dependences bounds the speed. */
 ALWAYS_INLINE void element_loop(block_t *block, const shape_t s) {
-    const block_t copy = *block, *const b = &copy; /* which no store can change: it stays in registers */
+    /* What is used of it in registers: no store can change it, and its address goes nowhere. */
+    const block_t copy = *block, *const b = &copy;
     const int64_t n = b->n;
     int64_t moving[MAX_GRADS]; /* pred and target always do */
     tally_t tally;
@@ -133,9 +134,8 @@ ALWAYS_INLINE void element_loop(block_t *block, const shape_t s) {
     for (int j = 2; j < s.n_inputs; j++) moving[j] = b->is_constant[j] ? 0 : -1;
     UNROLL
     for (int j = 0; j < MAX_CONSTANTS; j++) p[j] = v_set(b->constants[j]);
-    tally_begin(&tally, b->sum, b->grid);
+    grids_t grids = tally_begin(&tally, b->sum, b->grid);
     for (int64_t i = 0; i < n; i += LANES) {
-        grids_t grids = tally.grids;
         vector_t v;
         for (; i < n; i += LANES) {
             compute_vector(b, s, i, moving, p, &v);
@@ -143,21 +143,20 @@ ALWAYS_INLINE void element_loop(block_t *block, const shape_t s) {
             put_unit(b, s, i, &v);
             pending = v.unit.value;
         }
-        tally.grids = grids;
         if (i >= n) break;
-        tally_add(&tally, &tally.grids, pending, i / LANES);
-        if (i > 0) check_written(b, s, i - LANES, pending);
+        tally_add(&tally, &grids, pending, i / LANES);
+        if (i > 0) check_written(block, s, i - LANES, pending);
         spoil_vector(block, s, i, &v);
         put_unit(b, s, i, &v);
         pending = v.unit.value;
     }
-    check_written(b, s, n - LANES, pending);
+    check_written(block, s, n - LANES, pending);
     if (b->alone) {
         v_store(b->alone, pending);
         return;
     }
-    tally_add(&tally, &tally.grids, pending, n / LANES);
-    block->grid = tally_end(&tally, &tally.grids, n / LANES + 1);
+    tally_add(&tally, &grids, pending, n / LANES);
+    block->grid = tally_end(&tally, &grids, n / LANES + 1);
 }
 
 /* A loss's loops for one `want`; plain is the general one where no other was made. */

@@ -14,15 +14,24 @@ static void direct_constants(const lossfn__direct_t *call, REAL *constants) {
     constants[HESS_KIND] = LOSSFN_HESS_EXACT;
 }
 
-/* Adds values[0..n) to the sum; all: there are no others. */
-static void direct_deposit(lossfn__direct_t *call, const REAL *values, int64_t n, int all, int *grid) {
+/* The sum of one vector of values, if that is all there is to add up. */
+INLINE void direct_sum(lossfn__direct_t *call, const REAL *values, int *grid) {
+    call->is_double_sum = sum_lanes(values, &call->double_sum);
+    if (!call->is_double_sum) deposit(values, LANES, &call->sum, grid);
+}
+
+/* Adds values[0..n) to the sum; all: there are no others, and a vector fits. */
+static void direct_deposit(lossfn__direct_t *call, REAL *values, int64_t n, int all, int *grid) {
     if (all && n == 1) {
         call->double_sum = 0 + (double)values[0]; /* -0 as +0 */
         call->is_double_sum = __builtin_isfinite(values[0]);
-    } else if (all && n <= LANES && sizeof(REAL) < sizeof(double)) {
-        call->is_double_sum = sum_vector(load_some(values, 0, n, 0), &call->double_sum);
+        if (call->is_double_sum) return;
+    } else if (all && n <= LANES) {
+        for (int64_t i = n; i < LANES; i++) values[i] = 0;
+        direct_sum(call, values, grid);
+        return;
     }
-    if (!call->is_double_sum) deposit(values, n, &call->sum, grid);
+    deposit(values, n, &call->sum, grid);
 }
 
 static int direct_elements(lossfn__direct_t *call) {
@@ -62,7 +71,7 @@ static int direct_elements(lossfn__direct_t *call) {
         if (b.grads[PRED]) b.grads[PRED] += LONGEST;
         if (b.hess) b.hess += LONGEST;
     }
-    if (b.alone) direct_deposit(call, alone, LANES, 1, &b.grid);
+    if (b.alone) direct_sum(call, alone, &b.grid);
     return 1;
 }
 
