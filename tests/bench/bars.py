@@ -180,8 +180,32 @@ def cycles(figures: Callable[[Results], Figures]) -> Callable[[Results], str]:
     return floor
 
 
-def in_cycles(section: str, text: str, most: float, figures: Callable[[Results], Figures]) -> Bar:
-    return Bar(section, text, most, figures, "ns", True, cycles(figures))
+def control_word(results: Results) -> str:
+    """What a call can't do without."""
+    found = [t for record in results.native("control_word") if (t := best(record, "control_word"))]
+    return f"saving and restoring the control word alone takes {min(found) * 1e9:.2g} ns" if found else ""
+
+
+def further_row(results: Results) -> str:
+    """What a row takes where the call is there already, beside a call with hardly any arithmetic."""
+    one, six = (next(call_time("cross_entropy", rows, 10)(results), None) for rows in (1, 6))
+    call = next(call_time("mse", 16, 1)(results), None)
+    if not (one and six and call):
+        return ""
+    return f"each of five further rows takes {(six[1] - one[1]) / 5:.2g} ns more; a call of mse takes {call[1]:.2g} ns"
+
+
+def in_cycles(
+    section: str,
+    text: str,
+    most: float,
+    figures: Callable[[Results], Figures],
+    also: Callable[[Results], str] = lambda results: "",
+) -> Bar:
+    def floor(results: Results) -> str:
+        return "; ".join(filter(None, (cycles(figures)(results), also(results))))
+
+    return Bar(section, text, most, figures, "ns", True, floor)
 
 
 def deposit(isa: str) -> Callable[[Results], Figures]:
@@ -363,8 +387,8 @@ BARS = (
     Bar("options", "cross entropy with smoothing or class weights: speed of plain labels", 0.9, class_options),
     in_cycles("small calls", "mse, n = 16, from C", 40, call_time("mse", 16, 1)),
     in_cycles("small calls", "bce_with_logits, n = 16, from C", 70, call_time("bce_with_logits", 16, 1)),
-    in_cycles("small calls", "cross_entropy, 1 x 10, from C", 90, call_time("cross_entropy", 1, 10)),
-    in_cycles("small calls", "lossfn_rho of huber", 8, call_time("huber", 1, 1, "rho")),
+    in_cycles("small calls", "cross_entropy, 1 x 10, from C", 90, call_time("cross_entropy", 1, 10), further_row),
+    in_cycles("small calls", "lossfn_rho of huber", 8, call_time("huber", 1, 1, "rho"), control_word),
     Bar("small calls", "n = 16 from Python, over PyTorch eager", 15, from_python),
     Bar("small calls", "n = 16 from Python", 1.5, python_call, "µs", True),
     Bar("threads", "all threads never slower than one, at any size (3 % is noise)", 0.97, never_slower),

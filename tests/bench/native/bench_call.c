@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * What a call costs from C where little else is in the way: value and gradient of few elements, and lossfn_rho; and the
- * clock, as additions of which each waits for the one before, one in a cycle.
+ * What a call costs from C where little else is in the way: value and gradient of few elements, and lossfn_rho; what
+ * saving and restoring the floating-point control word alone costs of that; and the clock, as additions of which each
+ * waits for the one before, one in a cycle.
  *     bench_call [turns] */
 #include "common.h"
 
@@ -35,6 +36,15 @@ static void additions(void *unused) {
 #endif
     }
 }
+
+#ifdef __SSE__
+static void control_word(void *unused) {
+    uint32_t word;
+    (void)unused;
+    __asm__ volatile("stmxcsr %0" : "=m"(word) : : "memory");
+    __asm__ volatile("ldmxcsr %0" : : "m"(word) : "memory");
+}
+#endif
 
 static void measure(const char *what, small_call_t *c, void (*call)(void *), int64_t rows, int64_t cols, int turns) {
     contestant_t who = {"lossfn", call, c};
@@ -88,6 +98,12 @@ int main(int argc, char **argv) {
     require(lossfn_create(&c.loss, "huber"));
     measure("rho", &c, rho, 1, 1, turns);
     lossfn_destroy(c.loss);
+#ifdef __SSE__
+    contestant_t word = {"control_word", control_word, NULL};
+    printf("{\"program\": \"control_word\", ");
+    take_turns(&word, 1, turns, 2000);
+    printf("}\n");
+#endif
     measure_clock(turns);
     return 0;
 }
