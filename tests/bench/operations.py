@@ -25,14 +25,23 @@ import reference
 ELEMENTS = 64
 BITS = 130  # numbers that differ by less differ by rounding
 
-# What bench_math measures in place of each function of mpmath. One exponential gives all that are of the same size of
-# argument, but not with the digits that expm1 has near 0; and their squares.
-FUNCTIONS = {
-    **{"exp": "exp", "cosh": "exp", "sech": "exp", "expm1": "expm1", "sinh": "expm1", "tanh": "expm1"},
-    **{"log": "log", "log1p": "log1p", "sqrt": "sqrt", "atan": "atan", "erf": "erf", "erfc": "erf"},
-    **{"sin": "sincos", "cos": "sincos", "tan": "sincos", "sinpi": "sincospi", "cospi": "sincospi"},
-    **{"loggamma": "lgamma", "digamma": "digamma", "besseli": "log_i0"},
+# Each function that bench_math measures, and those of mpmath that it stands for. One exponential gives all functions of
+# the same argument, expm1 also those that need its digits near 0.
+MEASURED = {
+    "exp": "exp cosh sech",
+    "expm1": "expm1 sinh tanh",
+    "log": "log",
+    "log1p": "log1p",
+    "sqrt": "sqrt",
+    "sincos": "sin cos tan",
+    "sincospi": "sinpi cospi",
+    "atan": "atan",
+    "erf": "erf erfc",
+    "lgamma": "loggamma",
+    "digamma": "digamma",
+    "log_i0": "besseli",
 }
+FUNCTIONS = {name: measured for measured, names in MEASURED.items() for name in names.split()}
 OF_ANY_OCTAVE = {"exp", "expm1", "sincos", "sincospi"}  # twice the argument costs a product
 RECURRENT = {"lgamma", "digamma"}  # the next argument costs a logarithm or a division
 DIVIDE = {"sech", "tanh", "tan"}
@@ -73,9 +82,10 @@ class Recorder:
         return watched
 
     def function(self, name: str, result: Any, *args: Any) -> None:
-        self.seen.add(key(FUNCTIONS[name], args[-1]))
+        unit = name == "log1p" and 0 <= args[-1] <= 1
+        self.seen.add(key("log1p_unit" if unit else FUNCTIONS[name], args[-1]))
         if name in DIVIDE:
-            self.seen.add(("division", *key(FUNCTIONS[name], args[-1])))
+            self.seen.add(("division", name != "tan", *key("exp", args[-1])))
 
     def power(self, name: str, result: Any, base: Any, exponent: Any) -> None:
         rest = mpf(exponent) % 1
@@ -133,7 +143,9 @@ def count(loss: str) -> dict[str, int]:
     found = list(evaluations(loss))
     often = Counter(e for one in found for e in one)
     constant = {e for e, times in often.items() if times > ELEMENTS / 4}
+    any_log1p = any(e[0] == "log1p" for one in found for e in one)
     counts = Counter[str]()
     for one in found:
-        counts |= Counter(e[0] for e in one - constant)
+        names = (e[0] for e in one - constant)
+        counts |= Counter("log1p" if any_log1p and name == "log1p_unit" else name for name in names)
     return dict(sorted(counts.items()))

@@ -36,6 +36,7 @@ LOOP(exp, v_exp(a))
 LOOP(expm1, v_expm1(a))
 LOOP(log, v_log(a))
 LOOP(log1p, v_log1p(a))
+LOOP(log1p_unit, v_log1p_unit(a))
 LOOP(pow, v_pow(a, b))
 LOOP(sincos, both(v_sincos, a))
 LOOP(sincospi, both(v_sincospi, a))
@@ -50,11 +51,21 @@ static const struct {
     void (*loop)(void *unused);
     double low, high; /* of the first argument; the second is of 1/2 to 3/2 */
 } FUNCTIONS[] = {
-    {"division", division_loop, -3, 3}, {"sqrt", sqrt_loop, 0, 4},          {"exp", exp_loop, -3, 3},
-    {"expm1", expm1_loop, -3, 3},       {"log", log_loop, 0.01, 4},         {"log1p", log1p_loop, 0, 3},
-    {"pow", pow_loop, 0.01, 4},         {"sincos", sincos_loop, -3, 3},     {"sincospi", sincospi_loop, -3, 3},
-    {"atan", atan_loop, -3, 3},         {"erf", erf_loop, -3, 3},           {"lgamma", lgamma_loop, 0.01, 9},
-    {"digamma", digamma_loop, 0.01, 9}, {"log_i0", log_i0_loop, 0.01, 100},
+    {"division", division_loop, -3, 3},
+    {"sqrt", sqrt_loop, 0, 4},
+    {"exp", exp_loop, -3, 3},
+    {"expm1", expm1_loop, -3, 3},
+    {"log", log_loop, 0.01, 4},
+    {"log1p", log1p_loop, 0, 3},
+    {"log1p_unit", log1p_unit_loop, 0, 1}, /* of these arguments alone */
+    {"pow", pow_loop, 0.01, 4},
+    {"sincos", sincos_loop, -3, 3},
+    {"sincospi", sincospi_loop, -3, 3},
+    {"atan", atan_loop, -3, 3},
+    {"erf", erf_loop, -3, 3},
+    {"lgamma", lgamma_loop, 0.01, 9},
+    {"digamma", digamma_loop, 0.01, 9},
+    {"log_i0", log_i0_loop, 0.01, 100},
 };
 
 static double uniform(uint64_t *random) { return (double)random_bits(random) * 0x1p-32; }
