@@ -153,7 +153,8 @@ def run_native(options: argparse.Namespace, results: Results) -> None:
     turns = options.turns
     isas = ["", "avx2"] if results.machine["isa"] == "avx512" and not options.quick else [""]
     plans: list[tuple[str, list[object], str]] = [
-        ("bench_limit", [16 << 20, turns, options.only, "f32" if options.quick else ""], "")
+        ("bench_limit", [16 << 20, turns, only, "f32" if options.quick else ""], "")
+        for only in ((options.only, "mse") if options.only else ("",))  # operations are counted beside those of mse
     ]
     plans += [(f"bench_math {dtype}", [8 * turns], "") for dtype in ("f32", "f64")]
     plans += [("bench_sums", [8 * turns], isa) for isa in isas]
