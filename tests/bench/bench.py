@@ -126,32 +126,43 @@ def tell(record: Record) -> None:
     )
 
 
-def compile_program(name: str, folder: Path) -> Path:
-    """A native program, against the installed library."""
-    program = folder / name
-    flags = subprocess.run(["pkg-config", "--cflags", "--libs", "lossfn"], capture_output=True, text=True, check=True)
+# As cmake/library.cmake has them.
+ISA_FLAGS = {"avx512": "-mavx512f -mavx512dq -mavx512bw -mavx512vl -mavx2 -mfma", "avx2": "-mavx2 -mfma"}
+
+
+def compile_program(name: str, folder: Path, isa: str) -> Path:
+    """A native program, against the installed library. With a dtype behind the name: compiled as the library's kernels
+    of this instruction set are."""
+    program = folder / name.replace(" ", "_")
+    name, _, dtype = name.partition(" ")
+    flags = ["-O2", "-std=c11", "-ffp-contract=off"]
+    if dtype:
+        flags += [f"-I{ROOT / 'src'}", f"-DLOSSFN_ISA_{isa.upper()}", f"-DLOSSFN_REAL_{dtype.upper()}"]
+        flags += ISA_FLAGS.get(isa, "").split()
+    library = subprocess.run(["pkg-config", "--cflags", "--libs", "lossfn"], capture_output=True, text=True, check=True)
     source = HERE / "native" / f"{name}.c"
-    subprocess.run(
-        [COMPILER, "-O2", "-std=c11", "-ffp-contract=off", source, "-o", program, *flags.stdout.split()], check=True
-    )
+    subprocess.run([COMPILER, *flags, source, "-o", program, *library.stdout.split()], check=True)
     return program
 
 
 def run_native(options: argparse.Namespace, results: Results) -> None:
-    """The programs in C: the limit, exact sums, calls and threads. Sums and calls on AVX2 as well."""
+    """The programs in C: the limit, functions, exact sums, calls and threads. Sums and calls on AVX2 as well."""
     import lossfn
+    import operations
 
     turns = options.turns
     isas = ["", "avx2"] if results.machine["isa"] == "avx512" and not options.quick else [""]
     plans: list[tuple[str, list[object], str]] = [
-        ("bench_limit", [16 << 20, turns, options.only, "f32" if options.quick else ""], "")
+        ("bench_limit", [16 << 20, turns, only, "f32" if options.quick else ""], "")
+        for only in ((options.only, "mse") if options.only else ("",))  # operations are counted beside those of mse
     ]
+    plans += [(f"bench_math {dtype}", [8 * turns], "") for dtype in ("f32", "f64")]
     plans += [("bench_sums", [8 * turns], isa) for isa in isas]
     plans += [("bench_call", [8 * turns], isa) for isa in isas]
     if not options.only and max(options.threads) > 1:
         plans.append(("bench_threads", [8 * turns, max(options.threads)], ""))
     for name, arguments, isa in plans:
-        program = compile_program(name, options.output)
+        program = compile_program(name, options.output, results.machine["isa"])
         wanted = {**environment("recycled"), **({"LOSSFN_ISA": isa} if isa else {})}
         command = [str(program), *map(str, arguments)]
         start = time.monotonic()
@@ -161,6 +172,8 @@ def run_native(options: argparse.Namespace, results: Results) -> None:
                 record.update(kind="native", isa=isa or results.machine["isa"], first_isa=not isa)
                 if name == "bench_limit":
                     record["unit"] = lossfn.describe(record["loss"]).unit
+                    if record["unit"] == "element":
+                        record["operations"] = operations.count(record["loss"])
                 results.add(record)
         if process.returncode:
             sys.exit(f"{name} failed")

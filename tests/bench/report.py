@@ -13,11 +13,14 @@ from results import (
     WANTS,
     Record,
     Results,
+    arithmetic_time,
     best,
     binds,
     clock,
     duration,
+    function_times,
     meant,
+    over_operations,
     ratio,
     share_of_limit,
     size,
@@ -44,6 +47,10 @@ def page(results: Results, images: list[str]) -> str:
         "",
         *picture(drawn, "limit", "how near each loss comes to a bare stream kernel"),
         *limits(results),
+        "",
+        "## Beside its operations",
+        "",
+        *operations(results),
         "",
         "## Beside others",
         "",
@@ -208,6 +215,40 @@ def limit_cell(record: Record) -> str:
     share = share_of_limit(record)
     text = f"{number(ours / record['elements'] * 1e9)} ({share:.2f})"
     return text if share >= 0.9 else f"{text} a" if binds(record) == "arithmetic" else f"*{text}*"
+
+
+# ---- Operations ----
+
+
+def operations(results: Results) -> list[str]:
+    dtypes = unique(r["dtype"] for r in results.native("math"))
+    found = {d: {r["loss"]: (r, x) for r, x in over_operations(results, "value_grad", d)} for d in dtypes}
+    worst = sorted(found[dtypes[0]].values(), key=lambda item: -item[1]) if dtypes else []
+    if not worst:
+        return ["Not measured."]
+    rows = []
+    for record, _ in worst:
+        cells = [operations_cell(*found[d][record["loss"]]) if record["loss"] in found[d] else "" for d in dtypes]
+        needed = record["operations"].items()
+        rows.append([record["loss"], ", ".join(name if n == 1 else f"{n} {name}" for name, n in needed), *cells])
+    times = {dtype: function_times(results, dtype) for dtype in dtypes}
+    functions = [[dtype, *(f"{seconds * 1e9:.2g}" for seconds in times[dtype].values())] for dtype in dtypes]
+    return [
+        "What value and gradient take in the first cache, in nanoseconds per element, and (in brackets) over what mse takes there",
+        "together with the functions that the plain formula of the loss evaluates, those of the library, each timed in a loop. They",
+        "are counted by `tests/bench/operations.py`: an upper count, as the formula gives the Hessian and derivatives by the target",
+        "as well. Losses that evaluate none, or divide alone, are left to the bytes that they move.",
+        "",
+        *table(["loss", "operations", *dtypes], rows, left=2),
+        "",
+        "The functions themselves, in nanoseconds per element:",
+        "",
+        *table(["", *times[dtypes[0]]], functions),
+    ]
+
+
+def operations_cell(record: Record, factor: float) -> str:
+    return f"{number((arithmetic_time(record) or 0) * 1e9)} ({number(factor)})"
 
 
 # ---- Peers ----

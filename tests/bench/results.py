@@ -94,6 +94,38 @@ def binds(record: Record) -> str:
     return "arithmetic" if near and near > stream_time(record) / record["elements"] else "memory"
 
 
+def function_times(results: Results, dtype: str) -> dict[str, float]:
+    """Seconds per element of each vector function, by bench_math."""
+    return {
+        r["function"]: (min(r["times"]["function"]) - min(r["times"]["bare"])) / r["elements"]
+        for r in results.native("math", dtype=dtype)
+    }
+
+
+def operations_time(results: Results, record: Record) -> float | None:
+    """What an element of a record of bench_limit would take in the first cache if it took its functions alone beside what
+    mse does, which loads, stores and adds up. None: it has no function but divisions, so bytes are what it is judged by,
+    or something was not measured."""
+    times = function_times(results, record["dtype"])
+    needed = record.get("operations", {})
+    mse = [
+        arithmetic_time(r)
+        for r in results.native("limit", loss="mse", dtype=record["dtype"], want=record["want"])
+        if "in_cache" in r["times"]
+    ]
+    if not mse or not set(needed) <= set(times) or not set(needed) - {"division"}:
+        return None
+    return (mse[0] or 0.0) + sum(n * times[name] for name, n in needed.items())
+
+
+def over_operations(results: Results, want: str, dtype: str) -> Iterator[tuple[Record, float]]:
+    """How many times as long losses of elements take as their operations, in the first cache."""
+    for record in results.native("limit", want=want, dtype=dtype, unit="element"):
+        ours, least = arithmetic_time(record), operations_time(results, record)
+        if ours and least:
+            yield record, ours / least
+
+
 def size(n: int) -> str:
     for unit, scale in (("Mi", 1 << 20), ("Ki", 1 << 10)):
         if n >= scale:

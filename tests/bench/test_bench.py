@@ -7,6 +7,7 @@ import bars
 import cases
 import lossfn
 import numpy as np
+import operations
 import ours
 import peers
 import pytest
@@ -111,6 +112,48 @@ def test_floors_say_what_is_possible(in_cache, stream, says):
     assert bar.floor(results).startswith("1 of 1 take more") and "1.2 x (mse)" in bar.floor(results)
 
 
+@pytest.mark.parametrize(
+    ("loss", "needed"),
+    [
+        ("mse", {}),
+        ("bce_with_logits", {"division": 1, "exp": 1, "log1p_unit": 1}),
+        ("binary_cross_entropy", {"division": 2, "log": 1, "log1p": 1}),
+        ("poisson_nll", {"exp": 1}),
+        ("gaussian_kl", {"expm1": 1}),
+        ("log_cosh", {"division": 1, "expm1": 1, "log1p": 1}),
+        ("pseudo_huber", {"division": 2, "sqrt": 1}),
+        ("adaptive_wing", {"division": 2, "log": 1, "log1p_unit": 1, "pow": 1}),
+        ("von_mises_nll", {"sincos": 1}),
+    ],
+)
+def test_operations_are_counted(loss, needed):
+    assert operations.count(loss) == needed
+
+
+def math_record(function, seconds):
+    record = {"kind": "native", "program": "math", "function": function, "dtype": "f32", "elements": 1000}
+    return {**record, "times": {"function": [1000 * (seconds + 1)], "bare": [1000.0]}}
+
+
+def operation_results(in_cache):
+    """mse takes 1 an element, log_cosh what is given; its operations are 4, and mse."""
+    results = Results()
+    for loss, seconds in (("mse", 1), ("log_cosh", in_cache)):
+        times = {"lossfn": [1e9], "in_cache": [1000 * seconds], "stream": [1e6]}
+        results.add(limit_record(loss=loss, operations=operations.count(loss), times=times))
+    for function, seconds in (("division", 0.5), ("expm1", 1.5), ("log1p", 2)):
+        results.add(math_record(function, seconds))
+    return results
+
+
+@pytest.mark.parametrize(("in_cache", "met"), [(6, 1), (7, 0)])
+def test_bars_judge_by_operations(in_cache, met):
+    (bar,) = (bar for bar in bars.BARS if bar.text.startswith("value and gradient, f32: time in cache"))
+    count, total, where, worst = bar.judge(operation_results(in_cache))
+    assert (count, total, where, worst) == (met, 1, "log_cosh", pytest.approx(in_cache / 5))
+    assert bar.judge(Results()) is None
+
+
 def test_tables_of_the_page_are_whole():
     results = Results(machine={"cpu": "c", "cores": 2, "caches": [], "memory": "m", "system": "s", "python": "p"})
     results.machine.update(compiler="cc", isa="avx512", load=0.0)
@@ -144,12 +187,14 @@ def test_tables_of_the_page_are_whole():
     results.add({**threads, "times": {"one": [2.0], "all": [1.0]}, "after_pause": {"one": 2.0, "all": 1.0}})
     variants = {"kind": "variants", "loss": "mse", "elements": 1 << 24, "threads": 1, "allocator": "recycled"}
     results.add({**variants, "times": {"plain": [1.0], "weight": [1.5]}})
+    results.records += operation_results(6).records
     text = report.page(results, ["images/bench-limit.svg"])
     for block in text.split("\n\n"):
         if block.startswith("|"):
             assert len({line.count("|") for line in block.splitlines()}) == 1, block
     assert "**0.5 (0.5)**" in text
     assert "at 4 GHz" in text
+    assert "| log_cosh | division, expm1, log1p | 6000000000 (1.2) |" in text
     assert "*5.96 (0.80)*" in text
     assert "](images/bench-limit.svg)" in text
     assert report.failed_cells(results) == ["huber, 16 Mi, float32: jax: value 1 instead of 2"]
