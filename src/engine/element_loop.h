@@ -42,6 +42,7 @@ typedef struct {
     int n_inputs, want;
     int plain; /* no weights or values, and every output that can be wanted is */
     int tuned; /* for the default parameters */
+    int fixed; /* learnable inputs are constants: what is made of them alone is made before the loop */
 } shape_t;
 
 /* How far. Into all caches: what passes by the second one halves the speed on Intel's server cores. Beyond half a
@@ -60,8 +61,8 @@ ALWAYS_INLINE int n_grads(const shape_t s) {
 }
 ALWAYS_INLINE int has_hess(const shape_t s) { return s.want == LOSSFN__WANT_HESS || s.want == LOSSFN__WANT_ALL; }
 
-ALWAYS_INLINE void compute_vector(const block_t *b, const shape_t s, int64_t i, const int64_t *moving, const V *p,
-                                  vector_t *v) {
+ALWAYS_INLINE void compute_vector(const block_t *b, const shape_t s, int64_t i, const int64_t *moving, const V *fixed,
+                                  const V *p, vector_t *v) {
     V x[MAX_GRADS];
     const V scale = v_set(b->scale);
     v->unit.outside = m_none();
@@ -72,7 +73,7 @@ ALWAYS_INLINE void compute_vector(const block_t *b, const shape_t s, int64_t i, 
     for (int j = 0; j < s.n_inputs; j++) {
         const REAL *const at = b->in[j] + (j < 2 ? i : i & moving[j]);
         if (b->ahead && j < 2) __builtin_prefetch(at + AHEAD, 0, 3);
-        x[j] = v_load(at);
+        x[j] = s.fixed && j >= 2 ? fixed[j] : v_load(at);
     }
     s.kernel(x, s.tuned ? NULL : p, &v->unit);
     if (s.plain || !b->weight) return;
@@ -130,15 +131,17 @@ ALWAYS_INLINE void element_loop(block_t *block, const shape_t s) {
     const int64_t n = b->n;
     int64_t moving[MAX_GRADS]; /* pred and target always do */
     tally_t tally;
-    V p[MAX_CONSTANTS], pending = v_zero();
+    V p[MAX_CONSTANTS], fixed[MAX_GRADS], pending = v_zero();
     for (int j = 2; j < s.n_inputs; j++) moving[j] = b->is_constant[j] ? 0 : -1;
+    UNROLL
+    for (int j = 2; j < s.n_inputs; j++) fixed[j] = s.fixed ? v_load(b->in[j]) : v_zero();
     UNROLL
     for (int j = 0; j < MAX_CONSTANTS; j++) p[j] = v_set(b->constants[j]);
     grids_t grids = tally_begin(&tally, b->sum, b->grid);
     for (int64_t i = 0; i < n; i += LANES) {
         vector_t v;
         for (; i < n; i += LANES) {
-            compute_vector(b, s, i, moving, p, &v);
+            compute_vector(b, s, i, moving, fixed, p, &v);
             if (__builtin_expect(m_any(v.unit.outside), 0) || !grids_take(&grids, pending)) break;
             put_unit(b, s, i, &v);
             pending = v.unit.value;
@@ -169,15 +172,26 @@ typedef struct {
 /* Where it need not be fast, few loops do for everything. */
 enum { FEW_LOOPS = UNHURRIED };
 
+/* Whether all inputs from the third on are constants. */
+ALWAYS_INLINE int is_fixed(const block_t *b, int n_inputs) {
+    int fixed = n_inputs > 2;
+    for (int j = 2; j < n_inputs; j++) fixed &= b->is_constant[j];
+    return fixed;
+}
+
 /* What a loss needs no loop of has an empty one. */
 #define ELEMENTWISE_LOOP(name, inputs, suffix, wanted, is_plain, is_needed)                                            \
     OUT_OF_LINE void name##_##suffix(block_t *b) {                                                                     \
-        const shape_t s = {name##_element, inputs, LOSSFN__WANT_##wanted, is_plain, 0};                                \
-        if (is_needed) element_loop(b, s);                                                                             \
+        const shape_t s = {name##_element, inputs, LOSSFN__WANT_##wanted, is_plain, 0, 0};                             \
+        const shape_t fixed = {name##_element, inputs, LOSSFN__WANT_##wanted, is_plain, 0, 1};                         \
+        if (is_needed && is_plain && is_fixed(b, inputs))                                                              \
+            element_loop(b, fixed);                                                                                    \
+        else if (is_needed)                                                                                            \
+            element_loop(b, s);                                                                                        \
     }
 #define TUNED_LOOP(name, inputs, suffix, wanted, is_plain)                                                             \
     OUT_OF_LINE void name##_tuned_##suffix(block_t *b) {                                                               \
-        const shape_t s = {name##_element, inputs, LOSSFN__WANT_##wanted, is_plain, 1};                                \
+        const shape_t s = {name##_element, inputs, LOSSFN__WANT_##wanted, is_plain, 1, 0};                             \
         if (name##_is_tuned && !FEW_LOOPS) element_loop(b, s);                                                         \
     }
 
