@@ -65,12 +65,20 @@ ALWAYS_INLINE void store_part(REAL *at, int64_t i, int64_t n, V x) {
         v_store_first(at + i, (int)(n - i), x);
 }
 
+/* What classes have of targets and weights that are not the label: each its own; all the same, which smoothing gives
+ * them, so that what is made of it is made before the loop; nothing. */
+enum { TARGETS_OWN, TARGETS_SAME, TARGETS_NONE };
+ALWAYS_INLINE int targets_of(const classes_t *at) {
+    return at->plain ? TARGETS_NONE : at->t || at->weight ? TARGETS_OWN : TARGETS_SAME;
+}
+
 /* The vector of classes at i, as if it held neither the label nor the largest x. */
-ALWAYS_INLINE class_t load_common(const classes_t *at, int64_t i, const int absent, const int whole) {
+ALWAYS_INLINE class_t load_common(const classes_t *at, int64_t i, const int targets, const int whole) {
     const int64_t n = whole ? INT64_MAX : at->n;
-    class_t cl = {.x = load_part(at->x, i, n), .t = v_zero(), .w = v_one(), .top = m_none(), .absent = absent};
-    if (!absent && at->t) cl.t = load_part(at->t, i, n);
-    if (!absent && at->weight) cl.w = load_part(at->weight, i, n);
+    class_t cl = {.x = load_part(at->x, i, n), .t = v_zero(), .w = v_one(), .top = m_none()};
+    cl.absent = targets == TARGETS_NONE;
+    if (targets == TARGETS_OWN && at->t) cl.t = load_part(at->t, i, n);
+    if (targets == TARGETS_OWN && at->weight) cl.w = load_part(at->weight, i, n);
     return cl;
 }
 
@@ -161,7 +169,7 @@ ALWAYS_INLINE void add_fold(D *sums, const V *fold) {
 ALWAYS_INLINE void sum_special(chunk_t *c, const classes_t *at, int64_t i, const row_t *r, const V *p, sums_fn kernel,
                                const int n_fold, const int keeps, const int absent, const V *own, V *s) {
     const M valid = valid_classes(at, i), is_label = is_class(at, i, at->label);
-    class_t cl = load_common(at, i, absent, 0);
+    class_t cl = load_common(at, i, absent ? TARGETS_NONE : TARGETS_OWN, 0);
     unit_t u;
     u.outside = m_none();
     cl.top = is_class(at, i, at->top);
@@ -184,7 +192,7 @@ ALWAYS_INLINE void copy_fold(REAL *to, const classes_t *at, int64_t i, int64_t w
 
 /* A fold of classes that are neither the label nor the largest. */
 ALWAYS_INLINE void sum_fold(chunk_t *c, const classes_t *at, int64_t i, const REAL *x, REAL *kept, const row_t *r,
-                            const V *p, sums_fn kernel, const int n_run, const int keeps, const int absent, D *sums) {
+                            const V *p, sums_fn kernel, const int n_run, const int keeps, const int targets, D *sums) {
     enum { STEPS = ROW_LANES / LANES, GROUPS = ROW_LANES / DLANES, AT_ONCE = STEPS > 4 ? STEPS : 4 };
     const int whole = AT_ONCE * LANES == FOLD;
     V fold[MAX_SUMS][STEPS];
@@ -196,15 +204,15 @@ ALWAYS_INLINE void sum_fold(chunk_t *c, const classes_t *at, int64_t i, const RE
         V s[AT_ONCE][MAX_SUMS];
         M outside = m_none();
         UNROLL for (int v = 0; v < AT_ONCE; v++) {
-            cl[v] = (class_t){.x = v_load(x + j + v * LANES), .t = v_zero(), .w = v_one(), .absent = absent};
-            cl[v].top = m_none();
-            if (!absent && at->t) cl[v].t = v_load(at->t + i + j + v * LANES);
-            if (!absent && at->weight) cl[v].w = v_load(at->weight + i + j + v * LANES);
+            cl[v] = (class_t){.x = v_load(x + j + v * LANES), .t = v_zero(), .w = v_one(), .top = m_none()};
+            cl[v].absent = targets == TARGETS_NONE;
+            if (targets == TARGETS_OWN && at->t) cl[v].t = v_load(at->t + i + j + v * LANES);
+            if (targets == TARGETS_OWN && at->weight) cl[v].w = v_load(at->weight + i + j + v * LANES);
         }
         UNROLL for (int v = 0; v < AT_ONCE; v++) {
             const int64_t byte = (i + j + v * LANES) * at->item;
             __builtin_prefetch(at->next[0] + byte, 0, 2);
-            if (!absent && at->t) __builtin_prefetch(at->next[1] + byte, 0, 2);
+            if (targets == TARGETS_OWN && at->t) __builtin_prefetch(at->next[1] + byte, 0, 2);
             u[v].outside = m_none();
             kernel(r, &cl[v], p, s[v], &u[v]);
             outside = m_or(outside, u[v].outside);
@@ -220,11 +228,12 @@ ALWAYS_INLINE void sum_fold(chunk_t *c, const classes_t *at, int64_t i, const RE
     UNROLL for (int k = 0; k < n_run; k++) add_fold(sums + k * GROUPS, fold[k]);
 }
 
-/* Adds a chunk to the sums. `keeps`: something is to be left in kept. `absent`: the row is plain, so that other classes
- * than the label add to sums[0] alone; otherwise those that are not the largest add to the first n_common. */
+/* Adds a chunk to the sums. `keeps`: something is to be left in kept. In a plain row other classes than the label add
+ * to sums[0] alone; otherwise those that are not the largest add to the first n_common. */
 ALWAYS_INLINE void row_sums_loop(chunk_t *c, sums_fn kernel, const int n_sums, const int n_common, const int wants_top,
-                                 const int keeps, const int absent) {
+                                 const int keeps, const int targets) {
     enum { STEPS = ROW_LANES / LANES, GROUPS = ROW_LANES / DLANES };
+    const int absent = targets == TARGETS_NONE;
     const int n_run = absent ? 1 : n_common, n_fold = absent ? 1 : n_sums;
     const classes_t at = c->at;
     const row_t r = load_row(c);
@@ -255,14 +264,15 @@ ALWAYS_INLINE void row_sums_loop(chunk_t *c, sums_fn kernel, const int n_sums, c
         for (int64_t i = 0; i < at.n; i += FOLD) {
             const REAL *x = i == last_at ? last : i == top_at ? with_top : at.x + i;
             REAL *kept = i == last_at ? last_kept : keeps ? at.kept + i : NULL;
-            sum_fold(c, &at, i, x, kept, &r, p, kernel, n_run, keeps, absent, sums[0]);
+            sum_fold(c, &at, i, x, kept, &r, p, kernel, n_run, keeps, targets, sums[0]);
         }
         for (int64_t i = last_at; keeps && i < at.n; i += LANES)
             store_part(at.kept, i, at.n, v_load(last_kept + (i - last_at)));
     } else {
         for (int64_t i = 0; i < at.n; i += FOLD) {
             for (const int64_t stop = run_until(&at, i); i < stop; i += FOLD)
-                sum_fold(c, &at, i, at.x + i, keeps ? at.kept + i : NULL, &r, p, kernel, n_run, keeps, absent, sums[0]);
+                sum_fold(c, &at, i, at.x + i, keeps ? at.kept + i : NULL, &r, p, kernel, n_run, keeps, targets,
+                         sums[0]);
             V fold[MAX_SUMS][STEPS];
             UNROLL for (int k = 0; k < n_fold; k++) UNROLL for (int step = 0; step < STEPS; step++) fold[k][step] =
                 v_zero();
@@ -324,7 +334,7 @@ ALWAYS_INLINE void map_vector(const row_t *r, const class_t *cl, const V *k, con
 
 /* First all classes as if they were neither the label nor the largest, then these two. `alone`: only the gradient of
  * pred is wanted. */
-ALWAYS_INLINE void row_map_loop(chunk_t *c, map_fn kernel, const int has_kept, const int absent, const int alone) {
+ALWAYS_INLINE void row_map_loop(chunk_t *c, map_fn kernel, const int has_kept, const int targets, const int alone) {
     const classes_t at = c->at;
     const row_t r = load_row(c);
     REAL *const to[3] = {c->grads[PRED], alone ? NULL : c->grads[TARGET], alone ? NULL : c->hess};
@@ -349,14 +359,14 @@ ALWAYS_INLINE void row_map_loop(chunk_t *c, map_fn kernel, const int has_kept, c
     }
     const int64_t whole = at.out ? 0 : at.n / LANES * LANES;
     for (int64_t i = 0; i < whole; i += LANES) {
-        class_t cl = load_common(&at, i, absent, 1);
+        class_t cl = load_common(&at, i, targets, 1);
         cl.has_kept = has_kept;
         if (has_kept) cl.kept = v_load(at.kept + i);
         map_vector(&r, &cl, k, p, factor, kernel, out);
         UNROLL for (int j = 0; j < n_out; j++) if (alone || to[j]) v_store(to[j] + i, out[j]);
     }
     for (int64_t i = whole; i < at.n; i += LANES) {
-        class_t cl = load_common(&at, i, absent, 0);
+        class_t cl = load_common(&at, i, targets, 0);
         cl.has_kept = has_kept;
         if (has_kept) cl.kept = load_part(at.kept, i, at.n);
         map_vector(&r, &cl, k, p, factor, kernel, out);
@@ -371,7 +381,7 @@ ALWAYS_INLINE void row_map_loop(chunk_t *c, map_fn kernel, const int has_kept, c
 
 /* A vector of classes of a short row. */
 ALWAYS_INLINE class_t load_short(const classes_t *at, int64_t i) {
-    class_t cl = load_common(at, i, 0, 0);
+    class_t cl = load_common(at, i, TARGETS_OWN, 0);
     if (!at->t) cl.t = v_where(is_class(at, i, at->label), v_one());
     cl.top = is_class(at, i, at->top);
     return cl;
@@ -545,7 +555,7 @@ ALWAYS_INLINE V add_fold_together(const V *fold, int64_t n) {
     return v_narrow(sums[0]);
 }
 
-/* The sums of all rows; `keeps` and `absent` as in row_sums_loop. */
+/* The sums of all rows; `keeps` as in row_sums_loop; absent: the rows are plain. */
 ALWAYS_INLINE void sums_together(group_t *g, rows_state_t *state, sums_fn sums, const int n_sums, const int keeps,
                                  const int absent) {
     const int n_fold = absent ? 1 : n_sums;
@@ -707,6 +717,19 @@ typedef struct {
 #define SUMS_OF(name) (UNHURRIED ? name##_sums_apart : name##_sums)
 #define MAP_OF(name)  (UNHURRIED ? name##_map_apart : name##_map)
 
+#define SUMS_LOOP(name, keeps, alone, targets)                                                                         \
+    row_sums_loop(c, SUMS_OF(name), name##_n_sums, name##_n_common, name##_wants_top, keeps, targets)
+#define MAP_LOOP(name, has_kept, alone, targets) row_map_loop(c, MAP_OF(name), has_kept, targets, alone)
+#define FOR_EACH_OF(targets, LOOP, name, first, second)                                                                \
+    do {                                                                                                               \
+        if (targets == TARGETS_NONE)                                                                                   \
+            LOOP(name, first, second, TARGETS_NONE);                                                                   \
+        else if (targets == TARGETS_SAME && !UNHURRIED)                                                                \
+            LOOP(name, first, second, TARGETS_SAME);                                                                   \
+        else                                                                                                           \
+            LOOP(name, first, second, TARGETS_OWN);                                                                    \
+    } while (0)
+
 #define ROWWISE_FUNCTIONS(name)                                                                                        \
     OUT_OF_LINE void name##_sums_apart(const row_t *r, const class_t *c, const V *p, V *s, unit_t *u) {                \
         name##_sums(r, c, p, s, u);                                                                                    \
@@ -715,32 +738,26 @@ typedef struct {
         name##_map(r, c, k, p, u);                                                                                     \
     }                                                                                                                  \
     OUT_OF_LINE void name##_row_sums(chunk_t *c) {                                                                     \
-        if (name##_keeps && c->at.kept && c->at.plain)                                                                 \
-            row_sums_loop(c, SUMS_OF(name), name##_n_sums, name##_n_common, name##_wants_top, 1, 1);                   \
-        else if (name##_keeps && c->at.kept)                                                                           \
-            row_sums_loop(c, SUMS_OF(name), name##_n_sums, name##_n_common, name##_wants_top, 1, 0);                   \
-        else if (c->at.plain)                                                                                          \
-            row_sums_loop(c, SUMS_OF(name), name##_n_sums, name##_n_common, name##_wants_top, 0, 1);                   \
+        const int targets = targets_of(&c->at);                                                                        \
+        if (name##_keeps && c->at.kept)                                                                                \
+            FOR_EACH_OF(targets, SUMS_LOOP, name, 1, 0);                                                               \
         else                                                                                                           \
-            row_sums_loop(c, SUMS_OF(name), name##_n_sums, name##_n_common, name##_wants_top, 0, 0);                   \
+            FOR_EACH_OF(targets, SUMS_LOOP, name, 0, 0);                                                               \
     }                                                                                                                  \
     OUT_OF_LINE void name##_row_finish(chunk_t *chunks, int n) {                                                       \
         finish_rows(chunks, n, name##_finish, name##_n_sums);                                                          \
     }                                                                                                                  \
     OUT_OF_LINE void name##_row_map(chunk_t *c) {                                                                      \
         const int alone = c->grads[PRED] && !c->grads[TARGET] && !c->hess;                                             \
-        if (name##_keeps && c->at.kept && alone && c->at.plain)                                                        \
-            row_map_loop(c, MAP_OF(name), 1, 1, 1);                                                                    \
-        else if (name##_keeps && c->at.kept && alone)                                                                  \
-            row_map_loop(c, MAP_OF(name), 1, 0, 1);                                                                    \
+        const int targets = alone ? targets_of(&c->at) : TARGETS_OWN;                                                  \
+        if (name##_keeps && c->at.kept && alone)                                                                       \
+            FOR_EACH_OF(targets, MAP_LOOP, name, 1, 1);                                                                \
         else if (name##_keeps && c->at.kept)                                                                           \
-            row_map_loop(c, MAP_OF(name), 1, 0, 0);                                                                    \
-        else if (alone && c->at.plain)                                                                                 \
-            row_map_loop(c, MAP_OF(name), 0, 1, 1);                                                                    \
+            MAP_LOOP(name, 1, 0, TARGETS_OWN);                                                                         \
         else if (alone)                                                                                                \
-            row_map_loop(c, MAP_OF(name), 0, 0, 1);                                                                    \
+            FOR_EACH_OF(targets, MAP_LOOP, name, 0, 1);                                                                \
         else                                                                                                           \
-            row_map_loop(c, MAP_OF(name), 0, 0, 0);                                                                    \
+            MAP_LOOP(name, 0, 0, TARGETS_OWN);                                                                         \
     }                                                                                                                  \
     OUT_OF_LINE void name##_short_row(chunk_t *c) {                                                                    \
         short_row(c, SUMS_OF(name), name##_finish, MAP_OF(name), name##_n_sums, name##_wants_top, name##_keeps);       \
