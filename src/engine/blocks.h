@@ -23,36 +23,51 @@ static REAL *take(arena_t *arena) {
 
 static const REAL ones[] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
 
-/* Runs the last elements of a block, less than a vector, in padded copies, where lanes past the end have weight 0. */
+/* Runs the last elements of a block, less than a vector, in padded copies, where lanes past the end have weight 0. The
+ * block is lent to them: a copy of what has just been written piece by piece would wait for that to reach the cache. */
 OUT_OF_LINE void element_rest(const element_kernel_t *kernel, int n_inputs, block_t *b) {
-    const int64_t n = b->n, whole = n / LANES * LANES;
-    const int rest = (int)(n - whole);
+    const int64_t n = b->n, whole = n / LANES * LANES, fault = b->fault;
+    const int rest = (int)(n - whole), stream = b->stream, ahead = b->ahead;
+    const REAL *const weights = b->weight, *const factors = b->factor;
+    REAL *const value = b->values, *const second = b->hess;
+    const REAL *from[MAX_GRADS];
+    REAL *to[MAX_GRADS];
     REAL in[MAX_GRADS][LANES], weight[LANES], factor[LANES], values[LANES], grads[MAX_GRADS][LANES], hess[LANES];
-    const V w = v_load_first(b->weight ? b->weight + whole : ones, rest, v_set(0));
-    block_t tail = *b;
-    tail.n = LANES;
-    tail.stream = tail.ahead = 0;
-    tail.fault = -1;
+    const V w = v_load_first(weights ? weights + whole : ones, rest, v_set(0));
     for (int j = 0; j < n_inputs; j++) {
+        from[j] = b->in[j];
+        to[j] = b->grads[j];
         if (!b->is_constant[j]) {
-            v_store(in[j], v_load_first(b->in[j] + whole, rest, v_set((double)b->in[j][n - 1])));
-            tail.in[j] = in[j];
+            v_store(in[j], v_load_first(from[j] + whole, rest, v_set((double)from[j][n - 1])));
+            b->in[j] = in[j];
         }
-        if (b->grads[j]) tail.grads[j] = grads[j];
+        if (to[j]) b->grads[j] = grads[j];
     }
     v_store(weight, w);
-    v_store(factor, b->factor ? v_load_first(b->factor + whole, rest, v_zero()) : w * v_set((double)b->scale));
-    tail.weight = weight;
-    tail.factor = factor;
-    if (b->values) tail.values = values;
-    if (b->hess) tail.hess = hess;
-    kernel->general(&tail);
-    b->grid = tail.grid;
-    if (b->fault < 0 && tail.fault >= 0) b->fault = whole + tail.fault;
-    if (b->values) v_store_first(b->values + whole, rest, v_load(values));
-    for (int j = 0; j < n_inputs; j++)
-        if (b->grads[j]) v_store_first(b->grads[j] + whole, rest, v_load(grads[j]));
-    if (b->hess) v_store_first(b->hess + whole, rest, v_load(hess));
+    v_store(factor, factors ? v_load_first(factors + whole, rest, v_zero()) : w * v_set((double)b->scale));
+    b->n = LANES;
+    b->stream = b->ahead = 0;
+    b->fault = -1;
+    b->weight = weight;
+    b->factor = factor;
+    if (value) b->values = values;
+    if (second) b->hess = hess;
+    kernel->general(b);
+    if (value) v_store_first(value + whole, rest, v_load(values));
+    for (int j = 0; j < n_inputs; j++) {
+        if (to[j]) v_store_first(to[j] + whole, rest, v_load(grads[j]));
+        b->in[j] = from[j];
+        b->grads[j] = to[j];
+    }
+    if (second) v_store_first(second + whole, rest, v_load(hess));
+    b->n = n;
+    b->stream = stream;
+    b->ahead = ahead;
+    b->fault = fault >= 0 || b->fault < 0 ? fault : whole + b->fault;
+    b->weight = weights;
+    b->factor = factors;
+    b->values = value;
+    b->hess = second;
 }
 
 /* A built-in loss of elements on a block: whole vectors where they lie. */
