@@ -341,7 +341,7 @@ ALWAYS_INLINE void row_map_loop(chunk_t *c, map_fn kernel, const int has_kept, c
     const int n_out = alone ? 1 : 3;
     const int64_t special[2] = {at.label - at.first, at.top - at.first};
     V p[MAX_CONSTANTS], k[MAX_FINISHED], factor = v_set((double)c->factor), out[3];
-    REAL single[2][3];
+    REAL single[2][3] = {{0}};
     UNROLL for (int j = 0; j < MAX_CONSTANTS; j++) p[j] = v_set((double)c->constants[j]);
     UNROLL for (int j = 0; j < MAX_FINISHED; j++) k[j] = v_set((double)c->finished[j]);
     for (int l = 0; l < 2; l++) { /* before an output overwrites t */
