@@ -237,7 +237,8 @@ static void expand(uint64_t bits, decimal_t *d) {
         uint32_t nine = divide(&a, 1000000000);
         for (int32_t k = 0; k < 9; k++, nine /= 10) reversed[n++] = (char)('0' + nine % 10);
     }
-    while (reversed[n - 1] == '0') n--; /* the number is not 0 */
+    /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): the number is not 0 */
+    while (reversed[n - 1] == '0') n--;
     d->n = n;
     d->point = n - scale;
     for (int32_t i = 0; i < n; i++) d->digit[i] = reversed[n - 1 - i];
@@ -278,7 +279,8 @@ static void shortest(uint64_t bits, decimal_t *best) {
         cut(&full, n, !up, best);
         if (reads_as(best, bits)) break;
     }
-    while (best->digit[best->n - 1] == '0') best->n--; /* not the first one, which is never 0 */
+    /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): the first digit is not 0 */
+    while (best->digit[best->n - 1] == '0') best->n--;
 }
 
 /* As printf's %g and Python's repr write it: an exponent below 1e-4 and from 1e16 on. */
