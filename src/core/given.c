@@ -36,26 +36,26 @@ int lossfn__next_element(const lossfn__given_t *given, int64_t *at, double *x) {
     int64_t begin = i;
     while (i < end && lossfn__is_token(text[i])) i++;
     *at = i;
-    return i > begin && lossfn__parse_double(text + begin, i - begin, x) == LOSSFN__A_NUMBER;
+    return lossfn__parse_double(text + begin, i - begin, x) == LOSSFN__A_NUMBER;
 }
 
-/* Whether there is nothing, or tokens with a comma between any two. */
-static int alternates(lossfn__piece_t text) {
-    int tokens = 0, commas = 0;
+/* The number of tokens if there is a comma between any two and nothing else; -1 otherwise. */
+static int64_t count_tokens(lossfn__piece_t text) {
+    int64_t tokens = 0, commas = 0;
     for (int64_t i = 0; i < text.length;) {
         const char c = text.text[i];
         if (is_space(c)) {
             i++;
         } else if (tokens > commas) {
-            if (c != ',') return 0;
+            if (c != ',') return -1;
             commas++, i++;
         } else {
-            if (!lossfn__is_token(c)) return 0;
+            if (!lossfn__is_token(c)) return -1;
             tokens++;
             while (i < text.length && lossfn__is_token(text.text[i])) i++;
         }
     }
-    return tokens == 0 || tokens > commas;
+    return tokens == 0 || tokens > commas ? tokens : -1;
 }
 
 /* "[1, 2, .5]" as a list; 0 if it is none. */
@@ -65,10 +65,8 @@ static int list_from_text(lossfn__given_t *given, lossfn__piece_t text) {
     double x;
     if (text.length < 2 || text.text[0] != '[' || text.text[text.length - 1] != ']') return 0;
     list.text = (lossfn__piece_t){text.text + 1, text.length - 2};
-    if (!alternates(list.text)) return 0;
     while (lossfn__next_element(&list, &at, &x)) list.count++;
-    while (at < list.text.length && is_space(list.text.text[at])) at++;
-    if (at < list.text.length) return 0;
+    if (list.count != count_tokens(list.text)) return 0; /* not all of them are numbers */
     *given = list;
     return 1;
 }

@@ -32,7 +32,8 @@ static void make_constants(lossfn__term_t *term) {
     if (d->setup) {
         d->setup(term->params, term->constants);
     } else {
-        for (int32_t i = 0; i < d->n_params && i < LOSSFN__MAX_CONSTANTS; i++) term->constants[i] = term->params[i];
+        _Static_assert(LOSSFN__MAX_PARAMS <= LOSSFN__MAX_CONSTANTS, "parameters fit where constants are");
+        for (int32_t i = 0; i < d->n_params; i++) term->constants[i] = term->params[i];
     }
 }
 

@@ -57,7 +57,7 @@ static int32_t bit_length(const natural_t *a) {
     return bits;
 }
 
-static int bit(const natural_t *a, int32_t i) { return i >= 0 && (a->word[i / 32] >> i % 32 & 1); }
+static int bit(const natural_t *a, int32_t i) { return a->word[i / 32] >> i % 32 & 1; }
 
 static int any_below(const natural_t *a, int32_t i) {
     for (int32_t k = 0; k < i; k++)
@@ -75,7 +75,7 @@ static double from_bits(uint64_t bits) {
 static enum lossfn__number round_natural(const natural_t *a, int32_t exponent, int sticky, uint64_t *bits) {
     int32_t length = bit_length(a), lowest = length - 53;
     if (length == 0) return *bits = 0, LOSSFN__A_NUMBER;
-    if (exponent == 0 && !sticky && length <= 53) { /* exact, and common: 1, 100 */
+    if (length <= 53) { /* exact, and common: 1, 100; a quotient has more bits, as has what digits were cut from */
         double x = (double)(a->n > 1 ? (uint64_t)a->word[1] << 32 | a->word[0] : a->word[0]);
         memcpy(bits, &x, sizeof x);
         return LOSSFN__A_NUMBER;
@@ -127,11 +127,11 @@ int64_t lossfn__scan_number(const char *text, const char *end) {
     return at - text;
 }
 
-/* The exponent after e or E, saturated: beyond a billion it decides alone. */
+/* The exponent after e or E, which has a digit; saturated: beyond a billion it decides alone. */
 static int64_t scan_exponent(const char *at, const char *end) {
     int64_t exponent = 0;
-    int negative = at < end && *at == '-';
-    if (at < end && (*at == '-' || *at == '+')) at++;
+    int negative = *at == '-';
+    if (*at == '-' || *at == '+') at++;
     for (; at < end; at++)
         if (exponent < 1000000000) exponent = 10 * exponent + (*at - '0');
     return negative ? -exponent : exponent;
@@ -237,7 +237,8 @@ static void expand(uint64_t bits, decimal_t *d) {
         uint32_t nine = divide(&a, 1000000000);
         for (int32_t k = 0; k < 9; k++, nine /= 10) reversed[n++] = (char)('0' + nine % 10);
     }
-    while (n > 0 && reversed[n - 1] == '0') n--;
+    /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): the number is not 0 */
+    while (reversed[n - 1] == '0') n--;
     d->n = n;
     d->point = n - scale;
     for (int32_t i = 0; i < n; i++) d->digit[i] = reversed[n - 1 - i];
@@ -278,7 +279,8 @@ static void shortest(uint64_t bits, decimal_t *best) {
         cut(&full, n, !up, best);
         if (reads_as(best, bits)) break;
     }
-    while (best->n > 1 && best->digit[best->n - 1] == '0') best->n--;
+    /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): the first digit is not 0 */
+    while (best->digit[best->n - 1] == '0') best->n--;
 }
 
 /* As printf's %g and Python's repr write it: an exponent below 1e-4 and from 1e16 on. */

@@ -134,9 +134,8 @@ static lossfn_status_t check_param(const lossfn__definition_t *d, int32_t i) {
                     "parameter %s is a choice without choices", param->name);
     LOSSFN__REQUIRE(param->lower <= param->upper, LOSSFN_ERROR_PARAMETER, "the bounds of parameter %s are not in order",
                     param->name);
-    if (param->type == LOSSFN_PARAM_LIST && !param->default_value) return LOSSFN_OK;
-    LOSSFN__REQUIRE(param->default_value && *param->default_value, LOSSFN_ERROR_PARAMETER,
-                    "parameter %s has no default", param->name);
+    if (param->type == LOSSFN_PARAM_LIST) return LOSSFN_OK; /* without a default: see describe_params */
+    LOSSFN__REQUIRE(*param->default_value, LOSSFN_ERROR_PARAMETER, "parameter %s has no default", param->name);
     lossfn__given_from_text(&given, param->default_value);
     lossfn_status_t status = lossfn__set_value(param, &given, &value);
     if (status == LOSSFN_OK) return LOSSFN_OK;

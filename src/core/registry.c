@@ -10,7 +10,7 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static lossfn__registration_t *first;
 
-static int has_dot(lossfn__piece_t name) { return name.length > 0 && memchr(name.text, '.', (size_t)name.length); }
+static int has_dot(lossfn__piece_t name) { return memchr(name.text, '.', (size_t)name.length) != NULL; }
 
 /* The link that points to the registration of that name, or the last link. */
 static lossfn__registration_t **find_link(lossfn__piece_t name) {
@@ -108,14 +108,14 @@ static void offer_losses(lossfn__nearest_t *nearest) {
     }
 }
 
-/* Whether `line`, of look_alikes, is about this function of another system, whatever the case: as it stands, or
- * `called` with arguments. Where it says "is ..." it is about another loss. */
+/* Whether `line`, of look_alikes ("system: name: how"), is about this function of another system, whatever the case: as
+ * it stands, or `called` with arguments. Where it says "is ..." it is about another loss. */
 static int is_about(lossfn__piece_t line, lossfn__piece_t name, int called) {
-    const char *end = line.text + line.length, *at = memchr(line.text, ':', (size_t)line.length);
-    if (!at || end - at < 2 + name.length || at[1] != ' ' || !lossfn__same_letters(at + 2, name)) return 0;
-    at += 2 + name.length;
-    if (called) return at < end && *at == '(';
-    return at == end || *at == ',' || (end - at > 1 && memcmp(at, ": ", 2) == 0 && strncmp(at, ": is ", 5) != 0);
+    const char *end = line.text + line.length, *at = line.text + strcspn(line.text, ":") + 2;
+    if (end - at < name.length || !lossfn__same_letters(at, name)) return 0;
+    at += name.length;
+    if (called) return *at == '(';
+    return strncmp(at, ": ", 2) == 0 && strncmp(at, ": is ", 5) != 0;
 }
 
 const lossfn__definition_t *lossfn__find_look_alike(lossfn__piece_t name, lossfn__piece_t *line) {
@@ -141,8 +141,8 @@ static lossfn_status_t unknown_user_loss(lossfn__piece_t name) {
     pthread_mutex_lock(&lock);
     for (lossfn__registration_t *at = first; at; at = at->next)
         lossfn__nearest_offer(&nearest, lossfn__piece(at->definition.name));
-    if (lossfn__nearest_found(&nearest) && nearest.best.length < (int64_t)sizeof best)
-        memcpy(best, nearest.best.text, (size_t)nearest.best.length); /* it may vanish once the lock is gone */
+    if (lossfn__nearest_found(&nearest)) /* a copy: it may vanish once the lock is gone */
+        lossfn__put_bytes(&(lossfn__writer_t){best, sizeof best, 0}, nearest.best.text, nearest.best.length);
     pthread_mutex_unlock(&lock);
     if (!*best) return lossfn__fail(LOSSFN_ERROR_NOT_FOUND, "no loss is registered as '%.*s'", LOSSFN__PRINT(name));
     return lossfn__fail(LOSSFN_ERROR_NOT_FOUND, "no loss is registered as '%.*s'; the nearest is '%s'",

@@ -53,7 +53,7 @@ const char *lossfn__format_shape(int32_t ndim, const int64_t *shape, char buf[19
     lossfn__writer_t out = {buf, LOSSFN__SHAPE_TEXT, 0};
     char number[32];
     lossfn__put(&out, "(");
-    for (int32_t i = 0; i < ndim && i < LOSSFN_MAX_DIMS; i++) {
+    for (int32_t i = 0; i < ndim; i++) {
         if (i > 0) lossfn__put(&out, ", ");
         lossfn__put(&out, lossfn__format_integer(shape[i], number));
     }

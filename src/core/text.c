@@ -36,7 +36,7 @@ static int equal(lossfn__piece_t a, lossfn__piece_t b) {
 int lossfn__equal(lossfn__piece_t a, const char *word) { return equal(a, lossfn__piece(word)); }
 
 int lossfn__next_word(const char **at, lossfn__piece_t *word) {
-    if (!*at || !**at) return 0;
+    if (!**at) return 0;
     size_t n = strcspn(*at, ",");
     *word = (lossfn__piece_t){*at, (int64_t)n};
     *at += n;
@@ -53,7 +53,7 @@ int32_t lossfn__find_word(const char *list, lossfn__piece_t word) {
 
 lossfn__piece_t lossfn__word_at(const char *list, int32_t i) {
     lossfn__piece_t word = {"", 0};
-    while (i >= 0 && lossfn__next_word(&list, &word)) i--;
+    for (; i >= 0; i--) lossfn__next_word(&list, &word);
     return word;
 }
 

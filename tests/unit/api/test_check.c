@@ -142,6 +142,49 @@ static void weights_and_masks(void **unused) {
     lossfn_destroy(loss);
 }
 
+/* The length alone needs no buffer; and without an input there is nothing to look at. */
+static void without_a_buffer(void **unused) {
+    (void)unused;
+    char text[2000];
+    int64_t length = -7;
+    lossfn_t *loss = NULL;
+    lossfn_args_t args;
+    assert_int_equal(lossfn_create(&loss, "mse"), LOSSFN_OK);
+    lossfn_args_init(&args);
+    args.n_inputs = 2;
+    args.inputs[0] = column(&p, (const double[]){NAN, 1, 2}), args.inputs[1] = column(&t, tame);
+    assert_int_equal(lossfn_check(loss, &args, NULL, 0, &length), LOSSFN_OK);
+    check("mse", args.inputs[0], args.inputs[1], text);
+    assert_true(length > 0);
+    assert_int_equal(length, strlen(text));
+    args.n_inputs = 0;
+    assert_int_equal(lossfn_check(loss, &args, text, sizeof text, &length), LOSSFN_ERROR_ARGUMENT);
+    assert_string_equal(lossfn_last_error(), "input pred is NULL");
+    lossfn_destroy(loss);
+}
+
+/* What is no tensor is told and not looked at. */
+static void weights_and_masks_that_are_none(void **unused) {
+    (void)unused;
+    data_t w;
+    lossfn_t *loss = NULL;
+    lossfn_args_t args;
+    assert_int_equal(lossfn_create(&loss, "mse"), LOSSFN_OK);
+    for (int i = 0; i < 2; i++) {
+        char text[2000], said[100];
+        int64_t length;
+        lossfn_args_init(&args);
+        args.n_inputs = 2;
+        args.inputs[0] = column(&p, wide), args.inputs[1] = column(&t, tame);
+        *(i ? &args.mask : &args.weight) = column(&w, (const double[]){0, 0, 0});
+        w.tensor.dtype = 99;
+        assert_int_equal(lossfn_check(loss, &args, text, sizeof text, &length), LOSSFN_OK);
+        snprintf(said, sizeof said, "%s has dtype 99, which is none", i ? "mask" : "weight");
+        assert_string_equal(text, said);
+    }
+    lossfn_destroy(loss);
+}
+
 /* What each finding asks for, but for one thing. */
 static void what_is_no_finding(void **unused) {
     (void)unused;
@@ -251,6 +294,8 @@ int main(void) {
         cmocka_unit_test(what_is_not_finite),
         cmocka_unit_test(deltas),
         cmocka_unit_test(weights_and_masks),
+        cmocka_unit_test(weights_and_masks_that_are_none),
+        cmocka_unit_test(without_a_buffer),
         cmocka_unit_test(more_inputs_than_there_are),
         cmocka_unit_test(what_is_no_finding),
         cmocka_unit_test(losses_of_ones_own),

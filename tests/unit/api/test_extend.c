@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * How a user-made kernel fails, and losses of which only some gradients are known. */
+#include <math.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -114,6 +115,73 @@ static void gradients_that_are_not_given(void **unused) {
     lossfn_destroy(none), lossfn_destroy(first), lossfn_destroy(half);
 }
 
+/* pred, but for holes near 1 and 2, and a derivative at 4 that is none */
+static lossfn_status_t with_holes(const lossfn_block_t *block) {
+    const double *x = block->inputs[0];
+    double *values = block->values, *grads = block->grads[0];
+    for (int64_t i = 0; i < block->count; i++) {
+        if (values) values[i] = x[i] == 1 + 0x1p-17 || x[i] == 2 + 0x1p-15 ? INFINITY : x[i];
+        if (grads) grads[i] = x[i] == 4 ? NAN : 1;
+    }
+    return LOSSFN_OK;
+}
+
+/* Nothing is compared where one of two differences or the derivative itself is not finite. */
+static void gradients_that_are_not_finite(void **unused) {
+    (void)unused;
+    static const double numbers[] = {1, 2, 4, 8};
+    const int64_t shape[] = {4};
+    lossfn_tensor_t tensor;
+    lossfn_args_t args;
+    lossfn_gradient_report_t report = {.struct_size = sizeof report};
+    lossfn_t *loss = make(with_holes, LOSSFN_VTABLE_GRAD);
+    assert_int_equal(lossfn_tensor_init_const(&tensor, numbers, LOSSFN_F64, 1, shape), LOSSFN_OK);
+    lossfn_args_init(&args);
+    args.n_inputs = 2;
+    args.inputs[0] = args.inputs[1] = &tensor;
+    assert_int_equal(lossfn_check_gradient(loss, &args, &report), LOSSFN_OK);
+    assert_int_equal(report.compared, 1);
+    assert_int_equal(report.worst_index, 3);
+    assert_true(report.agrees && report.analytic == 0.25);
+    lossfn_destroy(loss);
+}
+
+/* (pred - target)^2, with d/dtarget and the Hessian on request */
+static lossfn_status_t of_target(const lossfn_block_t *block) {
+    const double *x = block->inputs[0], *y = block->inputs[1];
+    double *values = block->values, *grads = block->grads[1], *hess = block->hess;
+    for (int64_t i = 0; i < block->count; i++) {
+        if (values) values[i] = (x[i] - y[i]) * (x[i] - y[i]);
+        if (grads) grads[i] = -2 * (x[i] - y[i]);
+        if (hess) hess[i] = 2;
+    }
+    return LOSSFN_OK;
+}
+
+/* A Hessian is compared with differences of the gradient; where pred has none, what else there is. */
+static void hessians_without_gradients(void **unused) {
+    (void)unused;
+    lossfn_tensor_t tensors[2];
+    lossfn_args_t args = arguments(tensors, NULL);
+    lossfn_gradient_report_t report = {.struct_size = sizeof report};
+    const lossfn_input_info_t inputs[] = {
+        {.struct_size = sizeof *inputs, .name = "pred", .scale = LOSSFN_SCALE_REAL},
+        {.struct_size = sizeof *inputs, .name = "target", .scale = LOSSFN_SCALE_REAL, .differentiable = 1}};
+    lossfn_vtable_t table;
+    lossfn_t *loss = make(of_target, LOSSFN_VTABLE_HESS);
+    assert_int_equal(lossfn_check_gradient(loss, &args, &report), LOSSFN_OK);
+    assert_true(report.compared == 0 && !report.agrees);
+    lossfn_destroy(loss);
+    lossfn_vtable_init(&table);
+    table.elementwise = of_target, table.flags = LOSSFN_VTABLE_GRAD_ALL | LOSSFN_VTABLE_HESS;
+    table.inputs = inputs, table.n_inputs = 2;
+    assert_int_equal(lossfn_create_custom(&loss, &table, NULL, NULL, NULL), LOSSFN_OK);
+    assert_int_equal(lossfn_check_gradient(loss, &args, &report), LOSSFN_OK);
+    assert_true(report.compared == 3 && report.agrees);
+    assert_int_equal(report.worst_input, 1);
+    lossfn_destroy(loss);
+}
+
 /* 0 everywhere, whatever is asked for. */
 static lossfn_status_t nothing(void *user_data, const lossfn_t *loss, lossfn_args_t *args, lossfn_call_t *call) {
     (void)user_data, (void)loss, (void)call;
@@ -188,8 +256,9 @@ static void words_in_specs(void **unused) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(failures_of_a_kernel),
-                                       cmocka_unit_test(gradients_that_are_not_given),
-                                       cmocka_unit_test(what_does_everything_itself), cmocka_unit_test(words_in_specs)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(failures_of_a_kernel),          cmocka_unit_test(gradients_that_are_not_given),
+        cmocka_unit_test(gradients_that_are_not_finite), cmocka_unit_test(hessians_without_gradients),
+        cmocka_unit_test(what_does_everything_itself),   cmocka_unit_test(words_in_specs)};
     return cmocka_run_group_tests_name("extend", tests, NULL, NULL);
 }

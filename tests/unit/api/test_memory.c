@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Searches take memory of their own: each of their allocations fails in turn. */
+ * Searches and accumulators of marginals take memory of their own: each of their allocations fails in turn. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -40,6 +40,17 @@ static lossfn_status_t minimum(const lossfn_t *loss) {
     return lossfn_minimum(loss, &call);
 }
 
+static lossfn_status_t accumulated(const lossfn_t *loss) {
+    lossfn_accumulator_t *sum = NULL;
+    double value = -7;
+    lossfn_status_t status = lossfn_accumulator_create(&sum, loss);
+    if (status == LOSSFN_OK) status = lossfn_accumulator_update(sum, &args);
+    if (status == LOSSFN_OK) status = lossfn_accumulator_value(sum, &value, NULL);
+    assert_int_equal(status == LOSSFN_OK, value != -7);
+    lossfn_accumulator_destroy(sum);
+    return status;
+}
+
 static void fails_at_each(const char *spec, lossfn_status_t (*search)(const lossfn_t *)) {
     const lossfn_allocator_t allocator = {sizeof allocator, take, give_back, NULL};
     lossfn_t *loss = NULL;
@@ -76,7 +87,20 @@ static void searches(void **unused) {
     fails_at_each("mse", minimum);
 }
 
+static void accumulators(void **unused) {
+    (void)unused;
+    static const double pred[] = {0.5, 0.25, 0.25, 0.1, 0.2, 0.7}, target[] = {1, 2};
+    const int64_t shape[] = {2, 3};
+    lossfn_tensor_t p, t;
+    assert_int_equal(lossfn_tensor_init_const(&p, pred, LOSSFN_F64, 2, shape), LOSSFN_OK);
+    assert_int_equal(lossfn_tensor_init_const(&t, target, LOSSFN_F64, 1, shape), LOSSFN_OK);
+    lossfn_args_init(&args);
+    args.n_inputs = 2;
+    args.inputs[0] = &p, args.inputs[1] = &t;
+    fails_at_each("weighted_kappa", accumulated);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(searches)};
-    return cmocka_run_group_tests_name("memory of searches", tests, NULL, NULL);
+    const struct CMUnitTest tests[] = {cmocka_unit_test(searches), cmocka_unit_test(accumulators)};
+    return cmocka_run_group_tests_name("memory", tests, NULL, NULL);
 }

@@ -178,6 +178,61 @@ static void check_option_error(const char *spec, const char *key, double value, 
     lossfn_options_destroy(options);
 }
 
+/* A string is read as a spec reads it: a list when numbers alone stand in its brackets. */
+static void test_lists_in_strings(void **unused) {
+    static const char *const lists[][2] = {
+        {"[1,2]", "[1,2]"}, {"\r\n[ 1 ,\t2\n]\r ", "[1,2]"}, {"[+.5, 1e1]", "[0.5,10]"}, {"[0]", "[0]"}};
+    static const char *const none[] = {"[1, x]", "[x, 1]",  "[x]",     "[1,]", "[,1]", "[,]", "[1,,2]", "[1 2]",
+                                       "[1;2]",  "[1e9e9]", "[1e400]", "1, 2", "[1",   "1]",  "["};
+    lossfn_options_t *options;
+    lossfn_t *loss = NULL;
+    (void)unused;
+    lossfn_options_create(&options);
+    for (size_t i = 0; i < COUNT(lists); i++) {
+        char wanted[64];
+        snprintf(wanted, sizeof wanted, "cross_entropy(class_weight=%s)", lists[i][1]);
+        lossfn_options_set_string(options, "class_weight", lists[i][0]);
+        check_with("cross_entropy", options, wanted);
+    }
+    for (size_t i = 0; i < COUNT(none); i++) {
+        char wanted[100];
+        snprintf(wanted, sizeof wanted, "class_weight is '%s', must be a list of numbers, such as [1, 2]", none[i]);
+        lossfn_options_set_string(options, "class_weight", none[i]);
+        assert_error(lossfn_create_options(&loss, "cross_entropy", options), LOSSFN_ERROR_PARAMETER, wanted);
+    }
+    for (int i = 0; i < 2; i++) {
+        lossfn_options_set_string(options, "class_weight", i ? " \t" : "");
+        assert_error(lossfn_create_options(&loss, "cross_entropy", options), LOSSFN_ERROR_PARAMETER,
+                     "class_weight is '', must be a list of numbers, such as [1, 2]");
+        lossfn_options_set_string(options, "class_weight", i ? "[ ]" : "[]");
+        assert_error(lossfn_create_options(&loss, "cross_entropy", options), LOSSFN_ERROR_PARAMETER,
+                     "class_weight is an empty list");
+    }
+    assert_null(loss);
+    lossfn_options_destroy(options);
+}
+
+/* What a message shows of a string is cut before a character, and of what is no UTF-8 nothing may be left. */
+static void test_strings_in_messages(void **unused) {
+    static const char *const strings[][2] = {
+        {"abcdefghijklmnopqrstuvwxyzabcdefgh", "delta is 'abcdefghijklmnopqrstuvwxyzabcdef...', must be a number"},
+        {"abcdefghijklmnopqrstuvwxyzabcd\xe2\x82\xac",
+         "delta is 'abcdefghijklmnopqrstuvwxyzabcd...', must be a number"},
+        {"\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80"
+         "\x80"
+         "\x80\x80\x80\x80\x80\x80",
+         "delta is '...', must be a number"}};
+    lossfn_options_t *options;
+    lossfn_t *loss = NULL;
+    (void)unused;
+    lossfn_options_create(&options);
+    for (size_t i = 0; i < COUNT(strings); i++) {
+        lossfn_options_set_string(options, "delta", strings[i][0]);
+        assert_error(lossfn_create_options(&loss, "huber", options), LOSSFN_ERROR_PARAMETER, strings[i][1]);
+    }
+    lossfn_options_destroy(options);
+}
+
 static void test_option_errors(void **unused) {
     lossfn_options_t *options;
     lossfn_t *loss = NULL;
@@ -419,6 +474,8 @@ int main(void) {
         cmocka_unit_test(test_getters),
         cmocka_unit_test(test_reading_back),
         cmocka_unit_test(test_options),
+        cmocka_unit_test(test_lists_in_strings),
+        cmocka_unit_test(test_strings_in_messages),
         cmocka_unit_test(test_option_errors),
         cmocka_unit_test(test_replace),
         cmocka_unit_test(test_catalogue_is_whole),

@@ -130,7 +130,8 @@ static void test_known_texts(void **unused) {
 
 static void test_what_is_a_number(void **unused) {
     static const char *const good[] = {
-        "1", "+1", "-1", "1.", ".5", "1e5", "1E+5", "1e-5", "00012", "1e-999999999999", "0e99999999999999"};
+        "1",      "+1",    "-1", "1.", ".5", "1e5", "1E+5", "1e-5", "00012", "1e-999999999999", "0e99999999999999",
+        "1e-325", "1e-329"};
     static const char *const bad[] = {"",   "+",  "-",   ".",   "e5",  "1e",       "1e+", "--1",  "+-1",
                                       "1 ", " 1", "0x1", "1_0", "1,5", "infinity", "INF", "1.2.3"};
     static const char *const large[] = {"1e309", "1.7976931348623159e308", "-1e999", "1e99999999999999999999"};

@@ -5,6 +5,7 @@
 #include "core/memory.h"
 #include "core/registry.h"
 #include <pthread.h>
+#include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -286,6 +287,94 @@ static void test_all_is_copied(void **unused) {
     assert_int_equal(lossfn__allocations(), 0);
 }
 
+/* Of the bounds a message names those that there are. */
+static void test_bounds(void **unused) {
+    lossfn_param_info_t param = {
+        .struct_size = sizeof param, .name = "gamma", .type = LOSSFN_PARAM_DOUBLE, .default_value = "2"};
+    static const struct {
+        double lower, upper;
+        const char *given, *message;
+    } cases[] = {{0, 0, "nan", "gamma is nan, must be a number"},
+                 {-INFINITY, 4, "5", "gamma is 5, must be <= 4"},
+                 {1, INFINITY, "-5", "gamma is -5, must be >= 1"},
+                 {1, 4, "5", "gamma is 5, must be >= 1 and <= 4"}};
+    (void)unused;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        lossfn_vtable_t v = elementwise();
+        lossfn_t *loss = NULL;
+        char spec[64];
+        param.lower = cases[i].lower, param.upper = cases[i].upper;
+        v.params = &param, v.n_params = 1;
+        assert_int_equal(lossfn_register("acme.bound", &v, NULL, NULL), LOSSFN_OK);
+        snprintf(spec, sizeof spec, "acme.bound(gamma=%s)", cases[i].given);
+        assert_error(lossfn_create(&loss, spec), LOSSFN_ERROR_PARAMETER, cases[i].message);
+        assert_null(loss);
+        assert_int_equal(lossfn_unregister("acme.bound"), LOSSFN_OK);
+    }
+}
+
+/* Integers that are the same double are two numbers all the same. */
+static void test_large_integers(void **unused) {
+    const lossfn_param_info_t param = {
+        .struct_size = sizeof param, .name = "n", .type = LOSSFN_PARAM_INT, .default_value = "9007199254740992"};
+    static const char *const specs[] = {"acme.count", "acme.count(n=9007199254740993)"};
+    lossfn_vtable_t v = elementwise();
+    (void)unused;
+    v.params = &param, v.n_params = 1;
+    assert_int_equal(lossfn_register("acme.count", &v, NULL, NULL), LOSSFN_OK);
+    for (size_t i = 0; i < COUNT(specs); i++) {
+        lossfn_t *loss = NULL;
+        char buf[64];
+        assert_int_equal(lossfn_create(&loss, specs[i]), LOSSFN_OK);
+        lossfn_spec(loss, buf, sizeof buf);
+        assert_string_equal(buf, specs[i]);
+        lossfn_destroy(loss);
+    }
+    assert_int_equal(lossfn_unregister("acme.count"), LOSSFN_OK);
+}
+
+/* Registered names follow the built-in ones, in the order of their registration. */
+static void test_names_in_order(void **unused) {
+    const int32_t n = lossfn_count();
+    lossfn_vtable_t v = elementwise();
+    (void)unused;
+    assert_int_equal(lossfn_register("acme.second", &v, NULL, NULL), LOSSFN_OK);
+    assert_int_equal(lossfn_register("acme.first", &v, NULL, NULL), LOSSFN_OK);
+    assert_int_equal(lossfn_count(), n + 2);
+    assert_string_equal(lossfn_name_at(n), "acme.second");
+    assert_string_equal(lossfn_name_at(n + 1), "acme.first");
+    assert_null(lossfn_name_at(n + 2));
+    assert_null(lossfn_name_at(n + 3));
+    assert_int_equal(lossfn_unregister("acme.second"), LOSSFN_OK);
+    assert_string_equal(lossfn_name_at(n), "acme.first");
+    assert_int_equal(lossfn_unregister("acme.first"), LOSSFN_OK);
+}
+
+/* What other systems call a loss names ours; where it is another one here, that one. */
+static void test_look_alikes(void **unused) {
+    static const char *const names[][2] = {{"StudentT", "student_t_rho"},
+                                           {"l2_loss", "half_squared_error"},
+                                           {"L2Loss", "half_squared_error"},
+                                           {"BinaryFocalCrossentropy", "sigmoid_focal"},
+                                           {"LigerCrossEntropyLoss", "cross_entropy"},
+                                           {"StudentTs", NULL},
+                                           {"a longer name than any that another system has for a loss", NULL},
+                                           {"Student", NULL}};
+    (void)unused;
+    for (size_t i = 0; i < COUNT(names); i++) {
+        lossfn_info_t info = {.struct_size = sizeof info};
+        const lossfn_status_t status = lossfn_describe(names[i][0], &info);
+        assert_int_equal(status, names[i][1] ? LOSSFN_OK : LOSSFN_ERROR_NOT_FOUND);
+        if (names[i][1]) assert_string_equal(info.name, names[i][1]);
+    }
+    for (int32_t i = 0; i < lossfn_count(); i++) { /* each line says of which system it is */
+        lossfn_info_t info = {.struct_size = sizeof info};
+        assert_int_equal(lossfn_describe(lossfn_name_at(i), &info), LOSSFN_OK);
+        for (const char *at = info.look_alikes; *at; at += strcspn(at, "\n"), at += *at == '\n')
+            assert_true(strstr(at, ": ") == at + strcspn(at, ":\n"));
+    }
+}
+
 static void test_learnable(void **unused) {
     lossfn_input_info_t inputs[3] = {{.struct_size = sizeof *inputs, .name = "pred", .scale = LOSSFN_SCALE_REAL},
                                      {.struct_size = sizeof *inputs, .name = "target", .scale = LOSSFN_SCALE_REAL},
@@ -403,6 +492,8 @@ int main(void) {
         cmocka_unit_test(test_bad_inputs),       cmocka_unit_test(test_good_descriptions),
         cmocka_unit_test(test_all_is_copied),    cmocka_unit_test(test_learnable),
         cmocka_unit_test(test_defaults_by_slot), cmocka_unit_test(test_anonymous),
+        cmocka_unit_test(test_bounds),           cmocka_unit_test(test_large_integers),
+        cmocka_unit_test(test_names_in_order),   cmocka_unit_test(test_look_alikes),
         cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

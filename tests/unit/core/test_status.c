@@ -10,8 +10,11 @@
 
 static void test_table(void **unused) {
     (void)unused;
-    assert_string_equal(lossfn_status_name(LOSSFN_OK), "LOSSFN_OK");
-    assert_string_equal(lossfn_status_name(LOSSFN_ERROR_SHAPE), "LOSSFN_ERROR_SHAPE");
+#define IS_KNOWN(name, number, text)                                                                                   \
+    assert_string_equal(lossfn_status_name(number), #name);                                                            \
+    assert_string_equal(lossfn_status_text(number), text);
+    LOSSFN_STATUS_TABLE(IS_KNOWN)
+#undef IS_KNOWN
     assert_string_equal(lossfn_status_text(LOSSFN_ERROR_SHAPE), "shapes do not fit");
     assert_string_equal(lossfn_status_name(1), "unknown status");
     assert_string_equal(lossfn_status_text(-99), "unknown status");
@@ -36,14 +39,22 @@ static void test_message(void **unused) {
     assert_string_equal(lossfn_last_error(), "target has 3 rows");
     lossfn__fail(LOSSFN_ERROR_SHAPE, "before: %s", lossfn_last_error()); /* the old message in the new */
     assert_string_equal(lossfn_last_error(), "before: target has 3 rows");
-    lossfn__fail(LOSSFN_ERROR_SPEC, "a\nb\tc");
-    assert_string_equal(lossfn_last_error(), "a?b?c"); /* one line, whatever a caller's text held */
+    lossfn__fail(LOSSFN_ERROR_SPEC, "a\nb\tc\x7f");
+    assert_string_equal(lossfn_last_error(), "a?b?c?"); /* one line, whatever a caller's text held */
     lossfn__copy_message(copy, 4);
     assert_string_equal(copy, "a?b");
     lossfn__copy_message(NULL, 4);
     lossfn__fail(LOSSFN_ERROR_SPEC, "\xc3\xa4\xc3\xa4");
     lossfn__copy_message(copy, 4); /* not inside a character */
     assert_string_equal(copy, "\xc3\xa4");
+    lossfn__fail(LOSSFN_ERROR_SPEC, "\x80\x81\x82\x83"); /* no character begins there, so there is none to keep */
+    lossfn__copy_message(copy, 4);
+    assert_string_equal(copy, "");
+    lossfn_t *loss = NULL;
+    strcpy(copy, "kept");
+    assert_int_equal(lossfn_create_msg(&loss, "no such loss", copy, 0), LOSSFN_ERROR_NOT_FOUND);
+    assert_int_equal(lossfn_create_msg(&loss, "no such loss", copy, -1), LOSSFN_ERROR_NOT_FOUND);
+    assert_string_equal(copy, "kept");
 }
 
 static void test_long_message(void **unused) {
@@ -57,6 +68,10 @@ static void test_long_message(void **unused) {
     assert_string_equal(cut + n - 3, "...");
     assert_false(((unsigned char)cut[n - 4] & 0xc0) == 0xc0); /* no half character before the dots */
     assert_memory_equal(cut, text, n - 3);
+    memset(text, 0x80, 600); /* not even the beginning of a character */
+    text[600] = 0;
+    lossfn__fail(LOSSFN_ERROR_SPEC, "%s", text);
+    assert_string_equal(lossfn_last_error(), "...");
 }
 
 static void *look(void *seen) {
