@@ -64,17 +64,22 @@ static lossfn_status_t side_at(lossfn__search_t *s, double x, int *side) {
 }
 
 /* From `start` towards `end`, in steps that double, until the loss rises that way: *found, or `end` if it never does.
- * *back follows as long as it falls. The steps are `step` at first; 0: one double. */
+ * *back follows as long as it falls. The steps are `step` at first; 0: one double. From far away on they are powers of
+ * two, and then powers of those. */
 static lossfn_status_t walk(lossfn__search_t *s, double start, double step, int64_t end, int64_t *found,
                             int64_t *back) {
     const int up = end > rank_of(start);
+    const double far = step * 0x1p40;
     int64_t at = rank_of(start);
-    for (uint64_t leap = 1;; leap *= 1 + (leap < (uint64_t)1 << 60), step *= 2) {
+    for (uint64_t leap = step == 0 ? 1 : (uint64_t)1 << 52;; step *= 2) {
         const int64_t there = rank_of(of_rank(at) + (up ? step : -step));
-        if (step == 0)
+        if (step == 0) {
             at = leap >= apart(at, end) ? end : up ? at + (int64_t)leap : at - (int64_t)leap;
-        else
+            leap *= 1 + (leap < (uint64_t)1 << 60);
+        } else {
             at = up ? (there < end ? there : end) : (there > end ? there : end);
+            if (step >= far) step = 0;
+        }
         if (at == end) break;
         int side;
         LOSSFN__TRY(side_at(s, of_rank(at), &side));
@@ -180,6 +185,8 @@ static __attribute__((noinline)) lossfn_status_t init_score(const lossfn_t *loss
         LOSSFN__TRY(find_middle(loss, args, &start, &step));
     else if (loss->inputs[0].scale != LOSSFN_SCALE_REAL && loss->inputs[0].scale != LOSSFN_SCALE_LOGITS)
         start = loss->inputs[0].scale == LOSSFN_SCALE_LOG_PROBABILITY ? -1 : 0.5;
+    else if (!(shared_traits(loss) & LOSSFN_TRAIT_CONVEX))
+        step = 0x1p-4; /* of margins: leaps among the doubles pass over a valley some units wide */
     LOSSFN__TRY(lossfn__search_begin(&s, loss, args, 1));
     lossfn_status_t status = best_constant(&s, start, step, out);
     lossfn__search_end(&s);

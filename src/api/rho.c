@@ -124,15 +124,33 @@ static lossfn_status_t weigh(const lossfn_t *loss, int64_t n, const double *resi
     return LOSSFN_OK;
 }
 
+/* Where the quotient says nothing: next to 0 the slope is too small to be exact, unless there is a kink; at infinity it
+ * may be infinite. */
+static double stand_in(double residual) {
+    return fabs(residual) < DBL_MIN ? copysign(DBL_MIN, residual)
+           : isinf(residual)        ? copysign(1e300, residual)
+                                    : residual;
+}
+
 lossfn_status_t lossfn_irls_weight(const lossfn_t *loss, int64_t n, const double *residual, double *out) {
     LOSSFN__TRY(check_weights(loss, n, residual, out));
     for (int64_t begin = 0; begin < n; begin += CHUNK) {
         const int64_t size = n - begin < CHUNK ? n - begin : CHUNK;
-        double r[CHUNK] = {0}, w[CHUNK] = {0};
-        for (int64_t i = 0; i < size; i++) r[i] = residual[begin + i] == 0 ? DBL_MIN : residual[begin + i];
+        double r[CHUNK] = {0}, w[CHUNK] = {0}, at_infinity[CHUNK] = {0};
+        int far = 0;
+        for (int64_t i = 0; i < size; i++) {
+            r[i] = stand_in(residual[begin + i]);
+            far |= isinf(residual[begin + i]);
+        }
         LOSSFN__TRY(weigh(loss, size, r, w));
-        for (int64_t i = 0; i < size; i++) /* at a kink the slope by next to nothing */
-            out[begin + i] = residual[begin + i] == 0 && fabs(w[i]) > 1e300 ? copysign(INFINITY, w[i]) : w[i];
+        if (far) LOSSFN__TRY(weigh(loss, size, residual + begin, at_infinity));
+        for (int64_t i = 0; i < size; i++) {
+            const double size_of = fabs(residual[begin + i]);
+            const int kink = size_of < DBL_MIN && fabs(w[i]) > 1e300;
+            out[begin + i] = kink                                         ? w[i] * DBL_MIN / size_of
+                             : isinf(size_of) && isfinite(at_infinity[i]) ? at_infinity[i]
+                                                                          : w[i];
+        }
     }
     return LOSSFN_OK;
 }

@@ -515,8 +515,14 @@ static lossfn_status_t check_outputs(maker_t *m) {
         for (int32_t k = 0; k < plan->n_parts; k++) {
             const lossfn__definition_t *definition = plan->parts[k].term->definition;
             static const char *const kinds[] = {"exact", "fisher", "upper"};
+            char number[LOSSFN__DOUBLE_TEXT];
             LOSSFN__REQUIRE(definition->hess_kinds >> args->hess_kind & 1, LOSSFN_ERROR_UNSUPPORTED,
                             "%s has no Hessian of kind %s", definition->name, kinds[args->hess_kind]);
+            LOSSFN__REQUIRE(args->hess_kind == LOSSFN_HESS_EXACT || !(plan->parts[k].term->coefficient < 0),
+                            LOSSFN_ERROR_UNSUPPORTED,
+                            "%s has the coefficient %s: times a negative number its Hessian of kind %s is none",
+                            definition->name, lossfn__format_double(plan->parts[k].term->coefficient, number),
+                            kinds[args->hess_kind]);
             LOSSFN__REQUIRE(
                 !args->hvp || definition->unit == LOSSFN_UNIT_ELEMENT || args->hess_kind != LOSSFN_HESS_UPPER,
                 LOSSFN_ERROR_UNSUPPORTED, "hvp is wanted of the upper bound of the Hessian of %s, which is a diagonal",

@@ -134,11 +134,12 @@ typedef struct {
 
 /* What the pre-pass over weights, masks, labels and NaNs finds. */
 typedef struct {
-    int64_t kept;      /* units */
-    int64_t kept_rows; /* rows with something kept */
-    int64_t bad_label; /* first unit whose label is illegal, or -1 */
-    double label;      /* and what it is */
-    int64_t nan_index; /* first kept element that is NaN, or -1 */
+    int64_t kept;         /* units */
+    int64_t kept_rows;    /* rows with something kept */
+    int64_t bad_label;    /* first unit whose label is illegal, or -1 */
+    double label;         /* and what it is */
+    int64_t label_number; /* the same of integers; of uint64 the bits */
+    int64_t nan_index;    /* first kept element that is NaN, or -1 */
     int32_t nan_input;
     int32_t label_part;
     int32_t label_masked;      /* it is the label of a class taken out */

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <pthread.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include "core/memory.h"
 #include "core/registry.h"
@@ -101,6 +102,7 @@ static void survey_task(void *context, int32_t index) {
     if (from->bad_label >= 0 && (into->bad_label < 0 || from->bad_label < into->bad_label)) {
         into->bad_label = from->bad_label;
         into->label = from->label;
+        into->label_number = from->label_number;
         into->label_part = from->label_part;
         into->label_masked = from->label_masked;
     }
@@ -297,7 +299,12 @@ static lossfn_status_t fail_domain(const lossfn__plan_t *plan, const lossfn__par
 static lossfn_status_t fail_label(const lossfn__plan_t *plan, const lossfn__survey_t *found) {
     char number[LOSSFN__DOUBLE_TEXT];
     const char *name = plan->loss->inputs[1].name;
-    lossfn__format_double(found->label, number);
+    if (plan->has_labels && plan->inputs[1].dtype == LOSSFN_U64)
+        snprintf(number, sizeof number, "%llu", (unsigned long long)found->label_number);
+    else if (plan->has_labels && plan->inputs[1].dtype == LOSSFN_I64) /* may be beyond what a double holds */
+        snprintf(number, sizeof number, "%lld", (long long)found->label_number);
+    else
+        lossfn__format_double(found->label, number);
     if (!plan->has_labels) {
         if (plan->parts[found->label_part].labels_01)
             return lossfn__fail(LOSSFN_ERROR_LABEL, "%s[%lld] is %s, labels are 0 and 1", name,
@@ -375,22 +382,24 @@ static int beyond(double x, double least, double most) {
     return x != 0 && !isnan(x) && !(fabs(x) >= least && fabs(x) <= most);
 }
 
-/* Divides a part's scale by its denominator. Times a weight the quotient may well be a number where it is none alone:
- * then a power of two stands apart. */
-static void divide_scale(lossfn__part_t *part) {
+/* Divides a part's scale by a denominator, which is that of `weight` unless that is NULL. Times a weight the quotient
+ * may well be a number where it is none alone: then a power of two stands apart. */
+static void divide_scale(lossfn__plan_t *plan, lossfn__part_t *part, double denominator,
+                         const lossfn__exact_t *weight) {
     enum { FAR = 600 };
-    const double scale = part->scale, quotient = scale / part->denominator;
-    const int is_number = part->is_given || part->is_count; /* the denominator, as it is */
-    const int zero = is_number ? part->denominator == 0 : lossfn__exact_is_zero(&part->weight);
+    const double scale = part->scale, quotient = scale / denominator;
+    const int zero = weight ? lossfn__exact_is_zero(weight) : denominator == 0;
     part->scale = zero ? 0 : quotient;
-    if (zero || scale == 0 || (quotient != 0 && !beyond(quotient, DBL_MIN, DBL_MAX))) return;
-    const int far = fabs(quotient) < 1 ? FAR : -FAR;
-    const double power = far > 0 ? 0x1p600 : 0x1p-600;
-    lossfn__exact_t exact;
-    lossfn__exact_clear(&exact);
-    lossfn__exact_add_scaled(&exact, 1, far);
-    part->scale = scale * (is_number ? power / part->denominator : lossfn__exact_quotient(&exact, &part->weight));
-    part->unit = 1 / power;
+    if (!zero && scale != 0 && (quotient == 0 || beyond(quotient, DBL_MIN, DBL_MAX))) {
+        const int far = fabs(quotient) < 1 ? FAR : -FAR;
+        const double power = far > 0 ? 0x1p600 : 0x1p-600;
+        lossfn__exact_t exact;
+        lossfn__exact_clear(&exact);
+        lossfn__exact_add_scaled(&exact, 1, far);
+        part->scale = scale * (weight ? lossfn__exact_quotient(&exact, weight) : power / denominator);
+        part->unit = 1 / power;
+    }
+    plan->has_far_scale |= part->unit != 1 || (!plan->is_double && beyond(part->scale, FLT_MIN, FLT_MAX));
 }
 
 /* What each part's mean divides by. */
@@ -429,8 +438,8 @@ static void set_denominators(lossfn__plan_t *plan, const lossfn__survey_t *surve
                                              : lossfn__exact_round(&part->weight);
         part->scale = part->term->coefficient * plan->upstream_scalar;
         part->unit = 1;
-        if (lossfn__is_mean(plan->reduction)) divide_scale(part);
-        plan->has_far_scale |= part->unit != 1 || (!plan->is_double && beyond(part->scale, FLT_MIN, FLT_MAX));
+        const int is_mean = lossfn__is_mean(plan->reduction), is_number = part->is_given || part->is_count;
+        divide_scale(plan, part, is_mean ? part->denominator : 1, is_mean && !is_number ? &part->weight : NULL);
     }
 }
 
@@ -517,7 +526,9 @@ static void apply_marginals(lossfn__plan_t *plan, const lossfn__plan_t *silent, 
         for (int j = 0; j < 2; j++) part->offsets[j] = m.offsets[j];
         part->outer_value = m.value;
         const double scale = part->term->coefficient * plan->upstream_scalar;
-        if (scale != 0) part->scale = scale * m.slope / lossfn__exact_round(&weight);
+        if (scale == 0) continue;
+        part->scale = scale * m.slope;
+        divide_scale(plan, part, lossfn__exact_round(&weight), &weight);
     }
 }
 

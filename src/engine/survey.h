@@ -172,8 +172,7 @@ static void survey_rows(const lossfn__plan_t *plan, int64_t begin, int64_t end, 
         survey->kept++;
         if (plan->has_labels && (label < 0 || label >= plan->n_labels) && survey->bad_label < 0) {
             survey->bad_label = row;
-            int64_t number;
-            load_label(&plan->inputs[TARGET], row, &number, &survey->label);
+            load_label(&plan->inputs[TARGET], row, &survey->label_number, &survey->label);
         }
         for (int k = 0; k < plan->n_parts; k++) {
             const lossfn__term_t *term = plan->parts[k].term;
@@ -197,7 +196,8 @@ static void survey_rows(const lossfn__plan_t *plan, int64_t begin, int64_t end, 
             if (mask && plan->has_labels && label >= 0 && label < plan->cols && mask[label] == 0 &&
                 survey->bad_label < 0) {
                 survey->bad_label = row;
-                survey->label = (double)(label + plan->loss->label_base);
+                survey->label_number = label + plan->loss->label_base;
+                survey->label = (double)survey->label_number;
                 survey->label_part = k;
                 survey->label_masked = 1;
             }

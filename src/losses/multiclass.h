@@ -13,9 +13,11 @@ DEFINE(sparsemax) = {
     .aliases = "multiclass_sparsemax",
     .family = "multiclass",
     .summary = "Cross entropy's sparse relative: probabilities of unlikely classes are exactly 0.",
-    .formula = "|p - target|^2 / 2 + sum over classes of target max(tau - pred, 0);  p = max(pred - tau, 0) sums to 1",
+    .formula = "|target|^2 / 2 - target.pred + A (p.pred - |p|^2 / 2);  p = max(pred - tau, 0) sums to 1, A = sum of "
+               "target",
     .latex =
-        "\\tfrac12 \\lVert p - t \\rVert^2 + \\sum_c t_c \\max(\\tau - z_c, 0), \\quad p_c = \\max(z_c - \\tau, 0)",
+        "\\tfrac12 \\lVert t \\rVert^2 - t \\cdot z + A \\left(p \\cdot z - \\tfrac12 \\lVert p \\rVert^2\\right), "
+        "\\quad p_c = \\max(z_c - \\tau, 0),\\ A = \\textstyle\\sum_c t_c",
     .tasks = "multiclass",
     .see_also = "cross_entropy, entmax15, crammer_singer",
     .look_alikes = "optax: sparsemax_loss is its binary form\nJAXopt: multiclass_sparsemax_loss: the same\n"
@@ -821,8 +823,8 @@ DEFINE(multilabel_margin) = {
     .aliases = "multilabel_margin_loss",
     .family = "multiclass",
     .summary = "Hinges of the margins between each class that applies and each one that does not.",
-    .formula = "sum over j, i of target_j (1 - target_i) max(1 - (pred_j - pred_i), 0) / C",
-    .latex = "\\frac{1}{C} \\sum_{j, i} t_j (1 - t_i) \\max(1 - (z_j - z_i),\\ 0)",
+    .formula = "sum over j != i of target_j (1 - target_i) max(margin - (pred_j - pred_i), 0) / C",
+    .latex = "\\frac{1}{C} \\sum_{j \\ne i} t_j (1 - t_i) \\max(m - (z_j - z_i),\\ 0)",
     .tasks = "multilabel",
     .see_also = "multi_margin, one_vs_all_hinge, bce_with_logits",
     .look_alikes = "PyTorch: MultiLabelMarginLoss: lists the classes, here 1 stands for each\n"

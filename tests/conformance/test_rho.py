@@ -150,6 +150,21 @@ def test_weights_of_special_residuals() -> None:
     assert weights(clib.Loss("tukey(nan_policy=ignore)"), np.array([np.nan]))[0] == 0
     assert weights(clib.Loss("2*huber + huber"), np.array([0.5]))[0] == 3
     assert weights(clib.Loss("huber"), np.empty(0)).size == 0
+    least = np.array([5e-324, -5e-324, 1e-310, 0.0])
+    for spec, near, far in (
+        ("mse", 2, 2),
+        ("lp(p=4)", 0, np.inf),
+        ("logit_dist", 0.5, 0),
+        ("log_cosh", 1, 0),
+        ("student_t_nll", 4 / 3, 0),
+        ("tolerant", 1 / (1 + np.e), 1),
+        ("fair", 1, 0),
+    ):
+        np.testing.assert_allclose(weights(clib.Loss(spec), least), near, rtol=1e-15, atol=1e-300, err_msg=spec)
+        beyond = weights(clib.Loss(spec), np.array([np.inf, -np.inf]))
+        np.testing.assert_allclose(beyond, far, rtol=1e-12, atol=1e-12, err_msg=spec)
+    assert weights(clib.Loss("mae"), least).tolist() == [np.inf, np.inf, 1e310, np.inf]
+    assert weights(clib.Loss("mae"), np.array([1e-308, -1e-308])) == pytest.approx(1e308, rel=1e-15)
     out = np.full(2, -1.0)
     residual = np.array([1.0, np.nan])
     strict = clib.Loss("huber(nan_policy=error)")

@@ -37,6 +37,24 @@ CASES = [
     (lambda: lossfn.mse.hvp(A, B), lossfn.ArgumentError, ValueError, "hvp needs vector="),
     (lambda: lossfn.cross_entropy(LOGITS, LABELS + 1), lossfn.LabelError, ValueError, r"target\[2\] is 3"),
     (lambda: lossfn.cross_entropy(LOGITS, LABELS - 100), lossfn.LabelError, ValueError, "ignore_index"),
+    (
+        lambda: lossfn.cross_entropy(LOGITS, LABELS + (2**53 + 1)),
+        lossfn.LabelError,
+        ValueError,
+        r"target\[0\] is 9007199254740993,",
+    ),
+    (
+        lambda: lossfn.cross_entropy(LOGITS, np.full(4, 2**64 - 1, np.uint64)),
+        lossfn.LabelError,
+        ValueError,
+        r"target\[0\] is 18446744073709551615,",
+    ),
+    (
+        lambda: lossfn.create("mse - huber").hess(A, B, hess_kind="upper"),
+        lossfn.UnsupportedError,
+        NotImplementedError,
+        "huber has the coefficient -1: times a negative number its Hessian of kind upper is none",
+    ),
     (lambda: lossfn.cross_entropy(LOGITS, LABELS, from_logits=True), lossfn.NotFoundError, KeyError, "takes logits"),
     (lambda: lossfn.cross_entropy(LOGITS, LABELS, weight=[1, 2, 3]), lossfn.ShapeError, ValueError, "weight"),
     (
