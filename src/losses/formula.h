@@ -136,6 +136,9 @@ ALWAYS_INLINE V v_sign(V x) {
     return v_select(x == v_zero(), v_zero(), v_select(v_isnan(x), x, v_copysign(v_one(), x)));
 }
 
+/* x times the sign of y, which is 1 for 0. */
+ALWAYS_INLINE V v_times_sign(V x, V y) { return (V)((M)x ^ ((M)y & v_sign_bit())); }
+
 /* x, or NaN where y is NaN: for derivatives that do not depend on their argument. */
 ALWAYS_INLINE V v_nan_from(V x, V y) { return v_select(v_isnan(y), y, x); }
 

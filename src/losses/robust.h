@@ -188,7 +188,6 @@ typedef struct {
     V quarter, quarter_rest; /* |r|/4, finite for finite inputs, and what rounding took from it */
     V x, x_rest;             /* |r|/c, held at FAR_OUT, where what is left is a power of y */
     V s, s_rest;             /* x^2 */
-    V y, y_error;            /* c/|r|, and its relative error */
     M far, near;             /* near: the loss is r^2/2; x^2 may underflow */
 } residual_t;
 
@@ -197,20 +196,27 @@ ALWAYS_INLINE residual_t residual(const V *in, const V *p) {
     const V fourth = v_set(0.25), c = at_least(p[C_QUARTER], SMALLEST_NORMAL), per_c = v_one() / c;
     const V c_rest = REST_OF(p, C_REST);
     V rest, difference = two_sum(fourth * in[PRED], v_neg(fourth * in[TARGET]), &rest), a = v_abs(difference);
-    V a_rest = v_copysign(v_one(), difference) * rest;
-    V x = a / c, left = (v_fma(v_neg(x), c, a) + (a_rest - x * c_rest)) * per_c;
+    V a_rest = v_times_sign(rest, difference), x = a / c;
     t.r = in[PRED] - in[TARGET];
     t.quarter = a;
     t.quarter_rest = a_rest;
+    t.x = x;
+    t.x_rest = (v_fma(v_neg(x), c, a) + (a_rest - x * c_rest)) * per_c;
     t.far = x > v_set(FAR_OUT);
     t.near = x < v_set(NEGLECTED);
-    t.x = at_most(x, FAR_OUT);
-    t.x_rest = v_where(v_abs(left) < v_set(0x1p8), left); /* not of infinities */
+    if (m_any(t.far)) {
+        t.x = at_most(x, FAR_OUT);
+        t.x_rest = v_where(v_abs(t.x_rest) < v_set(0x1p8), t.x_rest); /* not of infinities */
+    }
     t.s = t.x * t.x;
     t.s_rest = v_fma(t.x, t.x, v_neg(t.s)) + 2 * t.x * t.x_rest;
-    t.y = c / a;
-    t.y_error = (v_fma(v_neg(t.y), a, c) + (c_rest - t.y * a_rest)) * per_c;
     return t;
+}
+/* c/|r|, and its relative error */
+ALWAYS_INLINE V inverse_residual(const residual_t *t, const V *p, V *error) {
+    const V c = at_least(p[C_QUARTER], SMALLEST_NORMAL), per_c = v_one() / c, y = c / t->quarter;
+    *error = (v_fma(v_neg(y), t->quarter, c) + (REST_OF(p, C_REST) - y * t->quarter_rest)) * per_c;
+    return y;
 }
 
 /* 1/(1 + s + s_rest), s >= 0, and its relative error. */
@@ -227,40 +233,51 @@ ALWAYS_INLINE V times_factor(V h, const V *p) {
     return v_fma(h, p[C_FACTOR], at_most(h, FAR_OUT) * REST_OF(p, C_FACTOR_REST)) * p[C_UNIT];
 }
 ALWAYS_INLINE V valued(const residual_t *t, V h, const V *p) {
-    return v_select(t->near, v_set(0.5) * t->r * t->r, times_factor(h, p));
+    const V value = times_factor(h, p);
+    return m_any(t->near) ? v_select(t->near, v_set(0.5) * t->r * t->r, value) : value;
 }
 ALWAYS_INLINE V c_of(const V *p) { return 4 * p[C_QUARTER]; }
 /* r y for 0 <= y <= 1, also where r alone overflows */
 ALWAYS_INLINE V times_residual(const residual_t *t, V y) {
-    return v_select(v_isfinite(t->r), t->r * y, v_copysign(4 * (t->quarter * y), t->r));
+    const M over = m_not(v_isfinite(t->r));
+    const V product = t->r * y;
+    return m_any(over) ? v_select(over, v_copysign(4 * (t->quarter * y), t->r), product) : product;
 }
 /* y x^2 */
 ALWAYS_INLINE V times_square(const residual_t *t, V y) { return v_fma(t->s, y, t->s_rest * y); }
 /* c y^n with the sign of r: what gradients come to far out. */
 ALWAYS_INLINE V far_slope(const residual_t *t, int n, const V *p) {
-    V y = t->y, slope = 4 * v_fma(p[C_QUARTER], y, REST_OF(p, C_REST) * y);
+    V error, y = inverse_residual(t, p, &error), slope = 4 * v_fma(p[C_QUARTER], y, REST_OF(p, C_REST) * y);
     if (n == 3) slope *= y * y;
-    return v_copysign(v_select(y > v_zero(), corrected(slope, n, t->y_error), y), t->r);
+    return v_copysign(v_select(y > v_zero(), corrected(slope, n, error), y), t->r);
 }
 /* y^n, the same for Hessians */
-ALWAYS_INLINE V far_curve(const residual_t *t, int n) {
-    V y = t->y, square = y * y;
-    return v_select(y > v_zero(), corrected(n == 4 ? square * square : square, n, t->y_error), y);
+ALWAYS_INLINE V far_curve(const residual_t *t, int n, const V *p) {
+    V error, y = inverse_residual(t, p, &error), square = y * y;
+    return v_select(y > v_zero(), corrected(n == 4 ? square * square : square, n, error), y);
+}
+/* Far out, of losses whose gradient falls with the third power */
+ALWAYS_INLINE void far_cubed(const residual_t *t, const V *p, unit_t *u) {
+    if (!m_any(t->far)) return;
+    u->grad[PRED] = v_select(t->far, far_slope(t, 3, p), u->grad[PRED]);
+    u->hess = v_select(t->far, -3 * far_curve(t, 4, p), u->hess);
 }
 
 /* 1 - k s, also near 0 */
 ALWAYS_INLINE V one_less(double k, V s, V s_rest) { return v_fma(v_set(-k), s, v_one()) - v_set(k) * s_rest; }
 
 /* ln(1 + x^2), with 1/(1 + x^2) */
-ALWAYS_INLINE V log1p_of_square(const residual_t *t, V inverse, const V *p) {
+ALWAYS_INLINE V log1p_of_square(const residual_t *t, V inverse) {
     const V fourth = v_set(0.25);
-    V sum = v_select(t->far, t->quarter / p[C_MANTISSA], v_one() + t->s), f;
-    V k = log_parts(sum, 0.75, v_zero(), &f), scale = power_of_two(v_set(2) - k);
-    f = v_select(t->far, f, v_fma(scale, t->s * fourth, v_fma(scale, fourth, v_set(-1))));
-    k += v_where(t->far, v_set(2) - p[C_EXPONENT]); /* far out twice ln x, whose x may be infinite */
-    V tail = log_tail(f) + v_select(t->far, v_zero(), t->s_rest * inverse);
-    V y = log_whole(k, v_set(LN2_SHORT), v_set(LN2_SHORT_REST), f, tail) * v_select(t->far, v_set(2), v_one());
-    return v_select(sum < v_set(INFINITY), y, sum);
+    V f, k = log_parts(v_one() + t->s, 0.75, v_zero(), &f), scale = power_of_two(v_set(2) - k);
+    f = v_fma(scale, t->s * fourth, v_fma(scale, fourth, v_set(-1)));
+    return log_whole(k, v_set(LN2_SHORT), v_set(LN2_SHORT_REST), f, log_tail(f) + t->s_rest * inverse);
+}
+/* far out twice ln x, whose x may be infinite */
+ALWAYS_INLINE V far_log(const residual_t *t, const V *p) {
+    V x = t->quarter / p[C_MANTISSA], f, k = log_parts(x, 0.75, v_zero(), &f) + (v_set(2) - p[C_EXPONENT]);
+    V y = log_whole(k, v_set(LN2_SHORT), v_set(LN2_SHORT_REST), f, log_tail(f));
+    return v_select(x < v_set(INFINITY), 2 * y, x);
 }
 
 /* exp(-(s + s_rest)) = m 2^n for s >= 0, and what is missing to 1. A factor may keep m 2^n from underflow. */
@@ -363,9 +380,15 @@ DEFINE(cauchy) = {
 };
 ALWAYS_INLINE void cauchy_unit(const residual_t *t, const V *p, unit_t *u) {
     V error, inverse = inverse_of_one_and(t->s, t->s_rest, &error);
-    u->value = valued(t, log1p_of_square(t, inverse, p), p);
-    u->grad[PRED] = v_select(t->far, far_slope(t, 1, p), corrected(times_residual(t, inverse), 1, error));
-    u->hess = v_select(t->far, -far_curve(t, 2), corrected(one_less(1, t->s, t->s_rest) * inverse * inverse, 2, error));
+    V log = log1p_of_square(t, inverse);
+    u->grad[PRED] = corrected(times_residual(t, inverse), 1, error);
+    u->hess = corrected(one_less(1, t->s, t->s_rest) * inverse * inverse, 2, error);
+    if (m_any(t->far)) {
+        log = v_select(t->far, far_log(t, p), log);
+        u->grad[PRED] = v_select(t->far, far_slope(t, 1, p), u->grad[PRED]);
+        u->hess = v_select(t->far, -far_curve(t, 2, p), u->hess);
+    }
+    u->value = valued(t, log, p);
     u->grad[TARGET] = -u->grad[PRED];
 }
 ELEMENTWISE(cauchy) {
@@ -498,10 +521,10 @@ ELEMENTWISE(geman_mcclure) {
     residual_t t = residual(in, p);
     V error, inverse = inverse_of_one_and(t.s, t.s_rest, &error);
     u->value = valued(&t, times_square(&t, corrected(inverse, 1, error)), p);
-    u->grad[PRED] = v_select(t.far, far_slope(&t, 3, p), corrected(times_residual(&t, inverse) * inverse, 2, error));
+    u->grad[PRED] = corrected(times_residual(&t, inverse) * inverse, 2, error);
+    u->hess = corrected(one_less(3, t.s, t.s_rest) * inverse * inverse * inverse, 3, error);
+    far_cubed(&t, p, u);
     u->grad[TARGET] = -u->grad[PRED];
-    u->hess = v_select(t.far, -3 * far_curve(&t, 4),
-                       corrected(one_less(3, t.s, t.s_rest) * inverse * inverse * inverse, 3, error));
     u->hess = residual_hess(u->hess, u->grad[PRED], t.r, p);
 }
 
@@ -741,12 +764,17 @@ DEFINE(fair) = {
 };
 ELEMENTWISE(fair) {
     residual_t t = residual(in, p);
-    V c = c_of(p), error, inverse = inverse_of_one_and(t.x, t.x_rest, &error);
-    V value = valued(&t, less_log1p(t.x, t.x_rest, inverse), p);
-    u->value = v_select(t.far, c * t.quarter * 4, value);
-    u->grad[PRED] = v_select(t.far, v_copysign(c, t.r), corrected(times_residual(&t, inverse), 1, error));
+    V error, inverse = inverse_of_one_and(t.x, t.x_rest, &error);
+    u->value = valued(&t, less_log1p(t.x, t.x_rest, inverse), p);
+    u->grad[PRED] = corrected(times_residual(&t, inverse), 1, error);
+    u->hess = corrected(inverse * inverse, 2, error);
+    if (m_any(t.far)) {
+        const V c = c_of(p);
+        u->value = v_select(t.far, c * t.quarter * 4, u->value);
+        u->grad[PRED] = v_select(t.far, v_copysign(c, t.r), u->grad[PRED]);
+        u->hess = v_select(t.far, far_curve(&t, 2, p), u->hess);
+    }
     u->grad[TARGET] = -u->grad[PRED];
-    u->hess = v_select(t.far, far_curve(&t, 2), corrected(inverse * inverse, 2, error));
     u->hess = residual_hess(u->hess, u->grad[PRED], t.r, p);
 }
 
@@ -848,10 +876,10 @@ ELEMENTWISE(arctan) {
     V fourth = t.s * t.s, rest = v_fma(t.s, t.s, v_neg(fourth)) + 2 * t.s * t.s_rest;
     V error, inverse = inverse_of_one_and(fourth, rest, &error);
     u->value = valued(&t, atan_of_parts(t.s, t.s_rest), p);
-    u->grad[PRED] = v_select(t.far, far_slope(&t, 3, p), corrected(times_residual(&t, inverse), 1, error));
+    u->grad[PRED] = corrected(times_residual(&t, inverse), 1, error);
+    u->hess = corrected(one_less(3, fourth, rest) * inverse * inverse, 2, error);
+    far_cubed(&t, p, u);
     u->grad[TARGET] = -u->grad[PRED];
-    u->hess =
-        v_select(t.far, -3 * far_curve(&t, 4), corrected(one_less(3, fourth, rest) * inverse * inverse, 2, error));
     u->hess = residual_hess(u->hess, u->grad[PRED], t.r, p);
 }
 
@@ -1051,13 +1079,13 @@ ELEMENTWISE(dcs) {
     V above = v_neg(one_less(1, t.s, t.s_rest)), error, inverse = inverse_of_one_and(t.s, t.s_rest, &error);
     V share = v_fma(2 * above, inverse, v_fma(2 * above * inverse, error, v_one()));
     M beyond = above > v_zero(); /* not for NaN */
-    V slope = v_select(t.far, far_slope(&t, 3, p), corrected(times_residual(&t, inverse) * inverse, 2, error));
-    V curve = v_select(t.far, -3 * far_curve(&t, 4),
-                       corrected(one_less(3, t.s, t.s_rest) * inverse * inverse * inverse, 3, error));
+    u->grad[PRED] = corrected(times_residual(&t, inverse) * inverse, 2, error);
+    u->hess = corrected(one_less(3, t.s, t.s_rest) * inverse * inverse * inverse, 3, error);
+    far_cubed(&t, p, u);
     u->value = v_select(beyond, times_factor(share, p), v_set(0.5) * t.r * t.r);
-    u->grad[PRED] = v_select(beyond, 4 * slope, t.r);
+    u->grad[PRED] = v_select(beyond, 4 * u->grad[PRED], t.r);
     u->grad[TARGET] = -u->grad[PRED];
-    u->hess = v_select(beyond, 4 * curve, v_nan_from(v_one(), t.r));
+    u->hess = v_select(beyond, 4 * u->hess, v_nan_from(v_one(), t.r));
     u->hess = residual_hess(u->hess, u->grad[PRED], t.r, p);
 }
 
