@@ -484,7 +484,7 @@ ELEMENTWISE(dwd_margin) {
     M near = m_not((m - p[DWD_EDGE]) - p[DWD_REST] > zero);
     V by = v_select(near, one, m), r = p[DWD_EDGE] / by, more = p[DWD_Q] + one;
     V rest = (v_fma(-r, by, p[DWD_EDGE]) + p[DWD_REST]) / by; /* r + rest is the quotient */
-    V share = v_where(m_and(r > zero, v_isfinite(by)), rest / r), power = v_pow(r, p[DWD_Q]);
+    V share = v_where(m_and(r > zero, v_isfinite(by)), rest / r), power = p[DWD_Q][0] == 1 ? r : v_pow(r, p[DWD_Q]);
     V tail = v_fma(power, p[DWD_Q] * share, power), slope = v_fma(tail * r, share, tail * r);
     margin_unit(y, v_select(near, one - m, tail / more), v_select(near, v_nan_from(v_set(-1), m), -slope),
                 v_select(near, v_nan_from(zero, m), more * slope / by), u);

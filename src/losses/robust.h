@@ -716,15 +716,22 @@ DEFINE(tukey_quartic) = {
 };
 ELEMENTWISE(tukey_quartic) {
     residual_t t = residual(in, p);
-    V k = p[QUARTIC_K];
-    decay_t d = power_of_fraction(t.x, t.x_rest, k);
-    V h = v_select(d.gone, v_one(), d.complement), rest = v_fma(h, v_fma(h, p[QUARTIC_H2], p[QUARTIC_H]), v_one());
+    V k = p[QUARTIC_K], power, h;
+    if (k[0] == 4) { /* no logarithm */
+        power = t.s * t.s;
+        h = one_less(1, power, v_fma(t.s, t.s, v_neg(power)) + 2 * t.s * t.s_rest);
+    } else {
+        decay_t d = power_of_fraction(t.x, t.x_rest, k);
+        power = decayed(v_one(), &d);
+        h = v_select(d.gone, v_one(), d.complement);
+    }
+    V rest = v_fma(h, v_fma(h, p[QUARTIC_H2], p[QUARTIC_H]), v_one());
     M beyond = h <= v_zero();                                    /* not for NaN */
     V tiny = v_set(0.5) * t.r * t.r * (rest * p[QUARTIC_SHARE]); /* x^k need not be small */
     u->value = v_select(t.near, tiny, times_factor(v_select(beyond, v_one(), times_square(&t, rest)), p));
     u->grad[PRED] = v_select(beyond, v_zero(), t.r * h * h);
     u->grad[TARGET] = -u->grad[PRED];
-    u->hess = v_select(beyond, v_zero(), h * (h - 2 * k * decayed(v_one(), &d)));
+    u->hess = v_select(beyond, v_zero(), h * (h - 2 * k * power));
     u->hess = residual_hess(u->hess, u->grad[PRED], t.r, p);
 }
 
