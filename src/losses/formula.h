@@ -66,12 +66,19 @@ typedef struct {
 #define ELEMENTWISE(name)       ELEMENTWISE_AND(name, 0)
 #define TUNED_ELEMENTWISE(name) ELEMENTWISE_AND(name, 1)
 
+/* A long function, from vectors to a vector, of learnable inputs alone: a loop calls it once where they are constant. */
+#define CALLED_ONCE static __attribute__((noinline, const, unused))
+
 /* What needs double whatever the type is: IN_DOUBLE(name, inputs) is its mathematics on vectors of double;
  * name_in_double(in, p, u) makes of it a function of vectors of any type, which rounds once. Out of line, as it is
- * long. What it does not write is 0. */
+ * long: so `want` is known only when it runs. What it does not write is 0. */
 typedef struct {
     D value, grad[MAX_GRADS], hess, kept;
+    int want;
 } double_unit_t;
+/* Whether the Hessian is asked for, and whether the other gradients are. */
+#define WANTS_HESS(u)   ((u)->want >= LOSSFN__WANT_HESS)
+#define WANTS_OTHERS(u) ((u)->want == LOSSFN__WANT_ALL)
 #define IN_DOUBLE(name, inputs)                                                                                        \
     ALWAYS_INLINE void name##_of_doubles(const D *in, const V *p, double_unit_t *u);                                   \
     OUT_OF_LINE void name##_in_double(const V *in, const V *p, unit_t *u) {                                            \
@@ -79,7 +86,7 @@ typedef struct {
         for (int j = 0; j < inputs; j++) v_widen(in[j], wide[j]);                                                      \
         for (int i = 0; i < DPARTS; i++) {                                                                             \
             D part[inputs];                                                                                            \
-            double_unit_t of = {.value = d_set(0)};                                                                    \
+            double_unit_t of = {.want = u->want};                                                                      \
             for (int j = 0; j < inputs; j++) part[j] = wide[j][i];                                                     \
             name##_of_doubles(part, p, &of);                                                                           \
             value[i] = of.value, hess[i] = of.hess, kept[i] = of.kept;                                                 \
