@@ -516,14 +516,41 @@ IN_DOUBLE(asymmetric_negative, 1) {
     const D second = d_fma(power * q, q, major), bend = st * d_fma(st, second, first * logistic_tilt(&l));
     u->hess = d_select(none, zero, d_select(z != z, z, bend));
 }
+/* The same of gamma = 4, value and gradient, where m is not so small that it is a matter of the digits that it lacks:
+ * there, and of NaN, not a lane of what is returned. */
+ALWAYS_INLINE M asymmetric_of_four(V z, const V *p, unit_t *u) {
+    const V zero = v_zero(), one = v_one(), c = p[ASYMMETRIC_CLIP];
+    const V c_rest = sizeof(REAL) == 4 ? p[ASYMMETRIC_CLIP + 1] : zero;
+    const sides_t s = sides_of(v_abs(z));
+    const M up = z > zero;
+    V low, m = two_sum(v_select(up, s.more, s.less), -c, &low);
+    low += v_select(up, s.more_rest, s.less_rest) - c_rest;
+    const V rest = v_select(up, s.less, s.more) + c, q = one / rest;
+    const M small = m < v_set(0.5), some = m > v_set(0.125) * c, good = some | (m < v_set(-0x1p-12));
+    V sum = v_select(small, one - m, rest), f, k = log_split(sum, &f), scale = power_of_two(v_where(small, -k));
+    f = v_select(small, v_fma(-m, scale, scale - one), f);
+    const V log =
+        -log_whole(k, v_set(LN2_SHORT), v_set(LN2_SHORT_REST), f, log_tail(f) - v_where(small, low * q));
+    const V square = v_fma(m, m, 2 * m * low), power = square * square;
+    u->value = v_where(some, power * log);
+    u->grad[PRED] = v_where(some, s.more * s.less * (power * v_fma(v_set(4), log / m, q)));
+    return good;
+}
 ELEMENTWISE(asymmetric_multilabel) {
     const V z = in[PRED], y = in[TARGET], zero = v_zero(), one = v_one(), no = one - y;
     const focal_t yes = focal_of(z, v_nan_from(one, y));
-    unit_t pos, neg;
+    unit_t pos, neg = {.hess = zero};
     focal_unit(&yes, p[ASYMMETRIC_POS], y, z, &pos);
     if (finely(p + ASYMMETRIC_CLIP) > 0) {
-        neg.want = u->want;
-        asymmetric_negative_in_double(&z, p, &neg);
+        M good = m_none();
+        if (p[ASYMMETRIC_NEG][0] == 4) good = asymmetric_of_four(z, p, &neg);
+        if (u->want >= LOSSFN__WANT_HESS || m_any(m_andnot(no != zero, good))) {
+            unit_t any = {.want = u->want};
+            asymmetric_negative_in_double(&z, p, &any);
+            neg.value = v_select(good, neg.value, any.value);
+            neg.grad[PRED] = v_select(good, neg.grad[PRED], any.grad[PRED]);
+            neg.hess = any.hess;
+        }
         neg.value = v_where(no != zero, no * neg.value);
         neg.grad[PRED] *= no, neg.hess *= no;
     } else {
