@@ -561,9 +561,14 @@ ELEMENTWISE(log_lin_quantile) {
     V n = exp_parts(z, v_zero(), &shift, &tail);
     /* At the ends of the range all is moved to its middle first: a small slope may make what is too large finite, and
      * e^pred is never 0. */
-    M low = m_and(n < v_set(60 - EXPONENT_BIAS), v_abs(in[TARGET]) < v_one());
-    V apart = v_select(low, -lift, v_where(n > v_set(EXPONENT_BIAS - 20), lift)), back = power_of_two(apart);
-    V e = exp_whole(n - apart, shift, tail, &rest), r = (e - in[TARGET] * power_of_two(-apart)) + rest;
+    V back = v_one(), target = in[TARGET];
+    const M low = m_and(n < v_set(60 - EXPONENT_BIAS), v_abs(target) < v_one());
+    const M high = n > v_set(EXPONENT_BIAS - 20);
+    if (m_any(m_or(low, high))) {
+        const V apart = v_select(low, -lift, v_where(high, lift));
+        back = power_of_two(apart), target *= power_of_two(-apart), n -= apart;
+    }
+    V e = exp_whole(n, shift, tail, &rest), r = (e - target) + rest;
     V slope = pinball_slope(r, in[TAU]);
     u->outside = no_level(in[TAU]);
     u->value = v_select(r == v_zero(), v_zero(), slope * r * back);
