@@ -202,7 +202,8 @@ typedef struct {
 ALWAYS_INLINE sides_t sides_of(V a) {
     sides_t s;
     const V one = v_one(), zero = v_zero();
-    V r, tail, left, rest, n = exp_parts(at_least(-a, EXP_UNDERFLOW), zero, &r, &tail), m = exp_whole(zero, r, tail, &left);
+    V r, tail, left, rest, n = exp_parts(at_least(-a, EXP_UNDERFLOW), zero, &r, &tail),
+                           m = exp_whole(zero, r, tail, &left);
     s.e = v_ldexp(m, n), s.share = left / m;
     const V sum = fast_two_sum(one, s.e, &rest);
     s.more = one / sum;
@@ -526,11 +527,10 @@ ALWAYS_INLINE M asymmetric_of_four(V z, const V *p, unit_t *u) {
     V low, m = two_sum(v_select(up, s.more, s.less), -c, &low);
     low += v_select(up, s.more_rest, s.less_rest) - c_rest;
     const V rest = v_select(up, s.less, s.more) + c, q = one / rest;
-    const M small = m < v_set(0.5), some = m > v_set(0.125) * c, good = some | (m < v_set(-0x1p-12));
+    const M small = m<v_set(0.5), some = m> v_set(0.125) * c, good = some | (m < v_set(-0x1p-12));
     V sum = v_select(small, one - m, rest), f, k = log_split(sum, &f), scale = power_of_two(v_where(small, -k));
     f = v_select(small, v_fma(-m, scale, scale - one), f);
-    const V log =
-        -log_whole(k, v_set(LN2_SHORT), v_set(LN2_SHORT_REST), f, log_tail(f) - v_where(small, low * q));
+    const V log = -log_whole(k, v_set(LN2_SHORT), v_set(LN2_SHORT_REST), f, log_tail(f) - v_where(small, low * q));
     const V square = v_fma(m, m, 2 * m * low), power = square * square;
     u->value = v_where(some, power * log);
     u->grad[PRED] = v_where(some, s.more * s.less * (power * v_fma(v_set(4), log / m, q)));

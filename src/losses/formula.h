@@ -66,9 +66,6 @@ typedef struct {
 #define ELEMENTWISE(name)       ELEMENTWISE_AND(name, 0)
 #define TUNED_ELEMENTWISE(name) ELEMENTWISE_AND(name, 1)
 
-/* A long function, from vectors to a vector, of learnable inputs alone: a loop calls it once where they are constant. */
-#define CALLED_ONCE static __attribute__((noinline, const, unused))
-
 /* What needs double whatever the type is: IN_DOUBLE(name, inputs) is its mathematics on vectors of double;
  * name_in_double(in, p, u) makes of it a function of vectors of any type, which rounds once. Out of line, as it is
  * long: so `want` is known only when it runs. What it does not write is 0. */
