@@ -170,23 +170,48 @@ typedef struct {
 } focal_t;
 ALWAYS_INLINE focal_t focal_of(V z, V y) {
     const V zero = v_zero(), one = v_one(), a = v_abs(z), e = v_exp_minus(a), sum = one + e, no = one - y;
+    const V more = one / sum, less = e / sum;
     const M negative = z < zero;
     focal_t f = {.e = e};
-    f.s = v_select(negative, e, one) / sum;
-    f.t = v_select(negative, one, e) / sum;
+    f.s = v_select(negative, less, more);
+    f.t = v_select(negative, more, less);
     f.hard = (y == zero) | (no == zero);
     const V far = v_select(negative, y, no); /* the weight of what grows */
     f.entropy = v_fma(one, v_log1p_unit(e), v_where(far != zero, far * a));
-    const V apart = v_fma(no, f.s, -(y * f.t));
-    f.slope = v_select(f.hard, v_select(y == zero, f.s, -f.t), apart);
-    const V distance = v_fma(f.s, no, f.t * y);
-    f.w = v_select(f.hard, v_select(y == zero, f.s, f.t), distance);
-    f.ratio = v_select(f.hard, v_select(y == zero, f.t, -f.s), (no - y) * f.s * f.t / distance);
     /* hard: w = s for y = 0, t for y = 1: e / sum where that fades, else 1 / sum */
     const M fades = v_select(y == zero, one, zero) == v_select(negative, one, zero);
-    f.base = v_select(f.hard, one / sum, distance);
+    f.slope = v_select(y == zero, f.s, -f.t);
+    f.w = v_select(y == zero, f.s, f.t);
+    f.ratio = v_select(y == zero, f.t, -f.s);
+    f.base = more;
     f.decay = v_where(m_and(f.hard, fades), a);
+    if (!m_all(f.hard)) {
+        const V distance = v_fma(f.s, no, f.t * y), bend = (no - y) * f.s * f.t / distance;
+        f.slope = v_select(f.hard, f.slope, v_fma(no, f.s, -(y * f.t)));
+        f.w = v_select(f.hard, f.w, distance);
+        f.ratio = v_select(f.hard, f.ratio, bend);
+        f.base = v_select(f.hard, more, distance);
+    }
     return f;
+}
+/* sigmoid(a) and sigmoid(-a) in two parts, a >= 0, for where they count several times */
+typedef struct {
+    V e, share; /* e^-a is e (1 + share) */
+    V more, more_rest, less, less_rest;
+} sides_t;
+ALWAYS_INLINE sides_t sides_of(V a) {
+    sides_t s;
+    const V one = v_one(), zero = v_zero();
+    V r, tail, left, rest, n = exp_parts(at_least(-a, EXP_UNDERFLOW), zero, &r, &tail),
+                           m = exp_whole(zero, r, tail, &left);
+    s.e = v_ldexp(m, n), s.share = left / m;
+    const V sum = fast_two_sum(one, s.e, &rest);
+    s.more = one / sum;
+    const V lost = v_fma(-s.more, sum, one) - s.more * v_fma(s.e, s.share, rest);
+    s.more_rest = lost * s.more;
+    s.less = s.e * s.more;
+    s.less_rest = v_fma(lost + s.share, s.less, v_fma(s.e, s.more, -s.less));
+    return s;
 }
 /* w^g of any g */
 ALWAYS_INLINE V focal_power(const focal_t *f, V g) {
@@ -385,25 +410,50 @@ IN_DOUBLE(quality_focal, 2) {
     const D z = in[PRED], y = in[TARGET], b = d_set(beta), zero = d_set(0), one = d_set(1);
     const logistic_pair l = logistic_pair_of(z);
     pair d = logistic_gap(&l, y);
-    const D entropy = logistic_entropy(&l, y), st = logistic_slope(&l), tilt = logistic_tilt(&l);
+    const D entropy = logistic_entropy(&l, y), st = logistic_slope(&l);
     const L below = d.hi < zero;
     d = pair_of(d_abs(d.hi), d_select(below, -d.lo, d.lo));
-    const D lower = d_pow_pair(d, beta - 1), w = d_select(d.hi == zero, zero, lower * d.hi),
-            lowest = d_pow_pair(d, beta - 2);
-    const D pull = d_select(st == zero, zero, b * st * entropy), side = d_select(below, -lower, lower);
-    const D bend = d_select(b == one, zero, (b - one) * st * lowest);
-    u->value = d_select(d.hi == zero, zero, lower * (d.hi * entropy));
-    u->grad[PRED] = side * d_fma(d.hi, d.hi, pull);
-    u->hess = d_select(st == zero, zero, d_fma(st * w, 2 * b + one, pull * d_fma(side, tilt, bend)));
-    const D nan = z + y;
+    const D lower = d_pow_pair(d, beta - 1), pull = d_select(st == zero, zero, b * st * entropy);
+    const D side = d_select(below, -lower, lower), nan = z + y;
     const L missing = nan != nan;
-    u->value = d_select(missing, nan, u->value), u->grad[PRED] = d_select(missing, nan, u->grad[PRED]);
+    u->value = d_select(missing, nan, d_select(d.hi == zero, zero, lower * (d.hi * entropy)));
+    u->grad[PRED] = d_select(missing, nan, side * d_fma(d.hi, d.hi, pull));
+    if (!WANTS_HESS(u)) return;
+    const D w = d_select(d.hi == zero, zero, lower * d.hi), lowest = d_pow_pair(d, beta - 2);
+    const D bend = d_select(b == one, zero, (b - one) * st * lowest), tilt = logistic_tilt(&l);
+    u->hess = d_select(st == zero, zero, d_fma(st * w, 2 * b + one, pull * d_fma(side, tilt, bend)));
     u->hess = d_select(missing, nan, u->hess);
 }
+/* Value and gradient for beta = 2 where y is 0 or 1: of x = z or -z they are w^2 H and w^2 (2 (1 - w) H + w), with
+ * w = sigmoid(x), H = softplus(x). */
+ALWAYS_INLINE void quality_of_outcome(V z, V y, unit_t *u) {
+    const V zero = v_zero(), a = v_abs(z);
+    const M no = y == zero, fades = v_select(no, z, -z) < zero;
+    const sides_t s = sides_of(a);
+    const V w = v_select(fades, s.less, s.more), rest = v_select(fades, s.less_rest, s.more_rest);
+    const V other = v_select(fades, s.more, s.less), square = v_fma(w, w, 2 * w * rest);
+    const V entropy = v_fma(s.share, s.less, v_log1p_unit(s.e)) + v_where(m_not(fades), a);
+    const V slope = square * v_fma(2 * other, v_where(other != zero, entropy), w);
+    u->value = square * entropy;
+    u->grad[PRED] = v_select(no, slope, -slope);
+}
 ELEMENTWISE(quality_focal) {
-    const V y = in[TARGET];
-    u->outside = v_lesser(y, v_one() - y) < v_zero();
-    quality_focal_in_double(in, p, u);
+    const V z = in[PRED], y = in[TARGET], zero = v_zero(), one = v_one();
+    u->outside = v_lesser(y, one - y) < zero;
+    if (finely(p) != 2) {
+        quality_focal_in_double(in, p, u);
+        return;
+    }
+    quality_of_outcome(z, y, u);
+    u->hess = u->grad[TARGET] = zero;
+    const M outcome = (y == zero) | (y == one);
+    if (u->want >= LOSSFN__WANT_HESS || !m_all(outcome)) {
+        unit_t any = {.want = u->want};
+        quality_focal_in_double(in, p, &any);
+        u->value = v_select(outcome, u->value, any.value);
+        u->grad[PRED] = v_select(outcome, u->grad[PRED], any.grad[PRED]);
+        u->hess = any.hess;
+    }
 }
 
 enum { ASYMMETRIC_POS, ASYMMETRIC_NEG, ASYMMETRIC_CLIP };
@@ -454,26 +504,53 @@ IN_DOUBLE(asymmetric_negative, 1) {
     const L some = m.hi > zero, small = m.hi < d_set(0.5);
     m = pair_of(d_select(some, m.hi, zero), d_select(some, m.lo, zero));
     const pair near = pair_log1p(pair_of(-d_select(small, m.hi, zero), -d_select(small, m.lo, zero)));
-    const pair far = pair_log_of(d_select(rest > zero, rest, one));
-    const D log = -d_select(small, near.hi, far.hi), ratio = d_select(some, log / d_select(some, m.hi, one), one);
-    const D power = d_pow_pair(m, gamma), lower = d_pow_pair(m, gamma - 1), q = one / rest;
-    const D major = d_select(g == zero, zero, lower * d_fma(g * (g - one), ratio, 2 * g * q));
-    const D first = power * d_fma(g, ratio, q), second = d_fma(power * q, q, major);
-    u->value = power * log;
-    u->grad[PRED] = st * first;
-    u->hess = st * d_fma(st, second, first * logistic_tilt(&l));
+    D log = -near.hi;
+    if (f64_any(~small)) log = d_select(small, log, -pair_log_of(d_select(rest > zero, rest, one)).hi);
+    const D power = d_pow_pair(m, gamma), ratio = d_select(some, log / d_select(some, m.hi, one), one), q = one / rest;
+    const D first = power * d_fma(g, ratio, q);
     const L none = ~some & (z == z);
-    u->value = d_select(none, zero, d_select(z != z, z, u->value));
-    u->grad[PRED] = d_select(none, zero, d_select(z != z, z, u->grad[PRED]));
-    u->hess = d_select(none, zero, d_select(z != z, z, u->hess));
+    u->value = d_select(none, zero, d_select(z != z, z, power * log));
+    u->grad[PRED] = d_select(none, zero, d_select(z != z, z, st * first));
+    if (!WANTS_HESS(u)) return;
+    const D lower = d_pow_pair(m, gamma - 1);
+    const D major = d_select(g == zero, zero, lower * d_fma(g * (g - one), ratio, 2 * g * q));
+    const D second = d_fma(power * q, q, major), bend = st * d_fma(st, second, first * logistic_tilt(&l));
+    u->hess = d_select(none, zero, d_select(z != z, z, bend));
+}
+/* The same of gamma = 4, value and gradient, where m is not so small that it is a matter of the digits that it lacks:
+ * there, and of NaN, not a lane of what is returned. */
+ALWAYS_INLINE M asymmetric_of_four(V z, const V *p, unit_t *u) {
+    const V zero = v_zero(), one = v_one(), c = p[ASYMMETRIC_CLIP];
+    const V c_rest = sizeof(REAL) == 4 ? p[ASYMMETRIC_CLIP + 1] : zero;
+    const sides_t s = sides_of(v_abs(z));
+    const M up = z > zero;
+    V low, m = two_sum(v_select(up, s.more, s.less), -c, &low);
+    low += v_select(up, s.more_rest, s.less_rest) - c_rest;
+    const V rest = v_select(up, s.less, s.more) + c, q = one / rest;
+    const M small = m<v_set(0.5), some = m> v_set(0.125) * c, good = some | (m < v_set(-0x1p-12));
+    V sum = v_select(small, one - m, rest), f, k = log_split(sum, &f), scale = power_of_two(v_where(small, -k));
+    f = v_select(small, v_fma(-m, scale, scale - one), f);
+    const V log = -log_whole(k, v_set(LN2_SHORT), v_set(LN2_SHORT_REST), f, log_tail(f) - v_where(small, low * q));
+    const V square = v_fma(m, m, 2 * m * low), power = square * square;
+    u->value = v_where(some, power * log);
+    u->grad[PRED] = v_where(some, s.more * s.less * (power * v_fma(v_set(4), log / m, q)));
+    return good;
 }
 ELEMENTWISE(asymmetric_multilabel) {
     const V z = in[PRED], y = in[TARGET], zero = v_zero(), one = v_one(), no = one - y;
     const focal_t yes = focal_of(z, v_nan_from(one, y));
-    unit_t pos, neg;
+    unit_t pos, neg = {.hess = zero};
     focal_unit(&yes, p[ASYMMETRIC_POS], y, z, &pos);
     if (finely(p + ASYMMETRIC_CLIP) > 0) {
-        asymmetric_negative_in_double(&z, p, &neg);
+        M good = m_none();
+        if (p[ASYMMETRIC_NEG][0] == 4) good = asymmetric_of_four(z, p, &neg);
+        if (u->want >= LOSSFN__WANT_HESS || m_any(m_andnot(no != zero, good))) {
+            unit_t any = {.want = u->want};
+            asymmetric_negative_in_double(&z, p, &any);
+            neg.value = v_select(good, neg.value, any.value);
+            neg.grad[PRED] = v_select(good, neg.grad[PRED], any.grad[PRED]);
+            neg.hess = any.hess;
+        }
         neg.value = v_where(no != zero, no * neg.value);
         neg.grad[PRED] *= no, neg.hess *= no;
     } else {

@@ -68,10 +68,14 @@ typedef struct {
 
 /* What needs double whatever the type is: IN_DOUBLE(name, inputs) is its mathematics on vectors of double;
  * name_in_double(in, p, u) makes of it a function of vectors of any type, which rounds once. Out of line, as it is
- * long. What it does not write is 0. */
+ * long: so `want` is known only when it runs. What it does not write is 0. */
 typedef struct {
     D value, grad[MAX_GRADS], hess, kept;
+    int want;
 } double_unit_t;
+/* Whether the Hessian is asked for, and whether the other gradients are. */
+#define WANTS_HESS(u)   ((u)->want >= LOSSFN__WANT_HESS)
+#define WANTS_OTHERS(u) ((u)->want == LOSSFN__WANT_ALL)
 #define IN_DOUBLE(name, inputs)                                                                                        \
     ALWAYS_INLINE void name##_of_doubles(const D *in, const V *p, double_unit_t *u);                                   \
     OUT_OF_LINE void name##_in_double(const V *in, const V *p, unit_t *u) {                                            \
@@ -79,7 +83,7 @@ typedef struct {
         for (int j = 0; j < inputs; j++) v_widen(in[j], wide[j]);                                                      \
         for (int i = 0; i < DPARTS; i++) {                                                                             \
             D part[inputs];                                                                                            \
-            double_unit_t of = {.value = d_set(0)};                                                                    \
+            double_unit_t of = {.want = u->want};                                                                      \
             for (int j = 0; j < inputs; j++) part[j] = wide[j][i];                                                     \
             name##_of_doubles(part, p, &of);                                                                           \
             value[i] = of.value, hess[i] = of.hess, kept[i] = of.kept;                                                 \
@@ -135,6 +139,9 @@ ALWAYS_INLINE V v_where(M m, V x) { return v_select(m, x, v_zero()); }
 ALWAYS_INLINE V v_sign(V x) {
     return v_select(x == v_zero(), v_zero(), v_select(v_isnan(x), x, v_copysign(v_one(), x)));
 }
+
+/* x times the sign of y, which is 1 for 0. */
+ALWAYS_INLINE V v_times_sign(V x, V y) { return (V)((M)x ^ ((M)y & v_sign_bit())); }
 
 /* x, or NaN where y is NaN: for derivatives that do not depend on their argument. */
 ALWAYS_INLINE V v_nan_from(V x, V y) { return v_select(v_isnan(y), y, x); }

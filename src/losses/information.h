@@ -626,13 +626,36 @@ IN_DOUBLE(beta_divergence, 2) {
     const pair order = pair_of(d_set(finely(p + ORDER)), d_set(0));
     const deviance_t d = d_power_deviance(in[PRED], in[TARGET], order, DEVIANCE_BY_MEAN);
     u->value = d.value, u->grad[PRED] = d.slope, u->hess = WANTS(FISHER, p) ? d.expected : d.curve;
-    u->grad[TARGET] = d_power_deviance_by_target(in[PRED], in[TARGET], order);
+    if (WANTS_OTHERS(u)) u->grad[TARGET] = d_power_deviance_by_target(in[PRED], in[TARGET], order);
+}
+/* Of beta = 1/2, without the derivative by target: 2 (p - y)^2/(sqrt(p) (sqrt(p) + sqrt(y))^2) */
+ALWAYS_INLINE void beta_of_half(V x, V y, const V *p, unit_t *u) {
+    V rest, gap = two_sum(x, -y, &rest), root = v_sqrt(x), cube = x * root;
+    V sum = v_fma(v_set(2), v_sqrt(x * y), x + y), twice = 2 * (gap / (sum * root));
+    u->value = v_fma(twice, gap, twice * (2 * rest));
+    const V per_cube = v_one() / cube, slope = gap * per_cube;
+    u->grad[PRED] = v_fma(v_fma(-slope, cube, gap) + rest, per_cube, slope);
+    u->hess = WANTS(FISHER, p) ? v_one() / cube : v_fma(v_set(1.5), y, v_set(-0.5) * x) / x / cube;
 }
 ELEMENTWISE(beta_divergence) {
-    const V x = in[PRED], y = in[TARGET], zero = v_zero();
+    const V x = in[PRED], y = in[TARGET], zero = v_zero(), least = v_set(0x1p-40), most = v_set(0x1p40);
+    const double order = finely(p + ORDER);
     u->outside = (y < zero) | (x < zero) | (y == v_set(INFINITY));
-    if (finely(p + ORDER) <= 0) u->outside |= y == zero;
-    beta_divergence_in_double(in, p, u);
+    if (order <= 0) u->outside |= y == zero;
+    if (order != 0.5) {
+        beta_divergence_in_double(in, p, u);
+        return;
+    }
+    beta_of_half(x, y, p, u);
+    const M plain = (v_lesser(x, y) > least) & (v_greater(x, y) < most) & (x == x); /* no product leaves the range */
+    if (u->want == LOSSFN__WANT_ALL || !m_all(plain)) {
+        unit_t any = {.want = u->want};
+        beta_divergence_in_double(in, p, &any);
+        u->value = v_select(plain, u->value, any.value);
+        u->grad[PRED] = v_select(plain, u->grad[PRED], any.grad[PRED]);
+        u->hess = v_select(plain, u->hess, any.hess);
+        u->grad[TARGET] = any.grad[TARGET];
+    }
 }
 
 /* Amari (1985), of numbers that need not sum to 1: Zhu and Rohwer (1995). */

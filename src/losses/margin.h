@@ -164,9 +164,14 @@ ELEMENTWISE(squared_hinge) {
  */
 ALWAYS_INLINE void smoothed_hinge_unit(V y, V pred, V gamma, double factor, unit_t *u) {
     const V times = v_set(factor), m = y * pred, zero = v_nan_from(v_zero(), m), half = v_set(0.5);
-    V rest, t = two_sum(v_one(), -m, &rest);
-    rest = v_where(v_isfinite(rest), rest);
-    M good = t <= v_zero(), far = (t - gamma) + rest >= v_zero();
+    V t = v_one() - m;
+    const M good = t <= v_zero(), edge = t == gamma;
+    M far = t >= gamma;
+    if (m_any(edge)) { /* what rounding took from t decides */
+        V rest;
+        two_sum(v_one(), -m, &rest);
+        far = m_andnot(far, edge & (rest < v_zero()));
+    }
     V value = v_select(far, t - half * gamma, half * t * (t / gamma));
     V slope = v_select(far, v_set(-1), -(t / gamma));
     V curve = v_select(far, zero, v_one() / gamma);
@@ -484,7 +489,7 @@ ELEMENTWISE(dwd_margin) {
     M near = m_not((m - p[DWD_EDGE]) - p[DWD_REST] > zero);
     V by = v_select(near, one, m), r = p[DWD_EDGE] / by, more = p[DWD_Q] + one;
     V rest = (v_fma(-r, by, p[DWD_EDGE]) + p[DWD_REST]) / by; /* r + rest is the quotient */
-    V share = v_where(m_and(r > zero, v_isfinite(by)), rest / r), power = v_pow(r, p[DWD_Q]);
+    V share = v_where(m_and(r > zero, v_isfinite(by)), rest / r), power = p[DWD_Q][0] == 1 ? r : v_pow(r, p[DWD_Q]);
     V tail = v_fma(power, p[DWD_Q] * share, power), slope = v_fma(tail * r, share, tail * r);
     margin_unit(y, v_select(near, one - m, tail / more), v_select(near, v_nan_from(v_set(-1), m), -slope),
                 v_select(near, v_nan_from(zero, m), more * slope / by), u);

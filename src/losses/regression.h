@@ -561,9 +561,14 @@ ELEMENTWISE(log_lin_quantile) {
     V n = exp_parts(z, v_zero(), &shift, &tail);
     /* At the ends of the range all is moved to its middle first: a small slope may make what is too large finite, and
      * e^pred is never 0. */
-    M low = m_and(n < v_set(60 - EXPONENT_BIAS), v_abs(in[TARGET]) < v_one());
-    V apart = v_select(low, -lift, v_where(n > v_set(EXPONENT_BIAS - 20), lift)), back = power_of_two(apart);
-    V e = exp_whole(n - apart, shift, tail, &rest), r = (e - in[TARGET] * power_of_two(-apart)) + rest;
+    V back = v_one(), target = in[TARGET];
+    const M low = m_and(n < v_set(60 - EXPONENT_BIAS), v_abs(target) < v_one());
+    const M high = n > v_set(EXPONENT_BIAS - 20);
+    if (m_any(m_or(low, high))) {
+        const V apart = v_select(low, -lift, v_where(high, lift));
+        back = power_of_two(apart), target *= power_of_two(-apart), n -= apart;
+    }
+    V e = exp_whole(n, shift, tail, &rest), r = (e - target) + rest;
     V slope = pinball_slope(r, in[TAU]);
     u->outside = no_level(in[TAU]);
     u->value = v_select(r == v_zero(), v_zero(), slope * r * back);
@@ -665,9 +670,29 @@ ALWAYS_INLINE V lp_power(V factor, V log_x, V log_rest, V y, V y_rest) {
     V power = factor * exp_whole(n - apart, r, tail, &(V){0}) * power_of_two(apart);
     return v_select(y == v_zero(), factor, v_where(product != v_set(-INFINITY), power));
 }
+/* The powers that everybody takes need no logarithm. The square has what rounding took from r. */
+ALWAYS_INLINE void lp_of_one(V r, unit_t *u) {
+    u->value = v_abs(r);
+    u->grad[PRED] = v_sign(r);
+    u->hess = v_nan_from(v_zero(), r);
+}
+ALWAYS_INLINE void lp_of_two(V r, V rest, unit_t *u) {
+    const V square = r * r, left = v_fma(r, r, -square) + 2 * r * rest, whole = square + left;
+    u->value = v_select(square < v_set(INFINITY), whole, square);
+    u->grad[PRED] = 2 * r;
+    u->hess = v_nan_from(v_set(2), r);
+}
 ELEMENTWISE(lp) {
     const V zero = v_zero(), power = p[0];
     V rest, r = exact_residual(in, &rest), a = v_abs(r), log_rest, less_rest, least_rest;
+    if (power[0] == 1 || power[0] == 2) {
+        if (power[0] == 1)
+            lp_of_one(r, u);
+        else
+            lp_of_two(r, rest, u);
+        u->grad[TARGET] = -u->grad[PRED];
+        return;
+    }
     const M over = a == v_set(INFINITY); /* of finite numbers as well */
     if (m_any(over)) a = v_select(over, v_abs(quarter_residual(in)), a);
     V log_a = log_limits(a, log_two_parts(a, &log_rest), v_set(INFINITY));

@@ -188,8 +188,8 @@ typedef struct {
     V quarter, quarter_rest; /* |r|/4, finite for finite inputs, and what rounding took from it */
     V x, x_rest;             /* |r|/c, held at FAR_OUT, where what is left is a power of y */
     V s, s_rest;             /* x^2 */
-    V y, y_error;            /* c/|r|, and its relative error */
-    M far, near;             /* near: the loss is r^2/2; x^2 may underflow */
+    M far, near, over;       /* near: the loss is r^2/2; x^2 may underflow. over: r is infinite or NaN */
+    int special;             /* whether any lane is one of these: what they need is not looked at before */
 } residual_t;
 
 ALWAYS_INLINE residual_t residual(const V *in, const V *p) {
@@ -197,26 +197,35 @@ ALWAYS_INLINE residual_t residual(const V *in, const V *p) {
     const V fourth = v_set(0.25), c = at_least(p[C_QUARTER], SMALLEST_NORMAL), per_c = v_one() / c;
     const V c_rest = REST_OF(p, C_REST);
     V rest, difference = two_sum(fourth * in[PRED], v_neg(fourth * in[TARGET]), &rest), a = v_abs(difference);
-    V a_rest = v_copysign(v_one(), difference) * rest;
-    V x = a / c, left = (v_fma(v_neg(x), c, a) + (a_rest - x * c_rest)) * per_c;
+    V a_rest = v_times_sign(rest, difference), x = a / c;
     t.r = in[PRED] - in[TARGET];
     t.quarter = a;
     t.quarter_rest = a_rest;
+    t.x = x;
+    t.x_rest = (v_fma(-x, c, a) + (a_rest - x * c_rest)) * per_c;
     t.far = x > v_set(FAR_OUT);
     t.near = x < v_set(NEGLECTED);
-    t.x = at_most(x, FAR_OUT);
-    t.x_rest = v_where(v_abs(left) < v_set(0x1p8), left); /* not of infinities */
+    t.over = m_not(v_isfinite(t.r));
+    t.special = m_any(m_or(m_or(t.far, t.near), t.over));
+    if (t.special) {
+        t.x = at_most(x, FAR_OUT);
+        t.x_rest = v_where(v_abs(t.x_rest) < v_set(0x1p8), t.x_rest); /* not of infinities */
+    }
     t.s = t.x * t.x;
-    t.s_rest = v_fma(t.x, t.x, v_neg(t.s)) + 2 * t.x * t.x_rest;
-    t.y = c / a;
-    t.y_error = (v_fma(v_neg(t.y), a, c) + (c_rest - t.y * a_rest)) * per_c;
+    t.s_rest = v_fma(t.x, t.x, -t.s) + 2 * t.x * t.x_rest;
     return t;
+}
+/* c/|r|, and its relative error */
+ALWAYS_INLINE V inverse_residual(const residual_t *t, const V *p, V *error) {
+    const V c = at_least(p[C_QUARTER], SMALLEST_NORMAL), per_c = v_one() / c, y = c / t->quarter;
+    *error = (v_fma(-y, t->quarter, c) + (REST_OF(p, C_REST) - y * t->quarter_rest)) * per_c;
+    return y;
 }
 
 /* 1/(1 + s + s_rest), s >= 0, and its relative error. */
 ALWAYS_INLINE V inverse_of_one_and(V s, V s_rest, V *error) {
     V rest, sum = two_sum(v_one(), s, &rest), y = v_one() / sum;
-    *error = v_fma(v_neg(y), sum, v_one()) - y * (rest + s_rest);
+    *error = v_fma(-y, sum, v_one()) - y * (rest + s_rest);
     return y;
 }
 /* y without `times` times a relative error. */
@@ -227,40 +236,50 @@ ALWAYS_INLINE V times_factor(V h, const V *p) {
     return v_fma(h, p[C_FACTOR], at_most(h, FAR_OUT) * REST_OF(p, C_FACTOR_REST)) * p[C_UNIT];
 }
 ALWAYS_INLINE V valued(const residual_t *t, V h, const V *p) {
-    return v_select(t->near, v_set(0.5) * t->r * t->r, times_factor(h, p));
+    const V value = times_factor(h, p);
+    return t->special ? v_select(t->near, v_set(0.5) * t->r * t->r, value) : value;
 }
 ALWAYS_INLINE V c_of(const V *p) { return 4 * p[C_QUARTER]; }
 /* r y for 0 <= y <= 1, also where r alone overflows */
 ALWAYS_INLINE V times_residual(const residual_t *t, V y) {
-    return v_select(v_isfinite(t->r), t->r * y, v_copysign(4 * (t->quarter * y), t->r));
+    const V product = t->r * y;
+    return t->special ? v_select(t->over, v_copysign(4 * (t->quarter * y), t->r), product) : product;
 }
 /* y x^2 */
 ALWAYS_INLINE V times_square(const residual_t *t, V y) { return v_fma(t->s, y, t->s_rest * y); }
 /* c y^n with the sign of r: what gradients come to far out. */
 ALWAYS_INLINE V far_slope(const residual_t *t, int n, const V *p) {
-    V y = t->y, slope = 4 * v_fma(p[C_QUARTER], y, REST_OF(p, C_REST) * y);
+    V error, y = inverse_residual(t, p, &error), slope = 4 * v_fma(p[C_QUARTER], y, REST_OF(p, C_REST) * y);
     if (n == 3) slope *= y * y;
-    return v_copysign(v_select(y > v_zero(), corrected(slope, n, t->y_error), y), t->r);
+    return v_copysign(v_select(y > v_zero(), corrected(slope, n, error), y), t->r);
 }
 /* y^n, the same for Hessians */
-ALWAYS_INLINE V far_curve(const residual_t *t, int n) {
-    V y = t->y, square = y * y;
-    return v_select(y > v_zero(), corrected(n == 4 ? square * square : square, n, t->y_error), y);
+ALWAYS_INLINE V far_curve(const residual_t *t, int n, const V *p) {
+    V error, y = inverse_residual(t, p, &error), square = y * y;
+    return v_select(y > v_zero(), corrected(n == 4 ? square * square : square, n, error), y);
+}
+/* Far out, of losses whose gradient falls with the third power */
+ALWAYS_INLINE void far_cubed(const residual_t *t, const V *p, unit_t *u) {
+    if (!t->special) return;
+    u->grad[PRED] = v_select(t->far, far_slope(t, 3, p), u->grad[PRED]);
+    u->hess = v_select(t->far, -3 * far_curve(t, 4, p), u->hess);
 }
 
 /* 1 - k s, also near 0 */
 ALWAYS_INLINE V one_less(double k, V s, V s_rest) { return v_fma(v_set(-k), s, v_one()) - v_set(k) * s_rest; }
 
 /* ln(1 + x^2), with 1/(1 + x^2) */
-ALWAYS_INLINE V log1p_of_square(const residual_t *t, V inverse, const V *p) {
+ALWAYS_INLINE V log1p_of_square(const residual_t *t, V inverse) {
     const V fourth = v_set(0.25);
-    V sum = v_select(t->far, t->quarter / p[C_MANTISSA], v_one() + t->s), f;
-    V k = log_parts(sum, 0.75, v_zero(), &f), scale = power_of_two(v_set(2) - k);
-    f = v_select(t->far, f, v_fma(scale, t->s * fourth, v_fma(scale, fourth, v_set(-1))));
-    k += v_where(t->far, v_set(2) - p[C_EXPONENT]); /* far out twice ln x, whose x may be infinite */
-    V tail = log_tail(f) + v_select(t->far, v_zero(), t->s_rest * inverse);
-    V y = log_whole(k, v_set(LN2_SHORT), v_set(LN2_SHORT_REST), f, tail) * v_select(t->far, v_set(2), v_one());
-    return v_select(sum < v_set(INFINITY), y, sum);
+    V f, k = log_parts(v_one() + t->s, 0.75, v_zero(), &f), scale = power_of_two(v_set(2) - k);
+    f = v_fma(scale, t->s * fourth, v_fma(scale, fourth, v_set(-1)));
+    return log_whole(k, v_set(LN2_SHORT), v_set(LN2_SHORT_REST), f, log_tail(f) + t->s_rest * inverse);
+}
+/* far out twice ln x, whose x may be infinite */
+ALWAYS_INLINE V far_log(const residual_t *t, const V *p) {
+    V x = t->quarter / p[C_MANTISSA], f, k = log_parts(x, 0.75, v_zero(), &f) + (v_set(2) - p[C_EXPONENT]);
+    V y = log_whole(k, v_set(LN2_SHORT), v_set(LN2_SHORT_REST), f, log_tail(f));
+    return v_select(x < v_set(INFINITY), 2 * y, x);
 }
 
 /* exp(-(s + s_rest)) = m 2^n for s >= 0, and what is missing to 1. A factor may keep m 2^n from underflow. */
@@ -274,7 +293,7 @@ ALWAYS_INLINE decay_t decay(V s, V s_rest) {
     decay_t d;
     V r, tail, rest;
     d.gone = s > v_set(DECAY_GONE);
-    d.n = exp_parts(v_neg(at_most(s, DECAY_GONE)), v_select(d.gone, v_zero(), v_neg(s_rest)), &r, &tail);
+    d.n = exp_parts(v_neg(at_most(s, DECAY_GONE)), v_select(d.gone, v_zero(), -s_rest), &r, &tail);
     V sum = fast_two_sum(v_one(), r, &rest);
     d.m = fast_two_sum(sum, rest + tail, &d.left);
     V whole = v_ldexp(d.m, d.n);
@@ -288,7 +307,7 @@ ALWAYS_INLINE V decayed(V y, const decay_t *d) { return v_select(d->gone, v_zero
 ALWAYS_INLINE V less_log1p(V x, V x_rest, V inverse) {
     V f, k = log_parts(x + v_one(), 0.75, v_zero(), &f), scale = power_of_two(v_set(2) - k), fourth = v_set(0.25);
     f = v_fma(scale, x * fourth, v_fma(scale, fourth, v_set(-1)));
-    V rest, head = two_sum(v_fma(k, v_set(-LN2_SHORT), x), v_neg(f), &rest);
+    V rest, head = two_sum(v_fma(k, v_set(-LN2_SHORT), x), -f, &rest);
     return head + (rest + (x * inverse * x_rest - v_fma(k, v_set(LN2_SHORT_REST), log_tail(f))));
 }
 
@@ -363,9 +382,15 @@ DEFINE(cauchy) = {
 };
 ALWAYS_INLINE void cauchy_unit(const residual_t *t, const V *p, unit_t *u) {
     V error, inverse = inverse_of_one_and(t->s, t->s_rest, &error);
-    u->value = valued(t, log1p_of_square(t, inverse, p), p);
-    u->grad[PRED] = v_select(t->far, far_slope(t, 1, p), corrected(times_residual(t, inverse), 1, error));
-    u->hess = v_select(t->far, -far_curve(t, 2), corrected(one_less(1, t->s, t->s_rest) * inverse * inverse, 2, error));
+    V log = log1p_of_square(t, inverse);
+    u->grad[PRED] = corrected(times_residual(t, inverse), 1, error);
+    u->hess = corrected(one_less(1, t->s, t->s_rest) * inverse * inverse, 2, error);
+    if (t->special) {
+        log = v_select(t->far, far_log(t, p), log);
+        u->grad[PRED] = v_select(t->far, far_slope(t, 1, p), u->grad[PRED]);
+        u->hess = v_select(t->far, -far_curve(t, 2, p), u->hess);
+    }
+    u->value = valued(t, log, p);
     u->grad[TARGET] = -u->grad[PRED];
 }
 ELEMENTWISE(cauchy) {
@@ -498,10 +523,10 @@ ELEMENTWISE(geman_mcclure) {
     residual_t t = residual(in, p);
     V error, inverse = inverse_of_one_and(t.s, t.s_rest, &error);
     u->value = valued(&t, times_square(&t, corrected(inverse, 1, error)), p);
-    u->grad[PRED] = v_select(t.far, far_slope(&t, 3, p), corrected(times_residual(&t, inverse) * inverse, 2, error));
+    u->grad[PRED] = corrected(times_residual(&t, inverse) * inverse, 2, error);
+    u->hess = corrected(one_less(3, t.s, t.s_rest) * inverse * inverse * inverse, 3, error);
+    far_cubed(&t, p, u);
     u->grad[TARGET] = -u->grad[PRED];
-    u->hess = v_select(t.far, -3 * far_curve(&t, 4),
-                       corrected(one_less(3, t.s, t.s_rest) * inverse * inverse * inverse, 3, error));
     u->hess = residual_hess(u->hess, u->grad[PRED], t.r, p);
 }
 
@@ -648,7 +673,7 @@ static void tukey_quartic_setup(const double *params, double *constants) {
 /* x^k, 0 <= x <= 1, as a decay in -k ln x */
 ALWAYS_INLINE decay_t power_of_fraction(V x, V x_rest, V k) {
     V f, e = log_split(x, &f), minus_log = v_neg(log_natural(x, e, f + v_where(e == v_zero(), x_rest)));
-    V product = k * at_least(minus_log, 0), rest = v_fma(k, minus_log, v_neg(product));
+    V product = k * at_least(minus_log, 0), rest = v_fma(k, minus_log, -product);
     return decay(product, v_where((product > v_zero()) & v_isfinite(product), rest));
 }
 static void tukey_quartic_rho(double s, const double *p, double out[3]) {
@@ -693,15 +718,22 @@ DEFINE(tukey_quartic) = {
 };
 ELEMENTWISE(tukey_quartic) {
     residual_t t = residual(in, p);
-    V k = p[QUARTIC_K];
-    decay_t d = power_of_fraction(t.x, t.x_rest, k);
-    V h = v_select(d.gone, v_one(), d.complement), rest = v_fma(h, v_fma(h, p[QUARTIC_H2], p[QUARTIC_H]), v_one());
+    V k = p[QUARTIC_K], power, h;
+    if (k[0] == 4) { /* no logarithm */
+        power = t.s * t.s;
+        h = one_less(1, power, v_fma(t.s, t.s, -power) + 2 * t.s * t.s_rest);
+    } else {
+        decay_t d = power_of_fraction(t.x, t.x_rest, k);
+        power = decayed(v_one(), &d);
+        h = v_select(d.gone, v_one(), d.complement);
+    }
+    V rest = v_fma(h, v_fma(h, p[QUARTIC_H2], p[QUARTIC_H]), v_one());
     M beyond = h <= v_zero();                                    /* not for NaN */
     V tiny = v_set(0.5) * t.r * t.r * (rest * p[QUARTIC_SHARE]); /* x^k need not be small */
     u->value = v_select(t.near, tiny, times_factor(v_select(beyond, v_one(), times_square(&t, rest)), p));
     u->grad[PRED] = v_select(beyond, v_zero(), t.r * h * h);
     u->grad[TARGET] = -u->grad[PRED];
-    u->hess = v_select(beyond, v_zero(), h * (h - 2 * k * decayed(v_one(), &d)));
+    u->hess = v_select(beyond, v_zero(), h * (h - 2 * k * power));
     u->hess = residual_hess(u->hess, u->grad[PRED], t.r, p);
 }
 
@@ -741,12 +773,17 @@ DEFINE(fair) = {
 };
 ELEMENTWISE(fair) {
     residual_t t = residual(in, p);
-    V c = c_of(p), error, inverse = inverse_of_one_and(t.x, t.x_rest, &error);
-    V value = valued(&t, less_log1p(t.x, t.x_rest, inverse), p);
-    u->value = v_select(t.far, c * t.quarter * 4, value);
-    u->grad[PRED] = v_select(t.far, v_copysign(c, t.r), corrected(times_residual(&t, inverse), 1, error));
+    V error, inverse = inverse_of_one_and(t.x, t.x_rest, &error);
+    u->value = valued(&t, less_log1p(t.x, t.x_rest, inverse), p);
+    u->grad[PRED] = corrected(times_residual(&t, inverse), 1, error);
+    u->hess = corrected(inverse * inverse, 2, error);
+    if (t.special) {
+        const V c = c_of(p);
+        u->value = v_select(t.far, c * t.quarter * 4, u->value);
+        u->grad[PRED] = v_select(t.far, v_copysign(c, t.r), u->grad[PRED]);
+        u->hess = v_select(t.far, far_curve(&t, 2, p), u->hess);
+    }
     u->grad[TARGET] = -u->grad[PRED];
-    u->hess = v_select(t.far, far_curve(&t, 2), corrected(inverse * inverse, 2, error));
     u->hess = residual_hess(u->hess, u->grad[PRED], t.r, p);
 }
 
@@ -760,9 +797,9 @@ static void ramsay_e_setup(const double *params, double *constants) {
 ALWAYS_INLINE V ramsay_complement(V x, V x_rest, V s, V s_rest, const decay_t *d) {
     V whole = v_ldexp(d->m, d->n), left = v_ldexp(d->left, d->n), small = at_most(x, 0.34375);
     V f = v_fma(exp_polynomial(small), small, v_set(0.5));
-    V rest, above = two_sum(v_one(), v_neg(whole), &rest);
+    V rest, above = two_sum(v_one(), -whole, &rest);
     rest -= v_fma(v_one() + x, left, x_rest * whole);
-    V large = v_fma(v_neg(x), whole, above) + rest;
+    V large = v_fma(-x, whole, above) + rest;
     V near = v_fma(s, f, s_rest * f) * whole;
     return v_select(d->gone, v_one(), v_select(x < v_set(0.34375), near, large));
 }
@@ -845,13 +882,13 @@ DEFINE(arctan) = {
 };
 ELEMENTWISE(arctan) {
     residual_t t = residual(in, p);
-    V fourth = t.s * t.s, rest = v_fma(t.s, t.s, v_neg(fourth)) + 2 * t.s * t.s_rest;
+    V fourth = t.s * t.s, rest = v_fma(t.s, t.s, -fourth) + 2 * t.s * t.s_rest;
     V error, inverse = inverse_of_one_and(fourth, rest, &error);
     u->value = valued(&t, atan_of_parts(t.s, t.s_rest), p);
-    u->grad[PRED] = v_select(t.far, far_slope(&t, 3, p), corrected(times_residual(&t, inverse), 1, error));
+    u->grad[PRED] = corrected(times_residual(&t, inverse), 1, error);
+    u->hess = corrected(one_less(3, fourth, rest) * inverse * inverse, 2, error);
+    far_cubed(&t, p, u);
     u->grad[TARGET] = -u->grad[PRED];
-    u->hess =
-        v_select(t.far, -3 * far_curve(&t, 4), corrected(one_less(3, fourth, rest) * inverse * inverse, 2, error));
     u->hess = residual_hess(u->hess, u->grad[PRED], t.r, p);
 }
 
@@ -878,14 +915,14 @@ ALWAYS_INLINE wave_t wave(V x, V x_rest, V to_pi, V to_pi_rest) {
     const V one = v_one();
     wave_t w;
     M middle = x > v_set(PI / 4), high = x > v_set(3 * PI / 4), odd = m_andnot(middle, high);
-    V rest, from = two_sum(v_set(PI / 2), v_neg(x), &rest);
+    V rest, from = two_sum(v_set(PI / 2), -x, &rest);
     rest += v_set(PI_REST / 2) - x_rest;
     V y = v_select(high, to_pi, v_select(middle, from, x)), tail, less;
     V y_rest = v_select(high, to_pi_rest, v_select(middle, rest, x_rest));
     V sine = sin_reduced(y, y_rest, &tail), cosine = cos_reduced(y, y_rest, &less);
     w.sine = v_select(odd, cosine, sine);
-    w.cosine = v_select(odd, sine, v_select(high, v_neg(cosine), cosine));
-    V above = two_sum(one, v_neg(y), &rest);
+    w.cosine = v_select(odd, sine, v_select(high, -cosine, cosine));
+    V above = two_sum(one, -y, &rest);
     w.versine = v_select(odd, above + (rest - tail), v_select(high, one + cosine, less));
     w.beyond = m_and(high, y + y_rest < v_zero());
     return w;
@@ -939,11 +976,11 @@ DEFINE(andrews_wave) = {
 };
 ALWAYS_INLINE wave_t wave_of(const residual_t *t, const V *p) {
     const V c = at_least(p[C_QUARTER], SMALLEST_NORMAL);
-    V lost, rest, sum = two_sum(p[C_END], v_neg(t->quarter), &rest);
-    sum = two_sum(sum, v_neg(t->quarter_rest), &lost), rest += lost;
+    V lost, rest, sum = two_sum(p[C_END], -t->quarter, &rest);
+    sum = two_sum(sum, -t->quarter_rest, &lost), rest += lost;
     sum = two_sum(sum, REST_OF(p, C_END_REST), &lost), rest += lost + REST_OF(p, C_END_LAST);
     const V gap = two_sum(sum, rest, &lost), to_pi = gap / c;
-    const V left = (v_fma(v_neg(to_pi), c, gap) + (lost - to_pi * REST_OF(p, C_REST))) / c;
+    const V left = (v_fma(-to_pi, c, gap) + (lost - to_pi * REST_OF(p, C_REST))) / c;
     const M close = t->x < v_set(4);
     return wave(t->x, t->x_rest, v_select(close, to_pi, v_set(PI) - t->x), v_where(close, left));
 }
@@ -1051,13 +1088,13 @@ ELEMENTWISE(dcs) {
     V above = v_neg(one_less(1, t.s, t.s_rest)), error, inverse = inverse_of_one_and(t.s, t.s_rest, &error);
     V share = v_fma(2 * above, inverse, v_fma(2 * above * inverse, error, v_one()));
     M beyond = above > v_zero(); /* not for NaN */
-    V slope = v_select(t.far, far_slope(&t, 3, p), corrected(times_residual(&t, inverse) * inverse, 2, error));
-    V curve = v_select(t.far, -3 * far_curve(&t, 4),
-                       corrected(one_less(3, t.s, t.s_rest) * inverse * inverse * inverse, 3, error));
+    u->grad[PRED] = corrected(times_residual(&t, inverse) * inverse, 2, error);
+    u->hess = corrected(one_less(3, t.s, t.s_rest) * inverse * inverse * inverse, 3, error);
+    far_cubed(&t, p, u);
     u->value = v_select(beyond, times_factor(share, p), v_set(0.5) * t.r * t.r);
-    u->grad[PRED] = v_select(beyond, 4 * slope, t.r);
+    u->grad[PRED] = v_select(beyond, 4 * u->grad[PRED], t.r);
     u->grad[TARGET] = -u->grad[PRED];
-    u->hess = v_select(beyond, 4 * curve, v_nan_from(v_one(), t.r));
+    u->hess = v_select(beyond, 4 * u->hess, v_nan_from(v_one(), t.r));
     u->hess = residual_hess(u->hess, u->grad[PRED], t.r, p);
 }
 
@@ -1135,13 +1172,13 @@ ELEMENTWISE(hampel) {
     M past_a = hampel_left(quarter, rest, p, HAMPEL_A) < v_zero(); /* not for NaN */
     V d = -4 * hampel_left(quarter, rest, p, HAMPEL_B), left = 4 * hampel_left(quarter, rest, p, HAMPEL_C);
     M past_b = d > v_zero(), past_c = left <= v_zero();
-    V third = a * v_fma(d, v_fma(v_neg(d), p[HAMPEL_W], v_one()), p[HAMPEL_CORNER]);
+    V third = a * v_fma(d, v_fma(-d, p[HAMPEL_W], v_one()), p[HAMPEL_CORNER]);
     V value = v_select(past_a, a * (size - v_set(0.5) * a), v_set(0.5) * r * r);
     u->value = v_select(past_c, p[HAMPEL_TOP], v_select(past_b, third, value));
     V slope = v_select(past_b, v_copysign(left * p[HAMPEL_SLOPE], r), v_select(past_a, v_copysign(a, r), r));
     u->grad[PRED] = v_select(past_c, v_zero(), slope);
     u->grad[TARGET] = -u->grad[PRED];
-    V curve = v_select(past_b, v_neg(p[HAMPEL_SLOPE]), v_select(past_a, v_zero(), v_nan_from(v_one(), r)));
+    V curve = v_select(past_b, -p[HAMPEL_SLOPE], v_select(past_a, v_zero(), v_nan_from(v_one(), r)));
     u->hess = v_select(past_c, v_zero(), curve);
     u->hess = residual_hess(u->hess, u->grad[PRED], r, p);
 }
@@ -1169,12 +1206,12 @@ ALWAYS_INLINE tolerant_t tolerant_of(V r, V s, V s_rest, const V *p) {
     const V one = v_one(), b = p[TOL_B];
     const V a_rest = sizeof(REAL) == 4 ? p[TOL_A_REST] : v_zero(),
             b_rest = sizeof(REAL) == 4 ? p[TOL_B_REST] : v_zero();
-    V rest, above = two_sum(s, v_neg(p[TOL_A]), &rest), z = above / b;
+    V rest, above = two_sum(s, -p[TOL_A], &rest), z = above / b;
     rest = v_where(v_isfinite(above), rest + (s_rest - a_rest));
-    V left = (v_fma(v_neg(z), b, above) + (rest - z * b_rest)) / b;
+    V left = (v_fma(-z, b, above) + (rest - z * b_rest)) / b;
     left = v_where(v_isfinite(left), left);
     M positive = z > v_zero(), high = z > one;
-    decay_t d = decay(v_abs(z), v_select(positive, left, v_neg(left)));
+    decay_t d = decay(v_abs(z), v_select(positive, left, -left));
     V e = decayed(one, &d), share = one / (one + e), up = v_select(positive, one / e, e);
     V through = up * p[TOL_SHARE] * v_neg(v_expm1(v_neg(s / b)));
     V half = v_set(0.5), logarithm = v_log1p(v_select(high, e, through)) - v_where(high, p[TOL_SOFTPLUS]);
@@ -1221,9 +1258,9 @@ DEFINE(tolerant) = {
     .rho = tolerant_rho,
 };
 ELEMENTWISE(tolerant) {
-    V rest, r = two_sum(in[PRED], v_neg(in[TARGET]), &rest), s = r * r;
+    V rest, r = two_sum(in[PRED], -in[TARGET], &rest), s = r * r;
     const V half = v_set(0.5);
-    V s_rest = v_fma(r, r, v_neg(s)) + 2 * r * rest, w = s / p[TOL_B];
+    V s_rest = v_fma(r, r, -s) + 2 * r * rest, w = s / p[TOL_B];
     r = in[PRED] - in[TARGET];
     tolerant_t t = tolerant_of(r, s, v_where(v_isfinite(s_rest), s_rest), p);
     tolerant_t unit = tolerant_of(v_one(), s, v_where(v_isfinite(s_rest), s_rest), p);
