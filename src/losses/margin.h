@@ -449,12 +449,14 @@ ELEMENTWISE(sigmoid_margin) {
 enum { DWD_Q, DWD_LABELS, DWD_EDGE, DWD_REST_32, DWD_REST_64 };
 #define DWD_REST (sizeof(REAL) == 4 ? DWD_REST_32 : DWD_REST_64)
 static void dwd_setup(const double *params, double *constants) {
-    const double q = params[0], edge = q / (q + 1);
+    /* to the power of q a rounding of q + 1 would count q times */
+    const double q = params[0], more = q + 1, lost = more - q == 1 ? 0 : q > 1 ? 1 - (more - q) : q - (more - 1);
+    const double edge = q / more;
     constants[DWD_Q] = q;
     constants[DWD_LABELS] = params[1];
     constants[DWD_EDGE] = edge;
     constants[DWD_REST_32] = edge - (double)(float)edge;
-    constants[DWD_REST_64] = fma(-edge, q + 1, q) / (q + 1);
+    constants[DWD_REST_64] = isfinite(q) ? (fma(-edge, more, q) - edge * lost) / more : 0;
 }
 DEFINE(dwd_margin) = {
     LOSS(dwd_margin),

@@ -706,7 +706,7 @@ DEFINE(tukey_quartic) = {
     .inputs = {PRED_REAL, TARGET_REAL},
     .params = {PARAM_C("3.61752",
                        "beyond it residuals count no more, in units of the residual; 3.61752 has 95 % efficiency"),
-               PARAM_DOUBLE("k", "4", 0, 1, INFINITY, 1, "the power")},
+               PARAM_DOUBLE("k", "4", 1e-150, 0, INFINITY, 1, "the power")},
     .traits = ROBUST_TRAITS | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE,
     .lipschitz = 1.6502330040879843,
     .hess_kinds = EXACT | UPPER,
@@ -1264,8 +1264,9 @@ ELEMENTWISE(tolerant) {
     r = in[PRED] - in[TARGET];
     tolerant_t t = tolerant_of(r, s, v_where(v_isfinite(s_rest), s_rest), p);
     tolerant_t unit = tolerant_of(v_one(), s, v_where(v_isfinite(s_rest), s_rest), p);
-    u->value = v_select(w < v_set(0x1p-60), half * r * r * p[TOL_SIGMOID],
-                        v_select(w > v_set(FAR_OUT), half * r * r, t.value));
+    const M far = (w > v_set(FAR_OUT)) & (p[TOL_A] * v_set(FAR_OUT) < s);
+    u->value =
+        v_select(w < v_set(0x1p-60), half * r * r * p[TOL_SIGMOID], v_select(far, half * r * r, t.value));
     u->grad[PRED] = t.slope;
     u->grad[TARGET] = -u->grad[PRED];
     u->hess = unit.slope * v_fma(2 * at_most(w, 0x1p60), t.falling, v_one());
