@@ -76,7 +76,9 @@ ELEMENTWISE(poisson_nll) {
     u->outside = y < zero;
     if (IS(p[POISSON_LOG_INPUT])) {
         V rate = v_exp(z);
-        u->value = v_select(rate == v_set(INFINITY), rate, rate - v_select(y == zero, zero, y * z));
+        u->value = rate - y * z;
+        if (m_any(v_isnan(u->value))) /* 0 of an infinite z, or the difference of two infinities */
+            u->value = v_select(rate == v_set(INFINITY), rate, rate - v_select(y == zero, zero, y * z));
         u->grad[PRED] = rate - y;
         u->hess = rate;
     } else {
@@ -169,8 +171,13 @@ typedef struct {
 ALWAYS_INLINE scaled_t scaled_residual(const V *in, unit_t *u) {
     const V scale = in[SCALE], most = v_set(sizeof(REAL) == 4 ? 0x1p125 : 0x1p1021);
     const M huge = (v_abs(in[PRED]) > most) | (v_abs(in[TARGET]) > most);
-    const V down = v_select(huge, v_set(0.25), v_one()), times = v_select(huge, v_set(4), v_one());
-    V lost, r = two_sum(down * in[PRED], -(down * in[TARGET]), &lost), q = r / scale;
+    V lost, r = two_sum(in[PRED], -in[TARGET], &lost), times = v_one();
+    if (m_any(huge)) { /* where r may overflow */
+        const V down = v_select(huge, v_set(0.25), v_one());
+        times = v_select(huge, v_set(4), v_one());
+        r = two_sum(down * in[PRED], -(down * in[TARGET]), &lost);
+    }
+    const V q = r / scale;
     const V up = v_select(scale < v_set(SMALL_SCALE), v_set(1 / SMALL_SCALE), v_one()), unit = up * scale;
     V rest = (v_fma(-q, unit, up * r) + up * lost) / unit; /* which would be lost among subnormal numbers */
     u->outside = (scale <= v_zero()) | (scale == v_set(INFINITY));
@@ -184,17 +191,18 @@ ALWAYS_INLINE V log_residual(const scaled_t *s) {
  * the slope is the curvature times r. */
 ALWAYS_INLINE void scale_unit(const scaled_t *s, V value, V slope, V curve, V by_scale, const V *in, unit_t *u) {
     const V scale = in[SCALE];
-    const M tiny = (v_abs(s->q) < v_set(4 * SMALLEST_NORMAL)) & (s->r != v_zero()) & (curve != v_zero());
+    const M tiny = (v_abs(s->q) < v_set(4 * SMALLEST_NORMAL)) & (s->r != v_zero());
     u->value = value + v_log(scale);
     u->hess = curve / scale / scale;
-    u->grad[PRED] = v_select(tiny, u->hess * s->r, slope / scale);
+    u->grad[PRED] = slope / scale;
+    if (m_any(tiny)) u->grad[PRED] = v_select(tiny & (curve != v_zero()), u->hess * s->r, u->grad[PRED]);
     u->grad[TARGET] = -u->grad[PRED];
     u->grad[SCALE] = by_scale / scale;
 }
-/* Where the density falls like |r|^-(power): also where r/s overflows. */
+/* Where the density falls like |r|^-(power): also where r/s overflows. For hardly any, so behind a branch. */
 ALWAYS_INLINE void heavy_tail(const scaled_t *s, M far, V power, V value, unit_t *u) {
     const V back = v_one() / s->part / s->times;
-    u->value = v_nan_from(v_select(far, value, u->value), s->r);
+    u->value = v_select(far, value, u->value);
     u->grad[PRED] = v_select(far, power * back, u->grad[PRED]);
     u->grad[TARGET] = -u->grad[PRED];
     u->hess = v_select(far, -(power * back) * back, u->hess);
@@ -263,7 +271,8 @@ ELEMENTWISE(cauchy_nll) {
     const V one = v_one(), square = s.q * s.q, share = one / (one + square), rest = (one - square) * share;
     const M far = v_abs(s.q) > v_set(0x1p40);
     scale_unit(&s, v_log1p(square), 2 * s.q * share, 2 * rest * share, v_select(far, v_set(-1), rest), in, u);
-    heavy_tail(&s, far, v_set(2), 2 * log_residual(&s) - v_log(in[SCALE]), u);
+    if (m_any(far)) heavy_tail(&s, far, v_set(2), 2 * log_residual(&s) - v_log(in[SCALE]), u);
+    u->value = v_nan_from(u->value, s.r);
     if (IS(p[SCALE_FULL])) u->value += v_set(1.14472988584940017414);
 }
 
@@ -379,7 +388,7 @@ DEFINE(student_t_nll) = {
     .ulp_hess = 6,
 };
 /* The constant and its derivative by nu = 2 x; far out by the asymptotic series of ln Gamma(x + 1/2) - ln Gamma(x). */
-OUT_OF_LINE void student_constant(const V *df, V *constant, V *slope) {
+OUT_OF_LINE void student_constant(const V *df, V *constant, V *slope, int with_slope) {
     D nu[DPARTS], by_nu[DPARTS];
     v_widen(*df, nu);
     for (int d = 0; d < DPARTS; d++) {
@@ -388,12 +397,14 @@ OUT_OF_LINE void student_constant(const V *df, V *constant, V *slope) {
         const D safe = d_select((x > d_set(0)) & ~far, x, one);
         const D near =
             d_lgamma(safe) - d_lgamma(safe + half) + half * pair_log_of(safe).hi + d_set(0.91893853320467274178);
-        const D near_slope = half * (d_digamma(safe) - d_digamma(safe + half) + half / safe);
         const D tail =
             v * (one / 8 - w * (one / 192 - w * (one / 640 - w * (d_set(17. / 14336) - w * d_set(31. / 18432)))));
+        nu[d] = d_select(far, d_set(0.91893853320467274178) + tail, near);
+        by_nu[d] = d_set(0);
+        if (!with_slope) continue;
+        const D near_slope = half * (d_digamma(safe) - d_digamma(safe + half) + half / safe);
         const D tail_slope =
             -w * (one / 8 - w * (one / 64 - w * (one / 128 - w * (d_set(17. / 2048) - w * d_set(31. / 2048)))));
-        nu[d] = d_select(far, d_set(0.91893853320467274178) + tail, near);
         by_nu[d] = d_select(far, half * tail_slope, near_slope);
     }
     *constant = v_narrow(nu), *slope = v_narrow(by_nu);
@@ -402,6 +413,7 @@ OUT_OF_LINE void student_constant(const V *df, V *constant, V *slope) {
 ALWAYS_INLINE V student_unit(V q, V df) {
     const double step = sizeof(REAL) == 4 ? 0x1p65 : 0x1p513;
     const M large = q > v_set(0x1p40), little = (q < v_set(0x1p-40)) & (df < v_set(0x1p-20));
+    if (!m_any(large | little)) return v_one();
     return v_select(large, v_set(1 / step), v_select(little, v_set(step), v_one()));
 }
 ELEMENTWISE(student_t_nll) {
@@ -410,21 +422,26 @@ ELEMENTWISE(student_t_nll) {
     const V unit = student_unit(v_abs(s.q), df), q = s.q * unit, d = df * unit * unit;
     const V square = q * q, share = one / (d + square), t = q * (q / d), log_scale = v_log(in[SCALE]);
     const M far = t > v_set(sizeof(REAL) == 4 ? 0x1p30 : 0x1p60);
-    const V part = v_select(far, one, square * share), far_log = 2 * (log_residual(&s) - log_scale) - v_log(df);
-    const V log = v_select(far, far_log, v_log1p(t));
+    const V part = v_select(far, one, square * share);
+    V log = v_log1p(t);
     /* 1 - (df + 1) q^2/(df + q^2) */
     const V rest = v_select(v_abs(s.q) > v_set(4), d * share - df * part, d * share * (one - s.q * s.q));
     const V pull = more * unit * share, slope = pull * q, curve = pull * unit * ((d - square) * share);
     u->outside |= (df <= v_zero()) | (df == v_set(INFINITY));
     scale_unit(&s, half * more * log, slope, curve, rest, in, u);
-    heavy_tail(&s, far, more, half * more * far_log + log_scale, u);
+    if (m_any(far)) {
+        const V far_log = 2 * (log_residual(&s) - log_scale) - v_log(df);
+        log = v_select(far, far_log, log);
+        heavy_tail(&s, far, more, half * more * far_log + log_scale, u);
+    }
+    u->value = v_nan_from(u->value, s.r);
     /* ln(1 + t) - t/(1 + t), and by how much less the numerator's t/(1 + t)/df makes it */
     const V gap = v_select(part < v_set(0.25), -log_tail(-part), log - part);
     const V less = v_select(far, one / df, q * share * unit * (q / d * unit));
     u->grad[STUDENT_DF] = v_nan_from(half * (gap - less), s.r);
     if (IS(p[STUDENT_FULL])) {
         V constant, by_df;
-        student_constant(&df, &constant, &by_df);
+        student_constant(&df, &constant, &by_df, u->want == LOSSFN__WANT_ALL);
         u->value += constant;
         u->grad[STUDENT_DF] += by_df;
     }
@@ -474,7 +491,11 @@ ELEMENTWISE(gamma_nll) {
     u->grad[TARGET] = zero;
     if (IS(p[MEAN_LOG_INPUT])) {
         const M wide = v_abs(z) > v_set(EXP_SQUARED); /* there the product may be neither 0 nor infinite */
-        const V e = v_exp(v_select(wide, v_set(-0.5) * z, -z)), scaled = v_select(wide, y * e * e, y * e);
+        V scaled = y * v_exp(-z);
+        if (m_any(wide)) {
+            const V e = v_exp(v_set(-0.5) * z);
+            scaled = v_select(wide, y * e * e, scaled);
+        }
         u->value = v_select(scaled == infinity, scaled, z + scaled);
         u->grad[PRED] = one - scaled;
         u->hess = WANTS(FISHER, p) ? v_nan_from(one, z) : scaled;
