@@ -473,6 +473,7 @@ ELEMENTWISE(asymmetric_multilabel) {
     unit_t pos, neg;
     focal_unit(&yes, p[ASYMMETRIC_POS], y, z, &pos);
     if (finely(p + ASYMMETRIC_CLIP) > 0) {
+        neg.want = u->want;
         asymmetric_negative_in_double(&z, p, &neg);
         neg.value = v_where(no != zero, no * neg.value);
         neg.grad[PRED] *= no, neg.hess *= no;
