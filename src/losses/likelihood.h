@@ -1031,7 +1031,7 @@ IN_DOUBLE_AND(beta_nll, 3, 2) {
     const D a = lifted_times(s, c), b = lifted_times(t, c), safe_y = d_select((y > zero) & (y < one), y, d_set(0.5));
     const D log_y = pair_log_of(safe_y).hi, log_no = pair_log1p(pair_of(-safe_y, zero)).hi;
     const D log_c = pair_log_of(d_select((c > zero) & (c < d_set(INFINITY)), c, one)).hi;
-    const D edges = l.size + 2 * pair_log1p(l.e).hi - log_c; /* -ln a - ln b + ln c */
+    const D edges = l.size + 2 * pair_log1p_unit(l.e).hi - log_c; /* -ln a - ln b + ln c */
     const D tilt = d_select(a == zero, zero, d_select(b == zero, zero, lifted_times(t, a)));
     /* ln Gamma overflows before the whole does; there what Stirling's formula begins with is enough */
     const L far = c > d_set(0x1p960);

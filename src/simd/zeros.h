@@ -24,7 +24,8 @@ INLINE zeros_rest zeros_rest_of(D z, D a) {
     pair e;
     const pair at = pair_of(d_between(z, -0x1p900, 0x1p900), zero);
     const D n = pair_exp_finely(at, &e);
-    const pair unit = pair_sum(pair_of(one, zero), e), m = pair_of(d_scale(unit.hi, n), d_scale(unit.lo, n));
+    const pair unit = pair_sum(pair_of(one, zero), e);
+    const pair m = pair_of(d_scale(unit.hi, n), sizeof(REAL) == 4 ? zero : d_scale(unit.lo, n));
     if (!f64_any(a > zero)) {
         const pair l = pair_of(m.hi, d_select(m.hi == infinity, zero, m.lo));
         return (zeros_rest){.l = l, .m = m.hi, .kept = m.hi, .share = one, .part = unit.hi, .power = n};
@@ -58,11 +59,18 @@ INLINE zeros_rest zeros_rest_of(D z, D a) {
     return r;
 }
 
-/* 1/(1 + e^-t) as e^min(t, 0)/(1 + e^-|t|), that of -t, and ln(1 + e^-|t|) */
-INLINE D zeros_sigmoid(pair t, D *other, D *log) {
+/* e^t, t <= 0; in single precision what is below e^-700 is 0 */
+INLINE D zeros_exp(pair t) {
+    if (sizeof(REAL) == 8) return d_exp(t, d_set(0));
+    pair e;
+    const D power = d_power_of_two(pair_exp(pair_of(d_at_least(t.hi, -700), t.lo), &e));
+    return d_select(t.hi < d_set(-700), d_set(0), d_fma(e.hi, power, power));
+}
+/* 1/(1 + e^-t) as e^min(t, 0)/(1 + e^-|t|), that of -t, and e^-|t| */
+INLINE D zeros_sigmoid(pair t, D *other, D *small) {
     const L up = t.hi > d_set(0), down = t.hi < d_set(0);
-    const D e = d_exp(pair_of(-d_abs(t.hi), d_select(up, -t.lo, t.lo)), d_set(0)), inverse = d_set(1) / (d_set(1) + e);
-    *log = pair_log1p(pair_of(e, d_set(0))).hi;
+    const D e = zeros_exp(pair_of(-d_abs(t.hi), d_select(up, -t.lo, t.lo))), inverse = d_set(1) / (d_set(1) + e);
+    *small = e;
     *other = d_select(down, inverse, e * inverse);
     return d_select(up, inverse, e * inverse);
 }
@@ -70,18 +78,18 @@ INLINE D zeros_sigmoid(pair t, D *other, D *log) {
 /* y = 0: e^-value = 1 - share, share = sigmoid(-g)(1 - e^-l); g_plus = ln(1 + e^g), not_extra = sigmoid(-g) */
 INLINE zeros_t zeros_none(const zeros_rest *r, D g, D bounded, D g_plus, D not_extra) {
     const D one = d_set(1), zero = d_set(0);
-    D log_t, from; /* from = sigmoid(-(l + g)), that the rest gave it */
+    D small, from; /* from = sigmoid(-(l + g)), that the rest gave it */
     pair e, t = pair_sum_of(d_at_most(r->l.hi, 0x1p1000), bounded);
     t = pair_quick_sum(t.hi, t.lo + r->l.lo);
-    const D into = zeros_sigmoid(t, &from, &log_t);
+    const D into = zeros_sigmoid(t, &from, &small);
     const D n = pair_exp(pair_of(-d_at_most(r->l.hi, 0x1p1000), -r->l.lo), &e),
             power = d_power_of_two(d_at_least(n, -1000));
     const D share = not_extra * ((one - power) - e.hi * power);
     const L rare = share < d_set(0.5);
-    const D small = f64_any(rare) ? -pair_log1p(pair_of(-d_select(rare, share, zero), zero)).hi : zero;
-    const D large = g_plus + (d_select(t.hi < zero, r->l.hi, -g) - log_t);
+    const D log = pair_log1p_unit(pair_of(d_select(rare, -share, small), zero)).hi; /* of 1 - share; else of 1 + e^-|t| */
+    const D large = g_plus + (d_select(t.hi < zero, r->l.hi, -g) - log);
     const D kept = d_select(from == zero, zero, r->kept * from);
-    return (zeros_t){.value = d_select(rare, small, large),
+    return (zeros_t){.value = d_select(rare, -log, large),
                      .by_z = kept,
                      .by_g = -(into * share),
                      .hess = d_select(kept == zero, zero, kept * d_fma(-r->kept, into, r->share))};
@@ -111,9 +119,9 @@ INLINE zeros_t zeros_some(const zeros_rest *r, D z, D y, D a, D g_plus, D extra,
 INLINE zeros_t d_zero_inflated(D z, D y, D g, D a, int with_hess) {
     const zeros_rest r = zeros_rest_of(z, a);
     const D bounded = d_between(g, -0x1p1000, 0x1p1000);
-    D log_g, not_extra;
-    const D extra = zeros_sigmoid(pair_of(bounded, d_set(0)), &not_extra, &log_g);
-    const D g_plus = log_g + d_at_least(g, 0); /* ln(1 + e^g) */
+    D small, not_extra;
+    const D extra = zeros_sigmoid(pair_of(bounded, d_set(0)), &not_extra, &small);
+    const D g_plus = pair_log1p_unit(pair_of(small, d_set(0))).hi + d_at_least(g, 0); /* ln(1 + e^g) */
     const L none = y == d_set(0), missing = (z != z) | (y != y) | (g != g);
     zeros_t u = zeros_some(&r, z, y, a, g_plus, extra, with_hess);
     if (f64_any(none)) {
