@@ -110,6 +110,10 @@ INLINE D deviance_value(const deviance_place *d, int by) {
     if (!f64_any(ends)) return value;
 
     const pair log_m_power = deviance_power_of_m(d, d->a), log_y_m = deviance_y_times_power(d, d->b);
+    if (!f64_any(far | d->empty | d->unbounded)) { /* zeros, and nothing else unusual */
+        const D shift = d_select(log_m_power.hi > zero, d_set(-64), d_set(64)), m_power = d_exp(log_m_power, shift) / a;
+        return d_select(ends, d_scale(d_select(m_power < infinity, m_power, infinity), -shift), value);
+    }
     const L held = by == DEVIANCE_BY_LOG ? d_abs(d->at) > d_set(0x1p100) : one < zero; /* of x: but it may count */
     const L large = (log_m_power.hi > zero) | ((log_y_m.hi > zero) & ~d->none) | held;
     const D shift = d_select(large, d_set(-64), d_set(64)); /* units in which terms neither overflow nor underflow */

@@ -35,9 +35,9 @@ INLINE zeros_rest zeros_rest_of(D z, D a) {
     const pair am = pair_product(pair_of(part * power, zero), unit);
     const L none = (a == zero) | (k < d_set(-60)), over = ~none & (k > d_set(900));
     const pair whole = pair_log1p(pair_of(d_select(none | over, zero, am.hi), d_select(none | over, zero, am.lo)));
-    const pair log_a = pair_log_of(d_select(a > zero, a, one)), far = pair_sum(log_a, at);
     const pair divisor = pair_of(d_select(a > zero, a, one), zero);
-    const pair l = pair_quotient(pair_of(d_select(over, far.hi, whole.hi), d_select(over, far.lo, whole.lo)), divisor);
+    const pair log = f64_any(over) ? pair_select(over, pair_sum(pair_log_of(divisor.hi), at), whole) : whole;
+    const pair l = pair_quotient(log, divisor);
     pair back_e;
     const D back_n = pair_exp(pair_of(-at.hi, zero), &back_e), back_part = pair_sum(pair_of(one, zero), back_e).hi;
     const D back = d_scale(back_part, back_n), high = a + back;
@@ -53,7 +53,7 @@ INLINE zeros_rest zeros_rest_of(D z, D a) {
                     .large = ~none & (over | (am.hi > d_set(8)))};
     const L huge = over & (z > d_set(0x1p800)); /* where at was held, and the quotient may overflow */
     r.l = pair_of(d_select(huge, z / divisor.hi, r.l.hi), d_select(huge | (r.l.hi == infinity), zero, r.l.lo));
-    r.above = pair_log_of(d_select(a > zero, high, one)).hi;
+    r.above = f64_any(r.large) ? pair_log_of(d_select(a > zero, high, one)).hi : zero; /* only used there */
     r.share = d_select(none, one, d_select(up, back / high, one / (one + am.hi)));
     r.kept = d_select(none, m.hi, d_select(up, one / high, m.hi * r.share));
     return r;
