@@ -72,10 +72,11 @@ ALWAYS_INLINE void compute_vector(const block_t *b, const shape_t s, int64_t i, 
     UNROLL
     for (int j = 0; j < s.n_inputs; j++) {
         const REAL *const at = b->in[j] + (j < 2 ? i : i & moving[j]);
-        if (b->ahead && j < 2) __builtin_prefetch(at + AHEAD, 0, 3);
         x[j] = s.fixed && j >= 2 ? fixed[j] : v_load(at);
     }
     s.kernel(x, s.tuned ? NULL : p, &v->unit);
+    /* behind what may be called once: to gcc this is a call */
+    for (int j = 0; b->ahead && j < s.n_inputs && j < 2; j++) __builtin_prefetch(b->in[j] + i + AHEAD, 0, 3);
     if (s.plain || !b->weight) return;
     V w = v_load(b->weight + i);
     v->kept = w != v_zero();

@@ -66,9 +66,14 @@ typedef struct {
 #define ELEMENTWISE(name)       ELEMENTWISE_AND(name, 0)
 #define TUNED_ELEMENTWISE(name) ELEMENTWISE_AND(name, 1)
 
+/* A long function, from vectors to a vector, of learnable inputs alone: a loop calls it once where they are constant,
+ * if nothing else is called before. */
+#define CALLED_ONCE static __attribute__((noinline, const, unused))
+
 /* What needs double whatever the type is: IN_DOUBLE(name, inputs) is its mathematics on vectors of double;
  * name_in_double(in, p, u) makes of it a function of vectors of any type, which rounds once. Out of line, as it is
- * long: so `want` is known only when it runs. What it does not write is 0. */
+ * long: so `want` is known only when it runs. What it does not write is 0. IN_DOUBLE_AND has further inputs that are
+ * vectors of double already. */
 typedef struct {
     D value, grad[MAX_GRADS], hess, kept;
     int want;
@@ -76,15 +81,16 @@ typedef struct {
 /* Whether the Hessian is asked for, and whether the other gradients are. */
 #define WANTS_HESS(u)   ((u)->want >= LOSSFN__WANT_HESS)
 #define WANTS_OTHERS(u) ((u)->want == LOSSFN__WANT_ALL)
-#define IN_DOUBLE(name, inputs)                                                                                        \
+#define IN_DOUBLE_AND(name, inputs, extras)                                                                            \
     ALWAYS_INLINE void name##_of_doubles(const D *in, const V *p, double_unit_t *u);                                   \
-    OUT_OF_LINE void name##_in_double(const V *in, const V *p, unit_t *u) {                                            \
+    OUT_OF_LINE void name##_in_double_and(const V *in, D extra[][DPARTS], const V *p, unit_t *u) {                     \
         D wide[inputs][DPARTS], value[DPARTS], grad[inputs][DPARTS], hess[DPARTS], kept[DPARTS];                       \
         for (int j = 0; j < inputs; j++) v_widen(in[j], wide[j]);                                                      \
         for (int i = 0; i < DPARTS; i++) {                                                                             \
-            D part[inputs];                                                                                            \
+            D part[inputs + extras];                                                                                   \
             double_unit_t of = {.want = u->want};                                                                      \
             for (int j = 0; j < inputs; j++) part[j] = wide[j][i];                                                     \
+            for (int j = 0; j < extras; j++) part[inputs + j] = extra[j][i];                                           \
             name##_of_doubles(part, p, &of);                                                                           \
             value[i] = of.value, hess[i] = of.hess, kept[i] = of.kept;                                                 \
             for (int j = 0; j < inputs; j++) grad[j][i] = of.grad[j];                                                  \
@@ -93,6 +99,10 @@ typedef struct {
         for (int j = 0; j < inputs; j++) u->grad[j] = v_narrow(grad[j]);                                               \
     }                                                                                                                  \
     ALWAYS_INLINE void name##_of_doubles(const D *in, const V *p, double_unit_t *u)
+#define IN_DOUBLE(name, inputs)                                                                                        \
+    OUT_OF_LINE void name##_in_double_and(const V *in, D extra[][DPARTS], const V *p, unit_t *u);                      \
+    ALWAYS_INLINE void name##_in_double(const V *in, const V *p, unit_t *u) { name##_in_double_and(in, NULL, p, u); }  \
+    IN_DOUBLE_AND(name, inputs, 0)
 
 /* A loss over rows. Its value is made of up to MAX_SUMS sums over classes, its derivatives class by class:
  *   ROW_SUMS    s[]: what class c adds to each sum

@@ -624,7 +624,7 @@ DEFINE(beta_divergence) = {
 };
 IN_DOUBLE(beta_divergence, 2) {
     const pair order = pair_of(d_set(finely(p + ORDER)), d_set(0));
-    const deviance_t d = d_power_deviance(in[PRED], in[TARGET], order, DEVIANCE_BY_MEAN);
+    const deviance_t d = d_power_deviance(in[PRED], in[TARGET], order, DEVIANCE_BY_MEAN, WANTS_HESS(u));
     u->value = d.value, u->grad[PRED] = d.slope, u->hess = WANTS(FISHER, p) ? d.expected : d.curve;
     if (WANTS_OTHERS(u)) u->grad[TARGET] = d_power_deviance_by_target(in[PRED], in[TARGET], order);
 }

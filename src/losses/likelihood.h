@@ -76,7 +76,9 @@ ELEMENTWISE(poisson_nll) {
     u->outside = y < zero;
     if (IS(p[POISSON_LOG_INPUT])) {
         V rate = v_exp(z);
-        u->value = v_select(rate == v_set(INFINITY), rate, rate - v_select(y == zero, zero, y * z));
+        u->value = rate - y * z;
+        if (m_any(v_isnan(u->value))) /* 0 of an infinite z, or the difference of two infinities */
+            u->value = v_select(rate == v_set(INFINITY), rate, rate - v_select(y == zero, zero, y * z));
         u->grad[PRED] = rate - y;
         u->hess = rate;
     } else {
@@ -169,8 +171,13 @@ typedef struct {
 ALWAYS_INLINE scaled_t scaled_residual(const V *in, unit_t *u) {
     const V scale = in[SCALE], most = v_set(sizeof(REAL) == 4 ? 0x1p125 : 0x1p1021);
     const M huge = (v_abs(in[PRED]) > most) | (v_abs(in[TARGET]) > most);
-    const V down = v_select(huge, v_set(0.25), v_one()), times = v_select(huge, v_set(4), v_one());
-    V lost, r = two_sum(down * in[PRED], -(down * in[TARGET]), &lost), q = r / scale;
+    V lost, r = two_sum(in[PRED], -in[TARGET], &lost), times = v_one();
+    if (m_any(huge)) { /* where r may overflow */
+        const V down = v_select(huge, v_set(0.25), v_one());
+        times = v_select(huge, v_set(4), v_one());
+        r = two_sum(down * in[PRED], -(down * in[TARGET]), &lost);
+    }
+    const V q = r / scale;
     const V up = v_select(scale < v_set(SMALL_SCALE), v_set(1 / SMALL_SCALE), v_one()), unit = up * scale;
     V rest = (v_fma(-q, unit, up * r) + up * lost) / unit; /* which would be lost among subnormal numbers */
     u->outside = (scale <= v_zero()) | (scale == v_set(INFINITY));
@@ -184,17 +191,18 @@ ALWAYS_INLINE V log_residual(const scaled_t *s) {
  * the slope is the curvature times r. */
 ALWAYS_INLINE void scale_unit(const scaled_t *s, V value, V slope, V curve, V by_scale, const V *in, unit_t *u) {
     const V scale = in[SCALE];
-    const M tiny = (v_abs(s->q) < v_set(4 * SMALLEST_NORMAL)) & (s->r != v_zero()) & (curve != v_zero());
+    const M tiny = (v_abs(s->q) < v_set(4 * SMALLEST_NORMAL)) & (s->r != v_zero());
     u->value = value + v_log(scale);
     u->hess = curve / scale / scale;
-    u->grad[PRED] = v_select(tiny, u->hess * s->r, slope / scale);
+    u->grad[PRED] = slope / scale;
+    if (m_any(tiny)) u->grad[PRED] = v_select(tiny & (curve != v_zero()), u->hess * s->r, u->grad[PRED]);
     u->grad[TARGET] = -u->grad[PRED];
     u->grad[SCALE] = by_scale / scale;
 }
-/* Where the density falls like |r|^-(power): also where r/s overflows. */
+/* Where the density falls like |r|^-(power): also where r/s overflows. For hardly any, so behind a branch. */
 ALWAYS_INLINE void heavy_tail(const scaled_t *s, M far, V power, V value, unit_t *u) {
     const V back = v_one() / s->part / s->times;
-    u->value = v_nan_from(v_select(far, value, u->value), s->r);
+    u->value = v_select(far, value, u->value);
     u->grad[PRED] = v_select(far, power * back, u->grad[PRED]);
     u->grad[TARGET] = -u->grad[PRED];
     u->hess = v_select(far, -(power * back) * back, u->hess);
@@ -263,7 +271,8 @@ ELEMENTWISE(cauchy_nll) {
     const V one = v_one(), square = s.q * s.q, share = one / (one + square), rest = (one - square) * share;
     const M far = v_abs(s.q) > v_set(0x1p40);
     scale_unit(&s, v_log1p(square), 2 * s.q * share, 2 * rest * share, v_select(far, v_set(-1), rest), in, u);
-    heavy_tail(&s, far, v_set(2), 2 * log_residual(&s) - v_log(in[SCALE]), u);
+    if (m_any(far)) heavy_tail(&s, far, v_set(2), 2 * log_residual(&s) - v_log(in[SCALE]), u);
+    u->value = v_nan_from(u->value, s.r);
     if (IS(p[SCALE_FULL])) u->value += v_set(1.14472988584940017414);
 }
 
@@ -378,55 +387,70 @@ DEFINE(student_t_nll) = {
     .ulp_grad = 5,
     .ulp_hess = 6,
 };
-/* The constant and its derivative by nu = 2 x; far out by the asymptotic series of ln Gamma(x + 1/2) - ln Gamma(x). */
-OUT_OF_LINE void student_constant(const V *df, V *constant, V *slope) {
-    D nu[DPARTS], by_nu[DPARTS];
-    v_widen(*df, nu);
+/* The constant, and its derivative by nu = 2 x; far out by the asymptotic series of ln Gamma(x + 1/2) - ln Gamma(x). */
+CALLED_ONCE V student_constant(V df) {
+    D nu[DPARTS];
+    v_widen(df, nu);
     for (int d = 0; d < DPARTS; d++) {
         const D one = d_set(1), half = d_set(0.5), x = half * nu[d], v = one / x, w = v * v;
         const L far = x > d_set(25);
         const D safe = d_select((x > d_set(0)) & ~far, x, one);
         const D near =
             d_lgamma(safe) - d_lgamma(safe + half) + half * pair_log_of(safe).hi + d_set(0.91893853320467274178);
-        const D near_slope = half * (d_digamma(safe) - d_digamma(safe + half) + half / safe);
         const D tail =
             v * (one / 8 - w * (one / 192 - w * (one / 640 - w * (d_set(17. / 14336) - w * d_set(31. / 18432)))));
-        const D tail_slope =
-            -w * (one / 8 - w * (one / 64 - w * (one / 128 - w * (d_set(17. / 2048) - w * d_set(31. / 2048)))));
         nu[d] = d_select(far, d_set(0.91893853320467274178) + tail, near);
-        by_nu[d] = d_select(far, half * tail_slope, near_slope);
     }
-    *constant = v_narrow(nu), *slope = v_narrow(by_nu);
+    return v_narrow(nu);
+}
+CALLED_ONCE V student_constant_by_df(V df) {
+    D nu[DPARTS];
+    v_widen(df, nu);
+    for (int d = 0; d < DPARTS; d++) {
+        const D one = d_set(1), half = d_set(0.5), x = half * nu[d], v = one / x, w = v * v;
+        const L far = x > d_set(25);
+        const D safe = d_select((x > d_set(0)) & ~far, x, one);
+        const D near = half * (d_digamma(safe) - d_digamma(safe + half) + half / safe);
+        const D tail =
+            -w * (one / 8 - w * (one / 64 - w * (one / 128 - w * (d_set(17. / 2048) - w * d_set(31. / 2048)))));
+        nu[d] = d_select(far, half * tail, near);
+    }
+    return v_narrow(nu);
 }
 /* With t = q^2/df; q and df are scaled together where q^2 would overflow, or underflow beside a df as small. */
 ALWAYS_INLINE V student_unit(V q, V df) {
     const double step = sizeof(REAL) == 4 ? 0x1p65 : 0x1p513;
     const M large = q > v_set(0x1p40), little = (q < v_set(0x1p-40)) & (df < v_set(0x1p-20));
+    if (!m_any(large | little)) return v_one();
     return v_select(large, v_set(1 / step), v_select(little, v_set(step), v_one()));
 }
 ELEMENTWISE(student_t_nll) {
     const scaled_t s = scaled_residual(in, u);
     const V one = v_one(), half = v_set(0.5), df = in[STUDENT_DF], more = df + one;
+    const int full = IS(p[STUDENT_FULL]);
     const V unit = student_unit(v_abs(s.q), df), q = s.q * unit, d = df * unit * unit;
     const V square = q * q, share = one / (d + square), t = q * (q / d), log_scale = v_log(in[SCALE]);
     const M far = t > v_set(sizeof(REAL) == 4 ? 0x1p30 : 0x1p60);
-    const V part = v_select(far, one, square * share), far_log = 2 * (log_residual(&s) - log_scale) - v_log(df);
-    const V log = v_select(far, far_log, v_log1p(t));
+    const V part = v_select(far, one, square * share);
+    V log = v_log1p(t);
     /* 1 - (df + 1) q^2/(df + q^2) */
     const V rest = v_select(v_abs(s.q) > v_set(4), d * share - df * part, d * share * (one - s.q * s.q));
     const V pull = more * unit * share, slope = pull * q, curve = pull * unit * ((d - square) * share);
     u->outside |= (df <= v_zero()) | (df == v_set(INFINITY));
     scale_unit(&s, half * more * log, slope, curve, rest, in, u);
-    heavy_tail(&s, far, more, half * more * far_log + log_scale, u);
+    if (m_any(far)) {
+        const V far_log = 2 * (log_residual(&s) - log_scale) - v_log(df);
+        log = v_select(far, far_log, log);
+        heavy_tail(&s, far, more, half * more * far_log + log_scale, u);
+    }
+    u->value = v_nan_from(u->value, s.r);
     /* ln(1 + t) - t/(1 + t), and by how much less the numerator's t/(1 + t)/df makes it */
     const V gap = v_select(part < v_set(0.25), -log_tail(-part), log - part);
     const V less = v_select(far, one / df, q * share * unit * (q / d * unit));
     u->grad[STUDENT_DF] = v_nan_from(half * (gap - less), s.r);
-    if (IS(p[STUDENT_FULL])) {
-        V constant, by_df;
-        student_constant(&df, &constant, &by_df);
-        u->value += constant;
-        u->grad[STUDENT_DF] += by_df;
+    if (full) {
+        u->value += student_constant(df);
+        u->grad[STUDENT_DF] += student_constant_by_df(df);
     }
 }
 
@@ -474,7 +498,11 @@ ELEMENTWISE(gamma_nll) {
     u->grad[TARGET] = zero;
     if (IS(p[MEAN_LOG_INPUT])) {
         const M wide = v_abs(z) > v_set(EXP_SQUARED); /* there the product may be neither 0 nor infinite */
-        const V e = v_exp(v_select(wide, v_set(-0.5) * z, -z)), scaled = v_select(wide, y * e * e, y * e);
+        V scaled = y * v_exp(-z);
+        if (m_any(wide)) {
+            const V e = v_exp(v_set(-0.5) * z);
+            scaled = v_select(wide, y * e * e, scaled);
+        }
         u->value = v_select(scaled == infinity, scaled, z + scaled);
         u->grad[PRED] = one - scaled;
         u->hess = WANTS(FISHER, p) ? v_nan_from(one, z) : scaled;
@@ -679,15 +707,29 @@ DEFINE(tweedie_nll) = {
 IN_DOUBLE(tweedie_nll, 2) {
     const int by = IS(p[MEAN_LOG_INPUT]) ? DEVIANCE_BY_LOG : DEVIANCE_BY_MEAN;
     const pair order = pair_sum_of(d_set(2), d_set(-finely(p + TWEEDIE_POWER)));
-    const deviance_t d = d_power_deviance(in[PRED], in[TARGET], order, by);
+    const deviance_t d = d_power_deviance(in[PRED], in[TARGET], order, by, WANTS_HESS(u));
     u->value = d.value, u->grad[PRED] = d.slope, u->hess = WANTS(FISHER, p) ? d.expected : d.curve;
+}
+/* Of power 3/2 by the logarithm: with h = e^(z/2) and s = sqrt y, 2 (h - s)^2/h. Single precision does not see what the
+ * difference loses in double. */
+IN_DOUBLE(tweedie_nll_by_roots, 2) {
+    const D half = d_set(0.5), y = in[TARGET], s = f64_sqrt(y);
+    pair e;
+    const D n = pair_exp(pair_of(d_between(in[PRED], -800, 800) * half, d_set(0)), &e); /* beyond, 0 or infinite */
+    const D power = d_power_of_two(n), h = d_fma(e.hi, power, power), back = d_set(1) / h, less = h - s;
+    u->value = 2 * less * (less * back);
+    u->grad[PRED] = less * ((h + s) * back);
+    u->hess = WANTS(FISHER, p) ? h : half * d_fma(y, back, h);
 }
 ELEMENTWISE(tweedie_nll) {
     const V y = in[TARGET], zero = v_zero();
     u->outside = (y < zero) | (y == v_set(INFINITY));
     if (finely(p + TWEEDIE_POWER) >= 2) u->outside |= y == zero; /* float makes 2 of what is less */
     if (!IS(p[MEAN_LOG_INPUT])) u->outside |= in[PRED] < zero;
-    tweedie_nll_in_double(in, p, u);
+    if (sizeof(REAL) == 4 && IS(p[MEAN_LOG_INPUT]) && finely(p + TWEEDIE_POWER) == 1.5)
+        tweedie_nll_by_roots_in_double(in, p, u);
+    else
+        tweedie_nll_in_double(in, p, u);
 }
 
 enum { FAILURES = 2, BINOMIAL_FULL = 0 };
@@ -801,7 +843,7 @@ ELEMENTWISE(negative_binomial_nll) {
 enum { GATE = 2 };
 enum { ZERO_INFLATED_DISPERSION = 3 }; /* beside the inputs */
 IN_DOUBLE(zero_inflated, 4) {
-    const zeros_t d = d_zero_inflated(in[PRED], in[TARGET], in[GATE], in[ZERO_INFLATED_DISPERSION]);
+    const zeros_t d = d_zero_inflated(in[PRED], in[TARGET], in[GATE], in[ZERO_INFLATED_DISPERSION], WANTS_HESS(u));
     (void)p;
     u->value = d.value, u->grad[PRED] = d.by_z, u->grad[GATE] = d.by_g, u->hess = d.hess;
 }
@@ -905,30 +947,36 @@ DEFINE(von_mises_nll) = {
     .ulp_grad = 3,
     .ulp_hess = 3,
 };
-OUT_OF_LINE void bessel_lanes(const V *k, V *log, V *rest) { *log = v_log_i0(*k), *rest = v_i1_rest(*k); }
+CALLED_ONCE V von_mises_log(V k) { return v_log_i0(k); }
+CALLED_ONCE V von_mises_rest(V k) { return v_i1_rest(k); }
+/* Of the little that rounding took from an angle; after many turns it is no small angle. */
+#define SINE_IS_ANGLE (sizeof(REAL) == 4 ? 0x1p-13 : 0x1p-28)
+ALWAYS_INLINE void little_sincos(V x, V *sine, V *cosine) {
+    *sine = x, *cosine = v_one();
+    if (m_any(v_abs(x) > v_set(SINE_IS_ANGLE))) v_sincos(x, sine, cosine);
+}
 ELEMENTWISE(von_mises_nll) {
     const V k = in[CONCENTRATION], half = v_set(0.5), zero = v_zero(), infinity = v_set(INFINITY);
-    V lost, r = two_sum(in[PRED], -in[TARGET], &lost), sine, cosine, half_sine, half_cosine, log, rest;
+    V lost, r = two_sum(in[PRED], -in[TARGET], &lost), sine, cosine, half_sine, half_cosine;
     V lost_sine, lost_cosine, lost_half_sine, lost_half_cosine;
+    const V log = von_mises_log(k), rest = von_mises_rest(k);
     u->outside = (k < zero) | (k == infinity) | (v_abs(in[PRED]) == infinity) | (v_abs(in[TARGET]) == infinity);
     lost = v_where(v_isfinite(lost), lost);
     const M beyond = v_abs(r) == infinity; /* then both angles are the parts */
     r = v_select(beyond, in[PRED], r), lost = v_select(beyond, -in[TARGET], lost);
-    v_sincos(r, &sine, &cosine);
     v_sincos(half * r, &half_sine, &half_cosine);
-    v_sincos(lost, &lost_sine, &lost_cosine); /* after many turns no small angle */
-    v_sincos(half * lost, &lost_half_sine, &lost_half_cosine);
+    little_sincos(half * lost, &lost_half_sine, &lost_half_cosine);
     half_sine = v_fma(half_sine, lost_half_cosine, half_cosine * lost_half_sine);
-    const V whole_sine = v_fma(sine, lost_cosine, cosine * lost_sine);
-    const V whole_cosine = v_fma(cosine, lost_cosine, -(sine * lost_sine));
     const V versine = 2 * half_sine * half_sine;
-    bessel_lanes(&k, &log, &rest);
     u->value = v_fma(k, versine, log);
-    u->grad[PRED] = k * whole_sine;
+    if (IS(p[SCALE_FULL])) u->value += v_set(1.83787706640934548356);
+    if (u->want == LOSSFN__WANT_VALUE) return;
+    v_sincos(r, &sine, &cosine);
+    little_sincos(lost, &lost_sine, &lost_cosine);
+    u->grad[PRED] = k * v_fma(sine, lost_cosine, cosine * lost_sine);
     u->grad[TARGET] = -u->grad[PRED];
     u->grad[CONCENTRATION] = versine - rest;
-    u->hess = k * whole_cosine;
-    if (IS(p[SCALE_FULL])) u->value += v_set(1.83787706640934548356);
+    u->hess = k * v_fma(cosine, lost_cosine, -(sine * lost_sine));
 }
 
 /* Ferrari and Cribari-Neto (2004): with m = sigmoid(z), a = m c, b = (1 - m) c, the beta distribution of a and b. */
@@ -964,16 +1012,17 @@ DEFINE(beta_nll) = {
     .ulp_hess = 16, /* a probability that is subnormal has fewer digits */
 };
 /* x psi(1 + x) and x^2 psi'(1 + x): what x psi(x) is more than -1, and x^2 psi'(x) more than 1 */
-INLINE void beta_parts(D x, D *first, D *second) {
-    *first = d_select(x == d_set(0), x, x * d_digamma(x + 1));
-    *second = x * (x * d_trigamma(x + 1));
-}
+INLINE D beta_first(D x, D digamma) { return d_select(x == d_set(0), x, x * digamma); }
+INLINE D beta_second(D x) { return x * (x * d_trigamma(x + 1)); }
 /* A number that is 2^100 times as large, times another one, without losing digits of either. */
 INLINE D lifted_times(D lifted, D x) {
     const D low = d_set(0x1p-100);
     return d_select(d_abs(x) < d_set(1), lifted * low * x, lifted * (x * low));
 }
-IN_DOUBLE(beta_nll, 3) {
+CALLED_ONCE D beta_log_gamma(D c) { return d_lgamma1p(c); }
+CALLED_ONCE D beta_digamma(D c) { return d_digamma(c + 1); }
+enum { BETA_LOG_GAMMA = 3, BETA_DIGAMMA }; /* beside the inputs: of c + 1 */
+IN_DOUBLE_AND(beta_nll, 3, 2) {
     const D z = in[PRED], y = in[TARGET], c = in[CONCENTRATION], zero = d_set(0), one = d_set(1);
     const logistic_pair l = logistic_pair_of(z);
     /* s = m and t = 1 - m times 2^100: their products with c may have all digits where they are subnormal themselves */
@@ -981,41 +1030,53 @@ IN_DOUBLE(beta_nll, 3) {
     const D s = d_select(l.up, other, e), t = d_select(l.up, e, other), m = s * low, no_m = t * low;
     const D a = lifted_times(s, c), b = lifted_times(t, c), safe_y = d_select((y > zero) & (y < one), y, d_set(0.5));
     const D log_y = pair_log_of(safe_y).hi, log_no = pair_log1p(pair_of(-safe_y, zero)).hi;
-    D p_a, q_a, p_b, q_b;
-    beta_parts(a, &p_a, &q_a), beta_parts(b, &p_b, &q_b);
     const D log_c = pair_log_of(d_select((c > zero) & (c < d_set(INFINITY)), c, one)).hi;
-    const D edges = l.size + 2 * pair_log1p(l.e).hi - log_c; /* -ln a - ln b + ln c */
+    const D edges = l.size + 2 * pair_log1p_unit(l.e).hi - log_c; /* -ln a - ln b + ln c */
     const D tilt = d_select(a == zero, zero, d_select(b == zero, zero, lifted_times(t, a)));
     /* ln Gamma overflows before the whole does; there what Stirling's formula begins with is enough */
     const L far = c > d_set(0x1p960);
-    const D log_most = -pair_log1p(l.e).hi, log_least = log_most - l.size;
-    const D log_s = d_select(l.up, log_most, log_least), log_t = d_select(l.up, log_least, log_most);
-    const D lean = z - (log_y - log_no), curve = logistic_tilt(&l);
+    const L missing = (z != z) | (y != y) | (c != c);
+    const D nan = d_set(NAN), lean = z - (log_y - log_no);
+    u->value = ((d_lgamma1p(a) + d_lgamma1p(b)) - in[BETA_LOG_GAMMA]) + edges - (a - one) * log_y - (b - one) * log_no;
+    if (f64_any(far)) {
+        const D log_most = -pair_log1p(l.e).hi, log_least = log_most - l.size;
+        const D log_s = d_select(l.up, log_most, log_least), log_t = d_select(l.up, log_least, log_most);
+        const D yes = d_select(a == zero, zero, a * (log_s - log_y));
+        const D no = d_select(b == zero, zero, b * (log_t - log_no));
+        u->value = d_select(far, d_select(l.size == d_set(INFINITY), l.size, yes + no), u->value);
+    }
+    u->value = d_select(missing, nan, u->value);
+    if (u->want == LOSSFN__WANT_VALUE) return;
+
+    const D psi_a = d_digamma(a + 1), psi_b = d_digamma(b + 1);
+    const D p_a = beta_first(a, psi_a), p_b = beta_first(b, psi_b);
     const D pull = d_select(far, d_select(tilt == zero, zero, tilt * lean),
                             (lifted_times(t, p_a) - lifted_times(s, p_b)) - tilt * (log_y - log_no));
-    const D yes = d_select(a == zero, zero, a * (log_s - log_y)), no = d_select(b == zero, zero, b * (log_t - log_no));
-    u->value =
-        d_select(far, d_select(l.size == d_set(INFINITY), l.size, yes + no),
-                 ((d_lgamma1p(a) + d_lgamma1p(b)) - d_lgamma1p(c)) + edges - (a - one) * log_y - (b - one) * log_no);
-    u->grad[PRED] = (m - no_m) + pull;
-    const D both = s * t * low * low;
-    const D squares = lifted_times(t, lifted_times(t, q_a)) + lifted_times(s, lifted_times(s, q_b));
-    if (WANTS(FISHER, p))
-        u->hess = no_m * no_m + m * m + squares;
-    else
-        u->hess = d_select(far & (tilt != zero), curve * tilt * lean, curve * pull) + (2 * both + squares);
-    u->grad[CONCENTRATION] =
-        (m * d_digamma(a + 1) + no_m * d_digamma(b + 1)) - d_digamma(c + 1) - one / c - m * log_y - no_m * log_no;
-    const L missing = (z != z) | (y != y) | (c != c);
-    const D nan = d_set(NAN);
-    u->value = d_select(missing, nan, u->value), u->hess = d_select(missing, nan, u->hess);
-    u->grad[PRED] = d_select(missing, nan, u->grad[PRED]);
-    u->grad[CONCENTRATION] = d_select(missing, nan, u->grad[CONCENTRATION]);
+    u->grad[PRED] = d_select(missing, nan, (m - no_m) + pull);
+    if (WANTS_HESS(u)) {
+        const D q_a = beta_second(a), q_b = beta_second(b), both = s * t * low * low, curve = logistic_tilt(&l);
+        const D squares = lifted_times(t, lifted_times(t, q_a)) + lifted_times(s, lifted_times(s, q_b));
+        if (WANTS(FISHER, p))
+            u->hess = no_m * no_m + m * m + squares;
+        else
+            u->hess = d_select(far & (tilt != zero), curve * tilt * lean, curve * pull) + (2 * both + squares);
+        u->hess = d_select(missing, nan, u->hess);
+    }
+    if (!WANTS_OTHERS(u)) return;
+    const D by_c = (m * psi_a + no_m * psi_b) - in[BETA_DIGAMMA] - one / c - m * log_y - no_m * log_no;
+    u->grad[CONCENTRATION] = d_select(missing, nan, by_c);
 }
 ELEMENTWISE(beta_nll) {
     const V y = in[TARGET], c = in[CONCENTRATION], zero = v_zero();
     u->outside = (y <= zero) | (y >= v_one()) | (c <= zero) | (c == v_set(INFINITY));
-    beta_nll_in_double(in, p, u);
+    D wide[DPARTS], of_c[2][DPARTS];
+    v_widen(c, wide);
+    UNROLL
+    for (int i = 0; i < DPARTS; i++) {
+        of_c[0][i] = beta_log_gamma(wide[i]);
+        of_c[1][i] = WANTS_OTHERS(u) ? beta_digamma(wide[i]) : d_set(0);
+    }
+    beta_nll_in_double_and(in, of_c, p, u);
 }
 
 enum { MIXTURE_LOGITS = 2, MIXTURE_SCALE };

@@ -63,7 +63,15 @@ OUT_OF_LINE void barron_parts(const V *in, V *out) {
 OUT_OF_LINE void barron_parts_and_alpha(const V *in, V *out) {
     v_barron_loss(in[PRED], in[TARGET], in[BARRON_SCALE], in[BARRON_ALPHA], out, 1);
 }
-OUT_OF_LINE void log_partition(const V *alpha, V *value, V *slope) { *value = v_barron_log_partition(*alpha, slope); }
+CALLED_ONCE V log_partition(V alpha) {
+    V slope;
+    return v_barron_log_partition(alpha, &slope);
+}
+CALLED_ONCE V log_partition_slope(V alpha) {
+    V slope;
+    v_barron_log_partition(alpha, &slope);
+    return slope;
+}
 ALWAYS_INLINE void barron_unit(const V *in, const V *p, unit_t *u) {
     V out[BARRON_OUTPUTS] = {v_zero()}, scale = LEARNED(p, in, BARRON_SCALE, 1);
     u->outside = (scale <= v_zero()) | (scale == v_set(INFINITY));
@@ -113,8 +121,7 @@ DEFINE(barron_nll) = {
     .ulp_hess = 4,
 };
 ELEMENTWISE(barron_nll) {
-    V slope, partition;
-    log_partition(&in[BARRON_ALPHA], &partition, &slope);
+    const V partition = log_partition(in[BARRON_ALPHA]);
     barron_unit(in, p, u);
     u->outside |= in[BARRON_ALPHA] < v_zero();
     u->value += v_log(in[BARRON_SCALE]) + partition;
@@ -123,7 +130,7 @@ ELEMENTWISE(barron_nll) {
     V size = v_abs(in[PRED] - in[TARGET]) / in[BARRON_SCALE];
     u->grad[BARRON_ALPHA] =
         v_select(in[BARRON_ALPHA] == v_set(2), v_nan_from(v_copysign(v_set(INFINITY), size - v_one()), size),
-                 u->grad[BARRON_ALPHA] + slope);
+                 u->grad[BARRON_ALPHA] + log_partition_slope(in[BARRON_ALPHA]));
     V scale = in[BARRON_SCALE], whole = u->grad[BARRON_SCALE] + v_one() / scale;
     const M tiny =
         scale < v_set(2 * SMALLEST_NORMAL); /* both may be infinite, and opposite: larger by a power of two */
@@ -1265,8 +1272,7 @@ ELEMENTWISE(tolerant) {
     tolerant_t t = tolerant_of(r, s, v_where(v_isfinite(s_rest), s_rest), p);
     tolerant_t unit = tolerant_of(v_one(), s, v_where(v_isfinite(s_rest), s_rest), p);
     const M far = (w > v_set(FAR_OUT)) & (p[TOL_A] * v_set(FAR_OUT) < s);
-    u->value =
-        v_select(w < v_set(0x1p-60), half * r * r * p[TOL_SIGMOID], v_select(far, half * r * r, t.value));
+    u->value = v_select(w < v_set(0x1p-60), half * r * r * p[TOL_SIGMOID], v_select(far, half * r * r, t.value));
     u->grad[PRED] = t.slope;
     u->grad[TARGET] = -u->grad[PRED];
     u->hess = unit.slope * v_fma(2 * at_most(w, 0x1p60), t.falling, v_one());

@@ -191,19 +191,23 @@ IN_DOUBLE(crps_gaussian, 3) {
     const L far = ~(w.hi < d_set(0x1p100)) | (size == infinity);
     w = pair_of(d_select(far, d_set(0x1p100), w.hi), d_select(far, zero, w.lo));
     const pair log = log_normal_density(w);
-    const pair density = pair_exp_of(log);
-    const pair more = pair_product(pair_times(density, d_set(2)), pair_mills_gap(w.hi));
+    const pair density = pair_exp_of(log), mills = pair_mills(w.hi);
+    const pair more = pair_product(pair_times(density, d_set(2)), mills_gap_of(w.hi, mills));
     const pair root = pair_of(d_set(0x1.20dd750429b6dp-1), d_set(0x1.1ae3a914fed80p-57)); /* 1/sqrt(pi) */
     const pair rest = pair_product(pair_sum(more, pair_of(-root.hi, -root.lo)), pair_of(s, zero));
     u->value = d_select(size < infinity, pair_sum(pair_sum_of(size, low), rest).hi, size);
-    const D within = d_select(far & (size == size), one, d_normal_within(w));
+    if (u->want == LOSSFN__WANT_VALUE) return;
+    const D within = d_select(far & (size == size), one, normal_within_of(w, pair_product(density, mills)));
     u->grad[PRED] = d_select(missing, r.hi, d_select(below, -within, within));
+    if (WANTS_HESS(u)) { /* the density may be too small, and this not */
+        D mantissa, exponent = d_split(d_select(held, s, one), &mantissa);
+        u->hess = d_select(missing, r.hi, d_exp(log, d_set(1) - exponent) / mantissa);
+    }
+    if (!WANTS_OTHERS(u)) return;
     const pair half_log_2 = pair_of(d_set(0x1.62e42fefa39efp-2), d_set(0x1.abc9e3b39803fp-57));
     const pair square = pair_times(pair_product(w, w), d_set(-0.5));
     const pair change = pair_expm1(pair_sum(half_log_2, square));
     u->grad[CRPS_SCALE] = d_select(missing, r.hi, pair_product(change, root).hi);
-    D mantissa, exponent = d_split(d_select(held, s, one), &mantissa); /* the density may be too small, and this not */
-    u->hess = d_select(missing, r.hi, d_exp(log, d_set(1) - exponent) / mantissa);
 }
 ELEMENTWISE(crps_gaussian) {
     u->outside = (in[CRPS_SCALE] <= v_zero()) | (in[CRPS_SCALE] == v_set(INFINITY));

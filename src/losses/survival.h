@@ -165,6 +165,7 @@ INLINE pair aft_held(pair x, double size) {
 INLINE aft_far_t aft_far(pair a, pair b, int distribution) {
     const D zero = d_set(0), one = d_set(1);
     const double far = distribution == AFT_NORMAL ? 27 : 360;
+    if (!f64_any((d_abs(a.hi) > d_set(far)) | (d_abs(b.hi) > d_set(far)))) return (aft_far_t){.slope = {zero, zero}};
     const L below = a.hi < d_set(-far);
     const L above = b.hi > d_set(far), apart = below & above;
     const pair at = aft_held(a, 3000), to = aft_held(b, 3000);
@@ -228,18 +229,21 @@ IN_DOUBLE(aft_nll, 4) {
     const D held_low = d_select((low > zero) & (low < infinity), low, one);
     const D held_high = d_select((high > zero) & (high < infinity), high, one), held_s = d_select(scaled, s, one);
     const pair log_low = pair_log_of(held_low), log_high = pair_log_of(held_high);
-    pair a = pair_over(aft_offset(held_low, log_low, pred), held_s),
-         b = pair_over(aft_offset(held_high, log_high, pred), held_s);
-    pair width = pair_over(aft_change(held_low, held_high, log_low, log_high), held_s);
-    const interval_t point = aft_known(a, distribution);
+    pair a = pair_over(aft_offset(held_low, log_low, pred), held_s), b = a;
+    interval_t point = {zero, zero, zero, zero}, between = point;
+    if (f64_any(known)) point = aft_known(a, distribution);
+    if (f64_any(~known)) b = pair_over(aft_offset(held_high, log_high, pred), held_s);
     a = pair_of(d_select(no_low, -infinity, a.hi), d_select(no_low, zero, a.lo));
     b = pair_of(d_select(no_high, infinity, b.hi), d_select(no_high, zero, b.lo));
-    const L open = no_low | no_high;
-    width.hi = d_select(open, infinity, d_select(known, one, width.hi)); /* of a known time not used */
-    width.lo = d_select(open | known, zero, width.lo);
-    const interval_t between = distribution == AFT_NORMAL     ? d_normal_interval(a, b, width.hi)
-                               : distribution == AFT_LOGISTIC ? aft_logistic(a, b, width)
-                                                              : aft_extreme(a, b, width);
+    if (f64_any(~known)) {
+        const L open = no_low | no_high;
+        pair width = pair_over(aft_change(held_low, held_high, log_low, log_high), held_s);
+        width.hi = d_select(open, infinity, d_select(known, one, width.hi)); /* of a known time not used */
+        width.lo = d_select(open | known, zero, width.lo);
+        between = distribution == AFT_NORMAL     ? d_normal_interval(a, b, width.hi)
+                  : distribution == AFT_LOGISTIC ? aft_logistic(a, b, width)
+                                                 : aft_extreme(a, b, width);
+    }
     const L nothing = no_low & no_high & (pred == pred);
     const L missing = (pred != pred) | (low != low) | (high != high) | (s != s);
     D value = point.value + pair_log_of(held_s).hi;

@@ -100,13 +100,20 @@ INLINE D deviance_value(const deviance_place *d, int by) {
     const L near = (ax < d_set(0.5)) & (bx < d_set(0.5)), far = (ax > limit) | (bx > limit);
     const pair of_a = deviance_part(d->a, d->x, ax), of_b = deviance_part(d->b, d->x, bx);
     const D apart = pair_sum(of_a, pair_of(-of_b.hi, -of_b.lo)).hi;
-    const D bracket = d_at_least(d_select(near, deviance_series(a, b, d->x), apart), 0);
+    const D series = f64_any(near) ? deviance_series(a, b, d->x) : zero;
+    const D bracket = d_at_least(d_select(near, series, apart), 0);
     pair e;
     const D n = pair_exp(pair_product(d->a, d->log_y), &e);
     const pair unit = pair_sum(pair_of(one, zero), e);
     const D value = d_scale(d_fma(unit.hi, bracket, unit.lo * bracket), n);
+    const L ends = far | d->none | d->empty | d->unbounded;
+    if (!f64_any(ends)) return value;
 
     const pair log_m_power = deviance_power_of_m(d, d->a), log_y_m = deviance_y_times_power(d, d->b);
+    if (!f64_any(far | d->empty | d->unbounded)) { /* zeros, and nothing else unusual */
+        const D shift = d_select(log_m_power.hi > zero, d_set(-64), d_set(64)), m_power = d_exp(log_m_power, shift) / a;
+        return d_select(ends, d_scale(d_select(m_power < infinity, m_power, infinity), -shift), value);
+    }
     const L held = by == DEVIANCE_BY_LOG ? d_abs(d->at) > d_set(0x1p100) : one < zero; /* of x: but it may count */
     const L large = (log_m_power.hi > zero) | ((log_y_m.hi > zero) & ~d->none) | held;
     const D shift = d_select(large, d_set(-64), d_set(64)); /* units in which terms neither overflow nor underflow */
@@ -121,11 +128,11 @@ INLINE D deviance_value(const deviance_place *d, int by) {
     whole = d_select(d->empty | d->unbounded, rest, whole);
     whole = d_select(d->none, m_power / a, whole);
     whole = d_select((whole < infinity) & ~unbounded & ~(d->empty & (b <= zero) & ~d->none), whole, infinity);
-    return d_select(far | d->none | d->empty | d->unbounded, d_scale(whole, -shift), value);
+    return d_select(ends, d_scale(whole, -shift), value);
 }
 
 /* The first is m^a - y m^b, the second a m^a - b y m^b; with less of m if they are by the mean. */
-INLINE void deviance_slopes(const deviance_place *d, int by, deviance_t *u) {
+INLINE void deviance_slopes(const deviance_place *d, int by, deviance_t *u, int with_curve) {
     const D one = d_set(1), zero = d_set(0);
     const pair less = pair_of(d_set(by == DEVIANCE_BY_MEAN ? -1 : 0), zero);
     const pair a1 = pair_sum(d->a, less), b1 = pair_sum(d->b, less), a2 = pair_sum(a1, less), b2 = pair_sum(b1, less);
@@ -137,6 +144,7 @@ INLINE void deviance_slopes(const deviance_place *d, int by, deviance_t *u) {
     D m = d_exp(deviance_power_of_m(d, a1), zero), y = d_exp(deviance_y_times_power(d, b1), zero);
     u->slope = d_select(share == zero, zero, d_select(more, m, -y) * share);
     u->slope = d_select(d->none, m, u->slope);
+    if (!with_curve) return;
     if (by == DEVIANCE_BY_MEAN) {
         m = d_exp(deviance_power_of_m(d, a2), zero);
         y = d_exp(deviance_y_times_power(d, b2), zero);
@@ -151,10 +159,10 @@ INLINE void deviance_slopes(const deviance_place *d, int by, deviance_t *u) {
 }
 
 /* `at` is ln m or m >= 0; y >= 0; a = 2 - w. NaN comes through; outside the domain anything may come. */
-INLINE deviance_t d_power_deviance(D at, D y, pair a, int by) {
+INLINE deviance_t d_power_deviance(D at, D y, pair a, int by, int with_curve) {
     const deviance_place d = deviance_place_of(at, y, a, by);
     deviance_t u = {.value = deviance_value(&d, by)};
-    deviance_slopes(&d, by, &u);
+    deviance_slopes(&d, by, &u, with_curve);
     const L missing = (at != at) | (y != y);
     const D nan = at + y;
     u.value = d_select(missing, nan, u.value);

@@ -43,29 +43,37 @@ INLINE pair pair_mills(D x) {
     const L huge = x >= d_set(0x1p900);
     return pair_of(d_select(huge, one / x, m.hi), d_select(huge, zero, m.lo));
 }
-INLINE pair pair_mills_gap(D x) {
+INLINE pair mills_gap_of(D x, pair mills) {
     const D zero = d_set(0), one = d_set(1);
-    const pair divisor = pair_sum_of(one, d_at_most(x, 0x1p900));
-    const pair once = pair_quotient(PAIR_POLYNOMIAL(normal_place(x), mills_gap_coefficient, mills_gap_low), divisor);
-    const pair n = pair_quotient(once, divisor), m = pair_product(pair_of(x, zero), pair_mills(x));
-    const pair near = pair_sum(pair_of(one, zero), pair_of(-m.hi, -m.lo));
     const L small = x < one, huge = x >= d_set(0x1p900);
-    return pair_of(d_select(huge, zero, d_select(small, near.hi, n.hi)),
-                   d_select(huge, zero, d_select(small, near.lo, n.lo)));
+    const pair m = pair_product(pair_of(x, zero), mills);
+    pair gap = pair_sum(pair_of(one, zero), pair_of(-m.hi, -m.lo));
+    if (f64_any(~small)) {
+        const pair divisor = pair_sum_of(one, d_at_most(x, 0x1p900));
+        const pair once =
+            pair_quotient(PAIR_POLYNOMIAL(normal_place(x), mills_gap_coefficient, mills_gap_low), divisor);
+        gap = pair_select(small, gap, pair_quotient(once, divisor));
+    }
+    return pair_of(d_select(huge, zero, gap.hi), d_select(huge, zero, gap.lo));
 }
+INLINE pair pair_mills_gap(D x) { return mills_gap_of(x, pair_mills(x)); }
 /* ln phi(x) = -x^2/2 - ln(2 pi)/2; for |x| below 2^500 */
 INLINE pair log_normal_density(pair x) {
     const pair half = pair_times(pair_product(x, x), d_set(-0.5)), constant = HALF_LOG_2PI;
     return pair_sum(half, pair_of(-constant.hi, -constant.lo));
 }
-/* 2 Phi(x) - 1, x >= 0 */
-INLINE D d_normal_within(pair x) {
+/* 2 Phi(x) - 1, x >= 0; tail = 1 - Phi(x) */
+INLINE D normal_within_of(pair x, pair tail) {
+    const L near = x.hi < d_set(1);
+    const D apart = d_set(1) - 2 * tail.hi;
+    if (!f64_any(near)) return apart;
     const D place = d_fma(2 * x.hi, d_at_most(x.hi, 2), d_set(-1)); /* 2 x^2 - 1 */
     const pair middle = PAIR_POLYNOMIAL(pair_of(place, d_set(0)), normal_middle_coefficient, normal_middle_low);
-    const D near = pair_product(pair_times(x, d_set(2)), middle).hi;
+    return d_select(near, pair_product(pair_times(x, d_set(2)), middle).hi, apart);
+}
+INLINE D d_normal_within(pair x) {
     const pair held = pair_of(d_at_most(x.hi, 100), d_select(x.hi < d_set(100), x.lo, d_set(0)));
-    const pair tail = pair_product(pair_exp_of(log_normal_density(held)), pair_mills(held.hi));
-    return d_select(x.hi < d_set(1), near, d_set(1) - 2 * tail.hi);
+    return normal_within_of(x, pair_product(pair_exp_of(log_normal_density(held)), pair_mills(held.hi)));
 }
 
 /* ---- the probability that a standard normal number lies in [a, b] ---- */
@@ -163,14 +171,15 @@ INLINE interval_t d_normal_interval(pair a, pair b, D width) {
     const pair held_high = pair_of(d_select(middling, high.hi, zero), d_select(middling, high.lo, zero));
     const pair middle = pair_times(pair_sum(held_low, held_high), d_set(0.5));
     const L narrow = middling & (width * (one + d_abs(middle.hi)) < one);
-    const interval_t inside = interval_narrow(middle, d_select(narrow, width, one));
+    interval_t inside = {zero, zero, zero, zero}, apart = inside, across = inside;
+    if (f64_any(narrow)) inside = interval_narrow(middle, d_select(narrow, width, one));
     const pair start = pair_of(d_select(beyond, low.hi, zero), d_select(beyond, low.lo, zero));
     const pair end = pair_of(d_select(beyond, high.hi, d_set(2)), d_select(beyond, high.lo, zero));
-    const interval_t apart = interval_beyond(start, end, d_select(beyond, width, d_set(2)));
+    if (f64_any(beyond & ~narrow)) apart = interval_beyond(start, end, d_select(beyond, width, d_set(2)));
     const L here = beyond | huge;
     const pair below = pair_of(d_select(here, one, -low.hi), d_select(here, zero, -low.lo));
     const pair above = pair_of(d_select(here, d_set(2), high.hi), d_select(here, zero, high.lo));
-    const interval_t across = interval_across(below, above);
+    if (f64_any(~(all | here | narrow))) across = interval_across(below, above);
     const D square = low.hi * low.hi;
     const interval_t far = {low.hi * 0.5 * low.hi, low.hi, one, -square};
 #define PICK(of)                                                                                                       \

@@ -244,6 +244,19 @@ INLINE pair pair_log1p(pair f) {
     return pair_log(k, pair_of(d_select(near, f.hi, g.hi), d_select(near, f.lo, g.lo)));
 }
 
+/* The same, -1/2 <= f <= 1. */
+INLINE pair pair_log1p_unit(pair f) {
+    const D zero = d_set(0), one = d_set(1), half = d_set(0.5), two = d_set(2);
+    const pair sum = pair_sum_of(one, f.hi);
+    const L upper = sum.hi > d_set(0x1.6a09e667f3bcdp+0), lower = sum.hi <= d_set(0x1.6a09e667f3bcdp-1);
+    const L near = d_abs(f.hi) < d_set(0.25);
+    const D k = d_select(upper, one, d_select(lower, -one, zero));
+    const D shrink = d_select(upper, half, d_select(lower, two, one));
+    const pair left = pair_sum_of(sum.hi * shrink, -one),
+               g = pair_quick_sum(left.hi, left.lo + (sum.lo + f.lo) * shrink);
+    return pair_log(k, pair_of(d_select(near, f.hi, g.hi), d_select(near, f.lo, g.lo)));
+}
+
 /* e^t 2^shift */
 INLINE D d_exp(pair t, D shift) {
     pair e;
