@@ -446,13 +446,14 @@ ELEMENTWISE(sigmoid_margin) {
 }
 
 /* Marron, Todd and Ahn (2007): with r = (q/(q + 1))/m, r^q/(q + 1) where r < 1, else 1 - m. */
-enum { DWD_Q, DWD_LABELS, DWD_EDGE, DWD_REST_32, DWD_REST_64 };
+enum { DWD_Q, DWD_LABELS, DWD_EDGE, DWD_REST_32, DWD_REST_64, DWD_Q_REST };
 #define DWD_REST (sizeof(REAL) == 4 ? DWD_REST_32 : DWD_REST_64)
 static void dwd_setup(const double *params, double *constants) {
     /* to the power of q a rounding of q + 1 would count q times */
     const double q = params[0], more = q + 1, lost = more - q == 1 ? 0 : q > 1 ? 1 - (more - q) : q - (more - 1);
     const double edge = q / more;
     constants[DWD_Q] = q;
+    constants[DWD_Q_REST] = q < 0x1p127 ? q - (double)(float)q : 0;
     constants[DWD_LABELS] = params[1];
     constants[DWD_EDGE] = edge;
     constants[DWD_REST_32] = edge - (double)(float)edge;
@@ -492,7 +493,11 @@ ELEMENTWISE(dwd_margin) {
     V by = v_select(near, one, m), r = p[DWD_EDGE] / by, more = p[DWD_Q] + one;
     V rest = (v_fma(-r, by, p[DWD_EDGE]) + p[DWD_REST]) / by; /* r + rest is the quotient */
     V share = v_where(m_and(r > zero, v_isfinite(by)), rest / r), power = p[DWD_Q][0] == 1 ? r : v_pow(r, p[DWD_Q]);
-    V tail = v_fma(power, p[DWD_Q] * share, power), slope = v_fma(tail * r, share, tail * r);
+    V growth = p[DWD_Q] * share; /* (1 + share)^q is e to this */
+    if (sizeof(REAL) == 4 && IS(p[DWD_Q_REST])) growth = v_fma(p[DWD_Q_REST], v_log(r), growth);
+    V tail = v_fma(power, growth, power);
+    if (m_any(v_abs(growth) > v_set(0x1p-13))) tail = power * v_exp(growth); /* q is large */
+    V slope = v_fma(tail * r, share, tail * r);
     margin_unit(y, v_select(near, one - m, tail / more), v_select(near, v_nan_from(v_set(-1), m), -slope),
                 v_select(near, v_nan_from(zero, m), more * slope / by), u);
 }

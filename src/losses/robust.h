@@ -1275,7 +1275,7 @@ ELEMENTWISE(tolerant) {
     u->value = v_select(w < v_set(0x1p-60), half * r * r * p[TOL_SIGMOID], v_select(far, half * r * r, t.value));
     u->grad[PRED] = t.slope;
     u->grad[TARGET] = -u->grad[PRED];
-    u->hess = unit.slope * v_fma(2 * at_most(w, 0x1p60), t.falling, v_one());
+    u->hess = unit.slope * v_fma(2 * v_where(t.falling != v_zero(), w), t.falling, v_one());
 }
 
 /* Breckling and Chambers (1988) with Huber's loss: tau huber(r) below the target, (1 - tau) huber(r) above. */

@@ -185,13 +185,15 @@ INLINE void d_barron(D r, D r_low, D shift, D mc, D ec, D alpha, barron_out out)
          * s = b q, because s is exact, 1 - s may cancel, and q is then the smaller one. */
         pair s = pair_times(square, d_power_of_two(d_between(2 * er - k, -1000, 1000)));
         s = pair_of(d_select(below, -s.hi, s.hi), d_select(below, -s.lo, s.lo));
-        L endless = size > d_set(BARRON_GREATEST), inner = (al >= zero) & (al <= d_set(2));
+        /* at alpha = 1 the 1 stands alone, and 2^-k apart */
+        L endless = size > d_set(BARRON_GREATEST), at_one = al == one, inner = (al >= zero) & (al <= d_set(2));
         pair product = pair_product(pair_sum_of(al, -one), g);
         s = pair_of(d_select(inner, product.hi, s.hi), d_select(inner, product.lo, s.lo));
         pair last = pair_of(d_select(endless | inner, zero, g.hi), d_select(endless | inner, zero, g.lo));
-        pair x = pair_sum(pair_sum(pair_of(shrink, zero), s), last);
+        pair x = pair_sum(pair_sum(pair_of(d_select(at_one, one, shrink), zero), s), last);
         x = pair_product(pair_quotient(x, one_f), pair_sum(pair_of(one, zero), ew));
-        D value = d_scale(d_select(at_two, one, x.hi + x.lo) / (mc * mc), d_select(at_two, zero, nw) - 2 * ec);
+        D value = d_scale(d_select(at_two, one, x.hi + x.lo) / (mc * mc),
+                          d_select(at_two, zero, nw) - d_select(at_one, k, zero) - 2 * ec);
         value = d_select(unbounded & ~at_two, far, value);
         *out.curvature = d_select(invalid, nan, value);
     }

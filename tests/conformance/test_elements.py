@@ -304,6 +304,34 @@ FOUND: list[tuple[str, dict[str, Any], list[Any]]] = [
     # what cancels of a count that is near to the mean of the distribution's other end
     *(("negative_binomial_nll", {"dispersion": a}, [z, 20000.0]) for a in (1, 0.75, 1.25) for z in (10.0, 3.0, 30.0)),
     *(("negative_binomial_nll", {"dispersion": a}, [z, 3.0]) for a in (0, 2.0**-900) for z in (700.0, 400.0, 80.0)),
+    # b next to nothing beside what is tolerated
+    *(
+        ("tolerant", {"a": a, "b": b}, [r, 0.0])
+        for a, b, r in (
+            (1, 1e-30, 0.5),
+            (1, 1e-30, 2.0),
+            (4, 1e-30, 2.0),
+            (1, 1e-18, 2.0),
+            (1, 1e-9, 2.0),
+            (100, 1e-7, 20.0),
+            (100, 1e-7, 3.0),
+            (1, 1e-9, 1e6),
+            (1, 1e-9, 1e12),
+        )
+    ),
+    # q + 1 is rounded, and the power makes much of it
+    *(
+        ("dwd_margin", {"q": q}, [m, 1.0])
+        for q, m in (
+            (511.7657549526204, 1.0623541479806426),
+            (31.43, 1.154),
+            (15.940870762169029, 4.79464994936772),
+            (0.3, 1.5),
+            (1e-3, 2.0),
+            (1e9 / 3, 1 + 1e-9),
+        )
+    ),
+    *((name, {}, [1.0, 0.0, 1.0, s]) for name in ("barron", "barron_nll") for s in (1e-160, 1e-200, 1e-285)),
 ]
 
 # Numbers at the end of a type's range, whose sum, difference or product is beyond it, and a result is not. Only for types

@@ -91,14 +91,14 @@ def test_constants_at_the_ends() -> None:
     assert math.isnan(init_score(clib.Loss("mse"), zero, one, weight=zero)[0])
 
 
-@pytest.mark.parametrize("spec", ["savage", "tangent", "savage + 0.01*logistic_margin"])
+@pytest.mark.parametrize("name", ["savage", "tangent"])
 @pytest.mark.parametrize("share", [2, 3, 8, 20, 100, 1e6])
-def test_a_valley_is_not_passed_over(spec: str, share: float) -> None:
+def test_a_valley_is_not_passed_over(name: str, share: float) -> None:
     """Not convex, and flat far away: where the classes are uneven, the best place is still the nearest downhill."""
     target, weight = np.array([1.0, -1]), np.array([share, 1.0])
-    loss = clib.Loss(clib.spec(spec, reduction="sum") if "+" not in spec else f"{spec}")
+    loss = clib.Loss(clib.spec(name, reduction="sum"))
     best = init_score(loss, np.zeros(2), target, weight=weight)[0]
-    if spec == "savage":
+    if name == "savage":
         assert best == pytest.approx(math.log(share), rel=1e-12)
     assert init_score(loss, np.zeros(2), -target, weight=weight)[0] == pytest.approx(-best, rel=1e-12)
 
