@@ -13,11 +13,11 @@ typedef struct {
 /* l, and its derivatives: dl/dz = kept, which itself grows by kept * share */
 typedef struct {
     pair l;
-    D m, kept, share;                     /* where all a are 0 what follows is not made */
-    D part, power;                        /* m as part 2^power */
-    D back, back_part, back_power;        /* 1/m */
-    D high, above;                        /* a + 1/m, and its logarithm */
-    L large;                              /* a m */
+    D m, kept, share;              /* where all a are 0 what follows is not made */
+    D part, power;                 /* m as part 2^power */
+    D back, back_part, back_power; /* 1/m */
+    D high, above;                 /* a + 1/m, and its logarithm */
+    L large;                       /* a m */
 } zeros_rest;
 INLINE zeros_rest zeros_rest_of(D z, D a) {
     const D one = d_set(1), zero = d_set(0), infinity = d_set(INFINITY);
@@ -86,7 +86,8 @@ INLINE zeros_t zeros_none(const zeros_rest *r, D g, D bounded, D g_plus, D not_e
             power = d_power_of_two(d_at_least(n, -1000));
     const D share = not_extra * ((one - power) - e.hi * power);
     const L rare = share < d_set(0.5);
-    const D log = pair_log1p_unit(pair_of(d_select(rare, -share, small), zero)).hi; /* of 1 - share; else of 1 + e^-|t| */
+    const D log =
+        pair_log1p_unit(pair_of(d_select(rare, -share, small), zero)).hi; /* of 1 - share; else of 1 + e^-|t| */
     const D large = g_plus + (d_select(t.hi < zero, r->l.hi, -g) - log);
     const D kept = d_select(from == zero, zero, r->kept * from);
     return (zeros_t){.value = d_select(rare, -log, large),
@@ -112,8 +113,7 @@ INLINE zeros_t zeros_some(const zeros_rest *r, D z, D y, D a, D g_plus, D extra,
         }
     }
     const D fit = d_fma(y, rest, r->l.hi);
-    return (zeros_t){
-        .value = d_select(whole, infinity, g_plus + fit), .by_z = by_z, .by_g = extra, .hess = hess};
+    return (zeros_t){.value = d_select(whole, infinity, g_plus + fit), .by_z = by_z, .by_g = extra, .hess = hess};
 }
 
 INLINE zeros_t d_zero_inflated(D z, D y, D g, D a, int with_hess) {
