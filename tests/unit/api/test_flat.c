@@ -88,6 +88,32 @@ static void shapes(void **unused) {
     }
 }
 
+/* An array of weights or a mask without elements, as an empty vector may have: where there is nothing to weigh, and
+ * where there is. */
+static void empty_arrays(void **unused) {
+    (void)unused;
+    lossfn_t *loss = NULL;
+    double value = -1;
+    assert_int_equal(lossfn_create(&loss, "mse"), LOSSFN_OK);
+    assert_int_equal(
+        lossfn_run_f64(loss, 0, COLS, pred, target, LOSSFN_F64, weight, 0, mask, 0, &value, NULL, 0, NULL, NULL),
+        LOSSFN_OK);
+    assert_true(isnan(value));
+    value = -1;
+    assert_int_equal(
+        lossfn_run_f64(loss, ROWS, COLS, pred, target, LOSSFN_F64, weight, 0, NULL, 0, &value, NULL, 0, NULL, NULL),
+        LOSSFN_ERROR_SHAPE);
+    assert_int_equal(
+        lossfn_run_f64(loss, ROWS, COLS, pred, target, LOSSFN_F64, NULL, 0, mask, 0, &value, NULL, 0, NULL, NULL),
+        LOSSFN_ERROR_SHAPE);
+    assert_true(value == -1);
+    lossfn_destroy(loss);
+    lossfn_accumulator_t *read = NULL;
+    assert_int_equal(lossfn_accumulator_read(&read, NULL, 0), LOSSFN_ERROR_ARGUMENT);
+    assert_string_equal(lossfn_last_error(), "these 0 bytes are not an accumulator's");
+    assert_null(read);
+}
+
 static void dtypes(void **unused) {
     (void)unused;
     const int32_t whole[N] = {0};
@@ -141,7 +167,8 @@ static void everyday_forms(void **unused) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(lengths), cmocka_unit_test(shapes), cmocka_unit_test(dtypes),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(lengths), cmocka_unit_test(shapes),
+                                       cmocka_unit_test(empty_arrays), cmocka_unit_test(dtypes),
                                        cmocka_unit_test(everyday_forms)};
     return cmocka_run_group_tests_name("flat", tests, NULL, NULL);
 }
