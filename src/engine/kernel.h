@@ -717,10 +717,11 @@ typedef struct {
 #define SUMS_OF(name) (UNHURRIED ? name##_sums_apart : name##_sums)
 #define MAP_OF(name)  (UNHURRIED ? name##_map_apart : name##_map)
 
-#define SUMS_LOOP(name, keeps, alone, targets)                                                                         \
+/* A loop for what the classes have of targets: LOOP(name, first, second, targets). Sums need no second. */
+#define SUMS_LOOP(name, keeps, unused, targets)                                                                        \
     row_sums_loop(c, SUMS_OF(name), name##_n_sums, name##_n_common, name##_wants_top, keeps, targets)
 #define MAP_LOOP(name, has_kept, alone, targets) row_map_loop(c, MAP_OF(name), has_kept, targets, alone)
-#define FOR_EACH_OF(targets, LOOP, name, first, second)                                                                \
+#define WITH_TARGETS(targets, LOOP, name, first, second)                                                               \
     do {                                                                                                               \
         if (targets == TARGETS_NONE)                                                                                   \
             LOOP(name, first, second, TARGETS_NONE);                                                                   \
@@ -740,9 +741,9 @@ typedef struct {
     OUT_OF_LINE void name##_row_sums(chunk_t *c) {                                                                     \
         const int targets = targets_of(&c->at);                                                                        \
         if (name##_keeps && c->at.kept)                                                                                \
-            FOR_EACH_OF(targets, SUMS_LOOP, name, 1, 0);                                                               \
+            WITH_TARGETS(targets, SUMS_LOOP, name, 1, 0);                                                              \
         else                                                                                                           \
-            FOR_EACH_OF(targets, SUMS_LOOP, name, 0, 0);                                                               \
+            WITH_TARGETS(targets, SUMS_LOOP, name, 0, 0);                                                              \
     }                                                                                                                  \
     OUT_OF_LINE void name##_row_finish(chunk_t *chunks, int n) {                                                       \
         finish_rows(chunks, n, name##_finish, name##_n_sums);                                                          \
@@ -751,11 +752,11 @@ typedef struct {
         const int alone = c->grads[PRED] && !c->grads[TARGET] && !c->hess;                                             \
         const int targets = alone ? targets_of(&c->at) : TARGETS_OWN;                                                  \
         if (name##_keeps && c->at.kept && alone)                                                                       \
-            FOR_EACH_OF(targets, MAP_LOOP, name, 1, 1);                                                                \
+            WITH_TARGETS(targets, MAP_LOOP, name, 1, 1);                                                               \
         else if (name##_keeps && c->at.kept)                                                                           \
             MAP_LOOP(name, 1, 0, TARGETS_OWN);                                                                         \
         else if (alone)                                                                                                \
-            FOR_EACH_OF(targets, MAP_LOOP, name, 0, 1);                                                                \
+            WITH_TARGETS(targets, MAP_LOOP, name, 0, 1);                                                               \
         else                                                                                                           \
             MAP_LOOP(name, 0, 0, TARGETS_OWN);                                                                         \
     }                                                                                                                  \

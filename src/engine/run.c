@@ -302,7 +302,7 @@ static lossfn_status_t fail_label(const lossfn__plan_t *plan, const lossfn__surv
     if (plan->has_labels && plan->inputs[1].dtype == LOSSFN_U64)
         snprintf(number, sizeof number, "%llu", (unsigned long long)found->label_number);
     else if (plan->has_labels && plan->inputs[1].dtype == LOSSFN_I64) /* may be beyond what a double holds */
-        snprintf(number, sizeof number, "%lld", (long long)found->label_number);
+        lossfn__format_integer(found->label_number, number);
     else
         lossfn__format_double(found->label, number);
     if (!plan->has_labels) {

@@ -527,7 +527,7 @@ ALWAYS_INLINE M asymmetric_of_four(V z, const V *p, unit_t *u) {
     V low, m = two_sum(v_select(up, s.more, s.less), -c, &low);
     low += v_select(up, s.more_rest, s.less_rest) - c_rest;
     const V rest = v_select(up, s.less, s.more) + c, q = one / rest;
-    const M small = m<v_set(0.5), some = m> v_set(0.125) * c, good = some | (m < v_set(-0x1p-12));
+    const M small = (m < v_set(0.5)), some = (m > v_set(0.125) * c), good = some | (m < v_set(-0x1p-12));
     V sum = v_select(small, one - m, rest), f, k = log_split(sum, &f), scale = power_of_two(v_where(small, -k));
     f = v_select(small, v_fma(-m, scale, scale - one), f);
     const V log = -log_whole(k, v_set(LN2_SHORT), v_set(LN2_SHORT_REST), f, log_tail(f) - v_where(small, low * q));

@@ -387,34 +387,42 @@ DEFINE(student_t_nll) = {
     .ulp_grad = 5,
     .ulp_hess = 6,
 };
-/* The constant, and its derivative by nu = 2 x; far out by the asymptotic series of ln Gamma(x + 1/2) - ln Gamma(x). */
+/* What the constant and its derivative by nu = 2 x are made of; far out both are asymptotic series of
+ * ln Gamma(x + 1/2) - ln Gamma(x), in v = 1/x. */
+typedef struct {
+    D v, w, near; /* w = v^2; near: x, where the series is not taken */
+    L far;
+} student_df_t;
+ALWAYS_INLINE student_df_t student_df(D nu) {
+    const D one = d_set(1), x = d_set(0.5) * nu, v = one / x;
+    const L far = x > d_set(25);
+    return (student_df_t){v, v * v, d_select((x > d_set(0)) & ~far, x, one), far};
+}
+ALWAYS_INLINE D student_constant_of(D nu) {
+    const student_df_t s = student_df(nu);
+    const D one = d_set(1), half = d_set(0.5), log_root = d_set(0.91893853320467274178), x = s.near, w = s.w;
+    const D near = d_lgamma(x) - d_lgamma(x + half) + half * pair_log_of(x).hi + log_root;
+    const D tail =
+        s.v * (one / 8 - w * (one / 192 - w * (one / 640 - w * (d_set(17. / 14336) - w * d_set(31. / 18432)))));
+    return d_select(s.far, log_root + tail, near);
+}
+ALWAYS_INLINE D student_slope_of(D nu) {
+    const student_df_t s = student_df(nu);
+    const D one = d_set(1), half = d_set(0.5), x = s.near, w = s.w;
+    const D near = half * (d_digamma(x) - d_digamma(x + half) + half / x);
+    const D tail = -w * (one / 8 - w * (one / 64 - w * (one / 128 - w * (d_set(17. / 2048) - w * d_set(31. / 2048)))));
+    return d_select(s.far, half * tail, near);
+}
 CALLED_ONCE V student_constant(V df) {
     D nu[DPARTS];
     v_widen(df, nu);
-    for (int d = 0; d < DPARTS; d++) {
-        const D one = d_set(1), half = d_set(0.5), x = half * nu[d], v = one / x, w = v * v;
-        const L far = x > d_set(25);
-        const D safe = d_select((x > d_set(0)) & ~far, x, one);
-        const D near =
-            d_lgamma(safe) - d_lgamma(safe + half) + half * pair_log_of(safe).hi + d_set(0.91893853320467274178);
-        const D tail =
-            v * (one / 8 - w * (one / 192 - w * (one / 640 - w * (d_set(17. / 14336) - w * d_set(31. / 18432)))));
-        nu[d] = d_select(far, d_set(0.91893853320467274178) + tail, near);
-    }
+    for (int d = 0; d < DPARTS; d++) nu[d] = student_constant_of(nu[d]);
     return v_narrow(nu);
 }
 CALLED_ONCE V student_constant_by_df(V df) {
     D nu[DPARTS];
     v_widen(df, nu);
-    for (int d = 0; d < DPARTS; d++) {
-        const D one = d_set(1), half = d_set(0.5), x = half * nu[d], v = one / x, w = v * v;
-        const L far = x > d_set(25);
-        const D safe = d_select((x > d_set(0)) & ~far, x, one);
-        const D near = half * (d_digamma(safe) - d_digamma(safe + half) + half / safe);
-        const D tail =
-            -w * (one / 8 - w * (one / 64 - w * (one / 128 - w * (d_set(17. / 2048) - w * d_set(31. / 2048)))));
-        nu[d] = d_select(far, half * tail, near);
-    }
+    for (int d = 0; d < DPARTS; d++) nu[d] = student_slope_of(nu[d]);
     return v_narrow(nu);
 }
 /* With t = q^2/df; q and df are scaled together where q^2 would overflow, or underflow beside a df as small. */

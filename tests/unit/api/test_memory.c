@@ -73,30 +73,28 @@ static void fails_at_each(const char *spec, lossfn_status_t (*search)(const loss
     assert_int_equal(lossfn_set_allocator(NULL), LOSSFN_OK);
 }
 
-static void searches(void **unused) {
-    (void)unused;
-    static const double pred[] = {0.5, 0.25, 0.7}, target[] = {1, 0, 1};
-    const int64_t shape[] = {3};
-    lossfn_tensor_t p, t;
-    assert_int_equal(lossfn_tensor_init_const(&p, pred, LOSSFN_F64, 1, shape), LOSSFN_OK);
-    assert_int_equal(lossfn_tensor_init_const(&t, target, LOSSFN_F64, 1, shape), LOSSFN_OK);
+/* The inputs of a call, for as long as `data` lasts. */
+static void give(lossfn_tensor_t data[2], const double *pred, int32_t ndim, const int64_t *shape,
+                 const double *target) {
+    assert_int_equal(lossfn_tensor_init_const(&data[0], pred, LOSSFN_F64, ndim, shape), LOSSFN_OK);
+    assert_int_equal(lossfn_tensor_init_const(&data[1], target, LOSSFN_F64, 1, shape), LOSSFN_OK);
     lossfn_args_init(&args);
     args.n_inputs = 2;
-    args.inputs[0] = &p, args.inputs[1] = &t;
+    args.inputs[0] = &data[0], args.inputs[1] = &data[1];
+}
+
+static void searches(void **unused) {
+    (void)unused;
+    lossfn_tensor_t data[2];
+    give(data, (const double[]){0.5, 0.25, 0.7}, 1, (const int64_t[]){3}, (const double[]){1, 0, 1});
     fails_at_each("mse", gradient);
     fails_at_each("mse", minimum);
 }
 
 static void accumulators(void **unused) {
     (void)unused;
-    static const double pred[] = {0.5, 0.25, 0.25, 0.1, 0.2, 0.7}, target[] = {1, 2};
-    const int64_t shape[] = {2, 3};
-    lossfn_tensor_t p, t;
-    assert_int_equal(lossfn_tensor_init_const(&p, pred, LOSSFN_F64, 2, shape), LOSSFN_OK);
-    assert_int_equal(lossfn_tensor_init_const(&t, target, LOSSFN_F64, 1, shape), LOSSFN_OK);
-    lossfn_args_init(&args);
-    args.n_inputs = 2;
-    args.inputs[0] = &p, args.inputs[1] = &t;
+    lossfn_tensor_t data[2];
+    give(data, (const double[]){0.5, 0.25, 0.25, 0.1, 0.2, 0.7}, 2, (const int64_t[]){2, 3}, (const double[]){1, 2});
     fails_at_each("weighted_kappa", accumulated);
 }
 
