@@ -255,7 +255,7 @@ static lossfn_status_t read_sums(lossfn_accumulator_t *accumulator, const unsign
 
 lossfn_status_t lossfn_accumulator_read(lossfn_accumulator_t **out, const void *buf, int64_t length) {
     LOSSFN__REQUIRE(out && (buf || length == 0), LOSSFN_ERROR_ARGUMENT, "%s is NULL", out ? "buf" : "out");
-    const unsigned char *at = buf, *end = at + length;
+    const unsigned char *at = buf;
     uint64_t spec = length >= 9 ? get(at + 4, 4) : 0;
     LOSSFN__REQUIRE(length >= 9 && memcmp(at, magic, 4) == 0 && spec <= (uint64_t)length - 9 && at[8 + spec] == 0 &&
                         memchr(at + 8, 0, spec) == NULL,
@@ -266,8 +266,7 @@ lossfn_status_t lossfn_accumulator_read(lossfn_accumulator_t **out, const void *
     lossfn_status_t status = lossfn_accumulator_create(&accumulator, loss);
     lossfn_destroy(loss);
     if (status != LOSSFN_OK) return status;
-    at += 9 + spec;
-    status = read_sums(accumulator, at, end, (long long)length);
+    status = read_sums(accumulator, at + 9 + spec, at + length, (long long)length);
     if (status == LOSSFN_OK)
         *out = accumulator;
     else
