@@ -4,7 +4,8 @@
 
 sh cmake/bootstrap test && python3 docs/reliability.py
 
-It needs the Python module. The tests leave their figures in build/test/records; nothing here is typed in by hand."""
+It needs the Python module. The tests leave their figures in build/test/records; nothing here is typed in by hand. What a
+long run found is kept in docs/reliability.json, with the commit that it is of, until a long run finds it anew."""
 
 from __future__ import annotations
 
@@ -18,6 +19,7 @@ import lossfn
 ROOT = Path(__file__).resolve().parent.parent
 RECORDS = ROOT / "build" / "test" / "records"
 PAGE = ROOT / "docs" / "reliability.md"
+KEPT = ROOT / "docs" / "reliability.json"
 NOTE = "<!-- Made by docs/reliability.py from a run of all tests; do not edit. -->"
 
 # What a stage shows; those without an entry are about the project itself.
@@ -44,21 +46,59 @@ STAGES = {
     "mutation": "that tests notice small changes of the source",
 }
 DTYPES = ("f32", "f64", "f16", "bf16")
+# The kinds of figures that take a long run, and the stage that finds them.
+LONG_KINDS = {
+    "sweep": "unit",
+    "fuzz": "fuzz",
+    "peers": "peers",
+    "fuzzers": "fuzzers",
+    "coverage": "coverage",
+    "mutation": "mutation",
+}
 
 
-def records(kind: str) -> dict[str, Any]:
+def recorded(kind: str) -> dict[str, Any]:
     return {path.stem: json.loads(path.read_text()) for path in sorted((RECORDS / kind).glob("*.json"))}
 
 
+def keep() -> dict[str, Any]:
+    """What long runs found, this one's in place of those before: by kind the commit and the records."""
+    kept: dict[str, Any] = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    stages = recorded("stages")
+    for kind, stage in LONG_KINDS.items():
+        if stage in stages and stages[stage]["long"] and (found := recorded(kind)):
+            kept[kind] = {"stage": stages[stage], "records": found}
+    if kept:
+        KEPT.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    return kept
+
+
+LONG = keep()
+
+
+def records(kind: str) -> dict[str, Any]:
+    """Of the long run, where one is on record."""
+    if kind == "stages":
+        alone = {one: LONG[kind]["stage"] for kind, one in LONG_KINDS.items() if kind == one and kind in LONG}
+        return {**alone, **recorded(kind)}
+    found: dict[str, Any] = LONG[kind]["records"] if kind in LONG else recorded(kind)
+    return found
+
+
+def of_commit(kind: str) -> str:
+    """Where the figures are of another version than the rest of the page."""
+    return f" (a long run of {LONG[kind]['stage']['commit']})" if kind in LONG else ""
+
+
 def tests() -> list[str]:
-    out = ["## Tests", "", "| stage | passed | skipped | what it shows |", "|---|---|---|---|"]
+    out = ["## Tests", "", "| stage | of commit | passed | skipped | what it shows |", "|---|---|---|---|---|"]
     found = records("stages")
     for name, what in STAGES.items():
         if name in found:
             count = found[name]
             if count["failed"]:
                 sys.exit(f"{name} has {count['failed']} failures: no page is made of that")
-            out.append(f"| {name} | {count['passed']} | {count['skipped']} | {what} |")
+            out.append(f"| {name} | {count['commit']} | {count['passed']} | {count['skipped']} | {what} |")
     calls = sum(one["calls"] for one in records("invalid").values())
     fuzz = records("fuzz")
     out += [
@@ -69,7 +109,7 @@ def tests() -> list[str]:
     if fuzz:
         made = sum(one["made"] for one in fuzz.values())
         out += [
-            f"The {len(fuzz)} fuzz targets ran {made:,} inputs of a fixed seed beside their corpus: a call that fails writes"
+            f"The {len(fuzz)} fuzz targets ran {made:,} inputs of a fixed seed beside their corpus{of_commit('fuzz')}: a call that fails writes"
         ]
         out += [
             "nothing; one that succeeds writes its outputs alone, with the same bits from contiguous copies, from fewer outputs at a"
@@ -77,7 +117,10 @@ def tests() -> list[str]:
         out += ["time, from any number of threads and from the everyday forms.", ""]
     if led := records("fuzzers"):
         done = ", ".join(f"{one['fuzzer']} {one['executions']:,} of `{one['target']}`" for one in led.values())
-        out += [f"Fuzzers that are led by what of the code they reach ran under the sanitizers: {done}.", ""]
+        out += [
+            f"Fuzzers that are led by what of the code they reach ran under the sanitizers{of_commit('fuzzers')}: {done}.",
+            "",
+        ]
     return out
 
 
@@ -152,7 +195,7 @@ def sweeps() -> list[str]:
     found = {name: one for group in records("sweep").values() for name, one in group.items()}
     if not found:
         return []
-    out = ["## exp, log and friends", ""]
+    out = [f"## exp, log and friends{of_commit('sweep')}", ""]
     out += [
         "The functions of `src/simd` in f32, on bit patterns of the argument spread evenly over all 2^32 of them; `--long` takes"
     ]
@@ -177,7 +220,7 @@ def peers() -> list[str]:
         return []
     kinds = sorted({kind for one in found.values() for kind in one["differ"]})
     inputs, compared = (f"{sum(one[key] for one in found.values()):,}" for key in ("points", "compared"))
-    out = ["## The same function elsewhere", ""]
+    out = [f"## The same function elsewhere{of_commit('peers')}", ""]
     out += [
         f"{inputs} random and extreme inputs went through the functions that [peers.md](peers.md) lists, there and here, and"
     ]
@@ -209,7 +252,7 @@ def coverage() -> list[str]:
         return []
     files, missed = found["coverage"]["files"], found["coverage"]["missed"]
     counted = ("lines", "branches", "conditions")
-    out = ["## Coverage", ""]
+    out = [f"## Coverage{of_commit('coverage')}", ""]
     out += [
         "The parts of the library that are not mathematics, by clang's counters, as the C, conformance and Python tests reach"
     ]
@@ -252,7 +295,7 @@ def mutation() -> list[str]:
         return []
     parts, survivors = found["mutation"]["parts"], found["mutation"]["survivors"]
     out = [
-        "## Mutation",
+        f"## Mutation{of_commit('mutation')}",
         "",
         "Operators, numbers, conditions and branches of the source changed, and clamps left out, one at a time: what of it the tests",
         "notice (`tests/mutation.py`; the places are drawn by lot, the instruction set is the baseline). Argued is what no test can tell.",

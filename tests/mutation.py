@@ -28,7 +28,7 @@ import records
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build" / "mutation"
 KILLED = 0.95
-MOST_SECONDS = 600  # for one test of a mutant: what hangs is noticed as well
+MOST_SECONDS = 1200  # for one test of a mutant: what hangs is noticed as well
 
 # Whatever part of the source is changed, and how often among a hundred.
 LOSSES, SIMD, CORE = "src/losses", "src/simd", "src/core, src/api, src/engine"
@@ -218,38 +218,39 @@ class Worker:
         found = [p for folder in folders for p in sorted((self.source / "tests/unit" / folder).glob("test_*.c"))]
         return [f"lossfn_test_unit_{p.parent.name}_{p.stem.removeprefix('test_')}" for p in found]
 
-    def tests(self, *arguments: object) -> int:
-        code = self.run(
-            *(sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist"), *arguments,
-            seconds=MOST_SECONDS,
-        )  # fmt: skip
+    @staticmethod
+    def simd(unit: str) -> list[str]:
+        return [f"lossfn_test_unit_simd_{unit}_baseline_{real}" for real in ("f32", "f64")]
+
+    def tests(self, *arguments: object, jobs: int = 0) -> int:
+        pytest = (sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-n", jobs)
+        code = self.run(*pytest, *arguments, seconds=MOST_SECONDS)
         return 0 if code == 5 else code  # no test of that name
+
+    def passes(self, likely: list[str], *selection: str) -> bool:
+        """Whether the conformance tests pass; those that are likely to notice run first."""
+        folder = Path("tests/conformance")
+        first = [folder / f"test_{name}.py" for name in likely]
+        rest = [folder, *(f"--ignore={file}" for file in first)]
+        return not (self.tests(*first, *selection) or self.tests(*rest, *selection))
 
     def survives(self, mutant: Mutant) -> bool | None:
         """None where it does not build."""
-        conformance = Path("tests/conformance")
         if mutant.file.startswith(SIMD):
-            unit = UNITS[Path(mutant.file).stem]
-            programs = [f"lossfn_test_unit_simd_{unit}_baseline_{real}" for real in ("f32", "f64")]
+            programs = self.simd(UNITS[Path(mutant.file).stem])
             if self.make(*programs):
                 return None
             return not any(self.run(self.build / "tests" / p, seconds=MOST_SECONDS) for p in programs)
         if mutant.file.startswith(LOSSES):
             if self.make("lossfn_shared"):
                 return None
-            names = " or ".join(losses_of(mutant))
-            return not (
-                self.tests(conformance / "test_elements.py", "-k", names) or self.tests(conformance, "-k", names)
-            )
+            return self.passes(["elements"], "-k", " or ".join(losses_of(mutant)))
         programs = self.units("api", "core", "engine")
         if self.make("lossfn_shared", *programs):
             return None
         if any(self.run(self.build / "tests" / p, seconds=MOST_SECONDS) not in (0, 77) for p in programs):
             return False
-        first = [
-            conformance / f"test_{name}.py" for name in ("invalid", "semantics", "everyday", "accumulators", "rho")
-        ]
-        return not (self.tests(*first) or self.tests(conformance))
+        return self.passes(["invalid", "semantics", "everyday", "accumulators", "rho"])
 
     def judge(self, mutant: Mutant) -> str:
         file = self.source / mutant.file
@@ -263,18 +264,21 @@ class Worker:
         return "does not build" if survives is None else "survives" if survives else "killed"
 
 
-def unchanged(some: list[Mutant]) -> None:
-    """The tests must pass without a change, or each would seem to be noticed: of every part one file as it is."""
+def unchanged(jobs: int) -> None:
+    """The tests must pass without a change, or each would seem to be noticed."""
     worker = Worker(0)
-    for part in SHARES:
-        mine = [m for m in some if m.file in files(part)]
-        if mine and worker.judge(Mutant(mine[0].file, mine[0].begin, mine[0].begin, "", 0, "", "")) != "survives":
-            raise SystemExit(f"the tests of {part} fail on the source as it is: {worker.folder / 'log'}")
+    programs = [*worker.units("api", "core", "engine"), *(p for unit in UNITS.values() for p in worker.simd(unit))]
+    if (
+        worker.make("lossfn_shared", *programs)
+        or any(worker.run(worker.build / "tests" / p, seconds=MOST_SECONDS) not in (0, 77) for p in programs)
+        or worker.tests("tests/conformance", jobs=jobs)
+    ):
+        raise SystemExit(f"the tests fail on the source as it is: {worker.folder / 'log'}")
 
 
 def run(jobs: int, some: list[Mutant]) -> list[tuple[Mutant, str]]:
     """By whole files to each worker, in turn."""
-    unchanged(some)
+    unchanged(jobs)
     waiting: queue.Queue[list[Mutant]] = queue.Queue()
     for file in dict.fromkeys(m.file for m in some):
         waiting.put([m for m in some if m.file == file])

@@ -430,6 +430,8 @@ def main() -> int:
 
     RECORDS.mkdir(parents=True, exist_ok=True)
     os.environ["LOSSFN_RECORDS"] = str(RECORDS)
+    told = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    commit = told.stdout.strip() or "no commit"
     lines, total = [], Count()
     begin, begin_busy = time.monotonic(), busy()
     for name in options.stages or [name for name in STAGES if LONG or name not in LONG_ONLY]:
@@ -445,7 +447,7 @@ def main() -> int:
             tail = stage.log.read_text(errors="replace").splitlines()[-40:]
             print("\n".join([*tail, f"-- {name} failed; the whole of its output is in {stage.log}"]), flush=True)
         total += count
-        record("stages", name, count.__dict__)
+        record("stages", name, {**count.__dict__, "commit": commit, "long": LONG or name in LONG_ONLY})
     print("\n".join(["", *lines, f"{'all':<12} {took(begin, begin_busy)}", str(total)]), flush=True)
     return 1 if total.failed else 0
 
