@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Whether the tests notice: small changes of the source, one at a time, each built and tested in build/mutation.
 
-python3 tests/mutation.py [--jobs N] [--count N] [--seed N] [--only PATH]
+python3 tests/mutation.py [--jobs N] [--count N] [--minutes N] [--seed N] [--only PATH]
 
 A change that does not compile does not count. What survives either has its reason in REASONS or is a gap in the tests;
 less than KILLED of the others dead is a failure. Changed are operators, numbers, conditions, branches of selects, and
@@ -11,6 +11,8 @@ clamps are left out; not the places where one form takes over from another that 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import math
 import os
 import queue
 import random
@@ -19,6 +21,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,13 +144,16 @@ def files(part: str) -> list[str]:
 
 
 def chosen(count: int, seed: int, only: str) -> list[Mutant]:
-    """By file, so that what is put back and what is changed next are compiled at once."""
+    """By file, so that what is put back and what is changed next are compiled at once; the files in an order drawn by lot,
+    so that those which time is enough for are a sample, too."""
     rng = random.Random(seed)
     out: list[Mutant] = []
     for part, share in SHARES.items():
         pool = [m for file in files(part) if only in file for m in mutants(file)]
         out += rng.sample(pool, min(len(pool), max(1, count * share // 100) if not only else count))
-    return sorted(out, key=lambda m: (m.file, m.begin))
+    order = sorted({m.file for m in out})
+    rng.shuffle(order)
+    return sorted(out, key=lambda m: (order.index(m.file), m.begin))
 
 
 def losses_of(mutant: Mutant) -> list[str]:
@@ -265,8 +271,17 @@ class Worker:
 
 
 def unchanged(jobs: int) -> None:
-    """The tests must pass without a change, or each would seem to be noticed."""
+    """The tests must pass without a change, or each would seem to be noticed. Said once for the same files."""
     worker = Worker(0)
+    seen = hashlib.sha256()
+    for path in sorted(worker.source.rglob("*")):
+        if path.is_file() and re.match(
+            r"(include|src|tests/(conformance|numeric|unit))/", str(path.relative_to(worker.source))
+        ):
+            seen.update(path.read_bytes())
+    passed = BUILD / "passed"
+    if passed.exists() and passed.read_text() == seen.hexdigest():
+        return
     programs = [*worker.units("api", "core", "engine"), *(p for unit in UNITS.values() for p in worker.simd(unit))]
     if (
         worker.make("lossfn_shared", *programs)
@@ -274,15 +289,17 @@ def unchanged(jobs: int) -> None:
         or worker.tests("tests/conformance", jobs=jobs)
     ):
         raise SystemExit(f"the tests fail on the source as it is: {worker.folder / 'log'}")
+    passed.write_text(seen.hexdigest())
 
 
-def run(jobs: int, some: list[Mutant]) -> list[tuple[Mutant, str]]:
+def run(jobs: int, some: list[Mutant], minutes: float) -> list[tuple[Mutant, str]]:
     """By whole files to each worker, in turn."""
     unchanged(jobs)
     waiting: queue.Queue[list[Mutant]] = queue.Queue()
     for file in dict.fromkeys(m.file for m in some):
         waiting.put([m for m in some if m.file == file])
     found: list[tuple[Mutant, str]] = []
+    end = time.monotonic() + 60 * minutes
 
     def work(number: int) -> None:
         worker = Worker(number)
@@ -292,6 +309,8 @@ def run(jobs: int, some: list[Mutant]) -> list[tuple[Mutant, str]]:
             except queue.Empty:
                 return
             for mutant in batch:
+                if time.monotonic() > end:
+                    return
                 found.append((mutant, worker.judge(mutant)))
                 print(
                     f"{found[-1][1]:<15} {mutant.file}:{mutant.line}: {mutant.before}  ->  {mutant.after}", flush=True
@@ -328,6 +347,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many at a time")
     parser.add_argument("--count", type=int, default=200, help="how many mutants")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="start no other one after so many")
     parser.add_argument("--seed", type=int, default=1, help="chooses them")
     parser.add_argument("--only", default="", metavar="PATH", help="of files whose path contains this")
     parser.add_argument("--list", action="store_true", help="print them, build nothing")
@@ -337,7 +357,7 @@ def main() -> int:
         for m in some:
             print(f"{m.file}:{m.line}: {m.before}  ->  {m.after}")
         return 0
-    found = run(options.jobs, some)
+    found = run(options.jobs, some, options.minutes)
     told = figures(found)
     records.record("mutation", "mutation", told)
     counted = [(m, verdict) for m, verdict in found if verdict != "does not build" and reason(m) is None]

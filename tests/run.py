@@ -317,8 +317,9 @@ def stage_coverage(stage: Stage) -> Count:
 
 def stage_mutation(stage: Stage) -> Count:
     """Whether the tests notice small changes of the source; see mutation.py."""
-    count = int(100 * float(os.environ.get("LOSSFN_TEST_BUDGET") or 4))
-    return stage.one(sys.executable, ROOT / "tests" / "mutation.py", "--jobs", stage.jobs, "--count", count)
+    budget = float(os.environ.get("LOSSFN_TEST_BUDGET") or 4)
+    size = ("--count", int(100 * budget), "--minutes", 60 * budget)
+    return stage.one(sys.executable, ROOT / "tests" / "mutation.py", "--jobs", stage.jobs, *size)
 
 
 def stage_clang(stage: Stage) -> Count:
