@@ -246,5 +246,7 @@ def test_order_of_units(name: str) -> None:
 if __name__ == "__main__":
     if "--store" in sys.argv:
         STORED.write_text(json.dumps(ordinary_bits(), indent=0) + "\n")
+    elif "--to" in sys.argv:
+        Path(sys.argv[-1]).write_text(json.dumps(fingerprints() | ordinary_bits(), indent=0))
     else:
         print(json.dumps(fingerprints() | {"isa": lib.lossfn_isa().decode()}))
