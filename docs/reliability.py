@@ -64,9 +64,12 @@ def tests() -> list[str]:
     fuzz = records("fuzz")
     out += [
         "",
-        f"Among them are {calls:,} invalid calls of `lossfn_run`: each fails with its own status and a message that names",
+        f"Among them are {calls:,} invalid calls, of `lossfn_run`, of accumulators and of the everyday forms: each fails with its own",
     ]
-    out += ["the argument and the numbers, and every output is byte for byte what it was before.", ""]
+    out += [
+        "status and a message that names the argument and the numbers, and every output is byte for byte what it was before.",
+        "",
+    ]
     if fuzz:
         made = sum(one["made"] for one in fuzz.values())
         out += [
