@@ -40,6 +40,7 @@ STAGES = {
     "tsan": "what runs on several threads under the thread sanitizer",
     "msan": "C tests and specs made of random bytes under the sanitizer of memory that was never written",
     "valgrind": "C tests under valgrind: what is read was written, what is taken is given back; no suppressions",
+    "bits": "the same bits from gcc and clang, at -O1, -O2 and -O3",
     "clang": "the C tests as clang compiles them, without sanitizers",
     "fuzzers": "the fuzz targets led by libFuzzer and AFL++, under the address and undefined-behaviour sanitizers",
     "coverage": "the C, conformance and Python tests again, with counters",
@@ -103,9 +104,12 @@ def tests() -> list[str]:
     fuzz = records("fuzz")
     out += [
         "",
-        f"Among them are {calls:,} invalid calls of `lossfn_run`: each fails with its own status and a message that names",
+        f"Among them are {calls:,} invalid calls, of `lossfn_run`, of accumulators and of the everyday forms: each fails with its own",
     ]
-    out += ["the argument and the numbers, and every output is byte for byte what it was before.", ""]
+    out += [
+        "status and a message that names the argument and the numbers, and every output is byte for byte what it was before.",
+        "",
+    ]
     if fuzz:
         made = sum(one["made"] for one in fuzz.values())
         out += [
@@ -125,6 +129,10 @@ def tests() -> list[str]:
 
 
 def same_bits() -> list[str]:
+    built: list[str] = []
+    if one := records("bits").get("bits"):
+        *builds, last = one["builds"]
+        built = [f"{one['digests']:,} digests are equal between builds with {', '.join(builds)} and {last}.", ""]
     return [
         "## The same bits",
         "",
@@ -135,6 +143,7 @@ def same_bits() -> list[str]:
         "dtype are in the repository (tests/conformance/data/bits.json), so that no bit changes unnoticed from one version, compiler",
         "or machine to the next.",
         "",
+        *built,
     ]
 
 
@@ -188,6 +197,21 @@ def accuracy() -> list[str]:
         cells = [cell(about, measured, dtype) for dtype in DTYPES]
         out.append(f"| [{name}](losses/{name}.md) | {bounds} | " + " | ".join(cells) + " |")
     return [*out, ""]
+
+
+def pairs() -> list[str]:
+    """Nothing where none was recorded."""
+    if not (found := records("pairs")):
+        return []
+    out = ["## Half precision", ""]
+    for dtype in ("f16", "bf16"):
+        of = [one for name, one in found.items() if name.endswith(f".{dtype}")]
+        worst, compared = max(one["worst"] for one in of), sum(one["compared"] for one in of)
+        out += [
+            f"{dtype}: {compared:,} values and derivatives of {len(of)} losses, every number as pred beside drawn targets, are within"
+        ]
+        out += [f"{worst:.4f} ulp of what double precision gives, or else within the bound of the reference.", ""]
+    return out
 
 
 def sweeps() -> list[str]:
@@ -325,7 +349,9 @@ def main() -> None:
         "",
     ]
     PAGE.write_text(
-        "\n".join([*intro, *tests(), *same_bits(), *sweeps(), *peers(), *coverage(), *mutation(), *accuracy()]).rstrip()
+        "\n".join(
+            [*intro, *tests(), *same_bits(), *pairs(), *sweeps(), *peers(), *coverage(), *mutation(), *accuracy()]
+        ).rstrip()
         + "\n",
         encoding="utf-8",
     )

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -329,6 +330,32 @@ def stage_clang(stage: Stage) -> Count:
     return stage.ctest("clang", "-L", "^(unit|numeric|conformance|stress)$")
 
 
+def stage_bits(stage: Stage) -> Count:
+    """Every loss over wild and tame inputs, as each compiler makes it at each level of optimisation: the digests of all."""
+    digests: dict[str, Path] = {}
+    total = Count()
+    script = ROOT / "tests" / "conformance" / "test_determinism.py"
+    for compiler in ("gcc", "clang-14"):
+        for level in (1, 2, 3):
+            name = f"{compiler} -O{level}"
+            build = BUILD / "bits" / name.replace(" ", "")
+            options = [f"-DCMAKE_C_COMPILER={compiler}", "-DCMAKE_BUILD_TYPE=Debug", f"-DCMAKE_C_FLAGS_DEBUG=-O{level}"]
+            # What of it the widest instruction set of this machine gives; the stage conformance compares all of them.
+            made = stage.run("cmake", "-G", "Ninja", "-S", ROOT, "-B", build, *options) == 0 and (
+                stage.run("cmake", "--build", build, "-j", stage.jobs, "--target", "lossfn_shared") == 0
+            )
+            to = LOGS / f"bits-{compiler}-{level}.json"
+            to.unlink(missing_ok=True)
+            env = {"LOSSFN_LIBRARY": str(build / "liblossfn.so"), "LOSSFN_TEST_BUDGET": "1"}
+            if not made or stage.run(sys.executable, script, "--to", to, env=env):
+                return total + Count(failed=1)
+            digests[name] = to
+            total += stage.one("diff", digests["gcc -O1"], to)
+    told = {"builds": list(digests), "digests": len(json.loads(digests["gcc -O1"].read_text()))}
+    record("bits", "bits", told)
+    return total
+
+
 def stage_lua(stage: Stage) -> Count:
     tests = sorted((ROOT / "tests" / "lua").glob("test_*.lua"))
     total = Count()
@@ -400,11 +427,12 @@ STAGES = {
     "msan": stage_msan,
     "valgrind": stage_valgrind,
     "clang": stage_clang,
+    "bits": stage_bits,
     "fuzzers": stage_fuzzers,
     "coverage": stage_coverage,
     "mutation": stage_mutation,
 }
-LONG_ONLY = {"msan", "clang", "fuzzers", "coverage", "mutation"}  # unless it is named
+LONG_ONLY = {"msan", "clang", "bits", "fuzzers", "coverage", "mutation"}  # unless it is named
 WITH_MODULE = {"python", "docs", "bench", "peers", "lint", "coverage"}  # that need the Python module
 
 

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "core/memory.h"
 #include "core/status.h"
+#include "engine/fpenv.h"
 #include "engine/run.h"
 
 struct lossfn_accumulator {
@@ -142,22 +143,30 @@ lossfn_status_t lossfn_accumulator_merge(lossfn_accumulator_t *accumulator, cons
     return LOSSFN_OK;
 }
 
+/* Of all terms; `room` for the marginals. */
+static double value_of(const lossfn_accumulator_t *accumulator, double *room, int *empty) {
+    const lossfn_t *loss = accumulator->loss;
+    double sum = 0;
+    for (int32_t k = 0; k < loss->n_terms; k++) {
+        double part = lossfn__reduce(loss, k, &accumulator->totals[k], &accumulator->marginals, room, empty);
+        double coefficient = loss->terms[k].coefficient;
+        sum = loss->n_terms == 1 && coefficient == 1 ? part : sum + coefficient * part;
+    }
+    return sum;
+}
+
 lossfn_status_t lossfn_accumulator_value(const lossfn_accumulator_t *accumulator, double *value, uint32_t *notes) {
     LOSSFN__REQUIRE(accumulator && value, LOSSFN_ERROR_ARGUMENT, "%s is NULL", accumulator ? "value" : "accumulator");
-    const lossfn_t *loss = accumulator->loss;
     const uint64_t bytes = 4 * (uint64_t)accumulator->marginals.classes * sizeof(double);
     double *room = bytes ? lossfn__allocate(bytes) : NULL;
     LOSSFN__REQUIRE(room || !bytes, LOSSFN_ERROR_MEMORY, "out of memory for the marginals of %lld classes",
                     (long long)accumulator->marginals.classes);
     int empty = 0;
-    double sum = 0;
-    for (int32_t k = 0; k < loss->n_terms; k++) {
-        double part = lossfn__reduce(loss, k, &accumulator->totals[k], &accumulator->marginals, room, &empty);
-        double coefficient = loss->terms[k].coefficient;
-        sum = loss->n_terms == 1 && coefficient == 1 ? part : sum + coefficient * part;
-    }
+    lossfn__fpenv_t saved;
+    lossfn__fpenv_enter(&saved);
+    *value = value_of(accumulator, room, &empty);
+    lossfn__fpenv_leave(&saved);
     if (room) lossfn__free(room, bytes);
-    *value = sum;
     if (notes) *notes = empty ? LOSSFN_NOTE_EMPTY : 0;
     return LOSSFN_OK;
 }

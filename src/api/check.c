@@ -6,6 +6,7 @@
 #include <string.h>
 #include "core/status.h"
 #include "core/tensor.h"
+#include "engine/fpenv.h"
 #include "engine/run.h"
 
 /* Text of findings, one per line, cut at cap as snprintf does. */
@@ -205,14 +206,7 @@ static void check_delta(findings_t *f, const lossfn_t *loss, const lossfn_tensor
              number, name);
 }
 
-lossfn_status_t lossfn_check(const lossfn_t *loss, const lossfn_args_t *args, char *buf, int64_t cap, int64_t *length) {
-    LOSSFN__REQUIRE(loss && args && length, LOSSFN_ERROR_ARGUMENT, "%s is NULL",
-                    !loss   ? "loss"
-                    : !args ? "args"
-                            : "length");
-    LOSSFN__REQUIRE(buf || cap == 0, LOSSFN_ERROR_ARGUMENT, "buf is NULL, but cap is %lld", (long long)cap);
-    LOSSFN__REQUIRE(args->n_inputs > 0 && args->inputs[0], LOSSFN_ERROR_ARGUMENT, "input %s is NULL",
-                    loss->inputs[0].name);
+static lossfn_status_t check(const lossfn_t *loss, const lossfn_args_t *args, char *buf, int64_t cap, int64_t *length) {
     findings_t f = {buf, cap, 0};
     double sum;
     lossfn_args_t call;
@@ -255,4 +249,19 @@ lossfn_status_t lossfn_check(const lossfn_t *loss, const lossfn_args_t *args, ch
     if (cap > 0) buf[f.length < cap - 1 ? f.length : cap - 1] = 0;
     *length = f.length;
     return LOSSFN_OK;
+}
+
+lossfn_status_t lossfn_check(const lossfn_t *loss, const lossfn_args_t *args, char *buf, int64_t cap, int64_t *length) {
+    LOSSFN__REQUIRE(loss && args && length, LOSSFN_ERROR_ARGUMENT, "%s is NULL",
+                    !loss   ? "loss"
+                    : !args ? "args"
+                            : "length");
+    LOSSFN__REQUIRE(buf || cap == 0, LOSSFN_ERROR_ARGUMENT, "buf is NULL, but cap is %lld", (long long)cap);
+    LOSSFN__REQUIRE(args->n_inputs > 0 && args->inputs[0], LOSSFN_ERROR_ARGUMENT, "input %s is NULL",
+                    loss->inputs[0].name);
+    lossfn__fpenv_t saved;
+    lossfn__fpenv_enter(&saved);
+    const lossfn_status_t status = check(loss, args, buf, cap, length);
+    lossfn__fpenv_leave(&saved);
+    return status;
 }

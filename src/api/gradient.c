@@ -5,6 +5,7 @@
 #include "core/memory.h"
 #include "core/status.h"
 #include "core/tensor.h"
+#include "engine/fpenv.h"
 #include "engine/plan.h"
 #include "engine/run.h"
 
@@ -142,15 +143,7 @@ static int moves(const lossfn_t *loss, const lossfn_args_t *args, int32_t j) {
     return 1;
 }
 
-lossfn_status_t lossfn_check_gradient(const lossfn_t *loss, const lossfn_args_t *args,
-                                      lossfn_gradient_report_t *report) {
-    LOSSFN__REQUIRE(loss && args && report, LOSSFN_ERROR_ARGUMENT, "%s is NULL",
-                    !loss   ? "loss"
-                    : !args ? "args"
-                            : "report");
-    LOSSFN__REQUIRE(report->struct_size >= sizeof *report, LOSSFN_ERROR_ARGUMENT,
-                    "report.struct_size is %llu, it is %llu", (unsigned long long)report->struct_size,
-                    (unsigned long long)sizeof *report);
+static lossfn_status_t check(const lossfn_t *loss, const lossfn_args_t *args, lossfn_gradient_report_t *report) {
     LOSSFN__TRY(lossfn__check_given(loss, args));
     trial_t trial;
     lossfn_status_t status = LOSSFN_OK;
@@ -203,5 +196,21 @@ lossfn_status_t lossfn_check_gradient(const lossfn_t *loss, const lossfn_args_t 
         lossfn__free(trial.grads[j], sizes[j]);
     }
     lossfn__free(trial.hess, sizes[0]);
+    return status;
+}
+
+lossfn_status_t lossfn_check_gradient(const lossfn_t *loss, const lossfn_args_t *args,
+                                      lossfn_gradient_report_t *report) {
+    LOSSFN__REQUIRE(loss && args && report, LOSSFN_ERROR_ARGUMENT, "%s is NULL",
+                    !loss   ? "loss"
+                    : !args ? "args"
+                            : "report");
+    LOSSFN__REQUIRE(report->struct_size >= sizeof *report, LOSSFN_ERROR_ARGUMENT,
+                    "report.struct_size is %llu, it is %llu", (unsigned long long)report->struct_size,
+                    (unsigned long long)sizeof *report);
+    lossfn__fpenv_t saved;
+    lossfn__fpenv_enter(&saved);
+    const lossfn_status_t status = check(loss, args, report);
+    lossfn__fpenv_leave(&saved);
     return status;
 }

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import zlib
+from itertools import count
 from pathlib import Path
 
 if __name__ == "__main__":
@@ -172,8 +173,46 @@ def test_threads(name: str) -> None:
         for reduction in ("mean", "per_row", "none"):
             loss = clib.Loss(clib.spec(name, reduction=reduction))
             one = loss.run(*inputs, weight=weight)
-            for threads in (0, 1, 2, 3, 8):
+            for threads in range(17) if harness.LONG else (0, 1, 2, 3, 8, 16):
                 same(one, loss.run(*inputs, weight=weight, threads=threads), f"{threads} threads")
+
+
+def placed(x: np.ndarray, at: int) -> np.ndarray:
+    """The same numbers, `at` bytes beyond a multiple of 64."""
+    room = np.empty(x.nbytes + 128, np.uint8)
+    start = (at - room.ctypes.data) % 64
+    out = room[start : start + x.nbytes].view(x.dtype).reshape(x.shape).view(type(x))
+    out[...] = x
+    assert out.ctypes.data % 64 == at
+    return out
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_alignment(name: str) -> None:
+    """Inputs, weights, masks and outputs at all places within 64 bytes: all the same one, and each another one."""
+    rng = np.random.default_rng(13)
+    row = LOSSES[name].unit == "row"
+    for dtype, shape in (("f32", (3, 37)), ("f64", (5, 19)), ("f16", (2, 67)), ("bf16", (9, 13))):
+        loss = clib.Loss(clib.spec(name, reduction="none"))
+        inputs = harness.tame(name, dtype, shape, rng)
+        unit = shape[:1] if row else shape
+        options = {"weight": rng.choice([0.0, 0.5, 1.7], unit).astype(np.float32), "mask": rng.random(unit) < 0.8}
+        whole = loss.run(*inputs, want="values grads hess", **options)
+        size = inputs[0].itemsize
+        for at in range(0, 64, size):
+            for step in (0, 13):
+                places = ((at + step * k) % 64 for k in count())
+                put = lambda x: placed(x, next(places) // x.itemsize * x.itemsize)  # noqa: B023, E731
+                outputs = {"values": whole.values, "hess": whole.hess}
+                outputs = {k: put(clib.filled(x.shape, dtype)) for k, x in outputs.items() if x is not None}
+                grads = {k: put(clib.filled(x.shape, dtype)) for k, x in whole.grads.items()}
+                args, _ = loss.arguments(
+                    *map(put, inputs), grads=grads, **outputs, **{k: put(x) for k, x in options.items()}
+                )
+                clib.check(lib.lossfn_run(loss.handle, clib.c.byref(args)))
+                got = clib.Output(None, outputs["values"], grads, outputs.get("hess"))
+                want = clib.Output(None, whole.values, whole.grads, whole.hess)
+                same(want, got, f"{dtype} at {at}, {step} apart")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -207,5 +246,7 @@ def test_order_of_units(name: str) -> None:
 if __name__ == "__main__":
     if "--store" in sys.argv:
         STORED.write_text(json.dumps(ordinary_bits(), indent=0) + "\n")
+    elif "--to" in sys.argv:
+        Path(sys.argv[-1]).write_text(json.dumps(fingerprints() | ordinary_bits(), indent=0))
     else:
         print(json.dumps(fingerprints() | {"isa": lib.lossfn_isa().decode()}))

@@ -72,7 +72,55 @@ class Call:
             "something was written"
         )
         assert all(v.value == -12345.0 for v in kept.values())
+        self.fails_elsewhere(args, got, text, [*arrays, *(x for x in self.inputs if x is not None)])
+        assert [x.tobytes() for x in arrays] + [x.tobytes() for x in self.inputs if x is not None] == before
+        assert all(v.value == -12345.0 for v in kept.values())
         return text
+
+    def fails_elsewhere(self, args: Any, status: int, text: str, arrays: list[np.ndarray]) -> None:
+        """An accumulator says the same of the call and stays as it was; the everyday forms say what lossfn_run says of
+        what they have of it."""
+        handle, n = c.c_void_p(), c.c_int64()
+        if lib.lossfn_accumulator_create(c.byref(handle), self.loss.handle) == 0:
+            written = []
+            for _ in range(2):
+                lib.lossfn_accumulator_write(handle, None, 0, c.byref(n))
+                room = c.create_string_buffer(n.value)
+                clib.check(lib.lossfn_accumulator_write(handle, room, n.value, c.byref(n)))
+                written.append(room.raw)
+                if len(written) == 1:
+                    Call.made += 1
+                    assert lib.lossfn_accumulator_update(handle, c.byref(args)) == status
+                    assert lib.lossfn_last_error().decode() == text
+            assert written[0] == written[1]
+            lib.lossfn_accumulator_destroy(handle)
+        if args.n_inputs > 2:
+            return
+        before = [x.copy() for x in arrays]
+        pred, target, grad = args.inputs[0], args.inputs[1] if args.n_inputs > 1 else clib.TensorP(), args.grads[0]
+        for form, wanted in (("forward", "value"), ("backward", "grad"), ("forward_backward", "value grad")):
+            part, value = clib.Args(), c.c_double(-12345.0)
+            lib.lossfn_args_init(c.byref(part))
+            part.n_inputs, part.exec, part.weight = args.n_inputs, args.exec, args.weight
+            part.inputs[0], part.inputs[1] = pred, target
+            outputs: list[Any] = []
+            if "value" in wanted:
+                part.value = c.pointer(value)
+                outputs.append(c.byref(value))
+            if "grad" in wanted:
+                part.grads[0] = grad
+                outputs.append(grad)
+            expected = lib.lossfn_run(self.loss.handle, c.byref(part))
+            if expected == 0:  # it has nothing of what is wrong
+                for x, was in zip(arrays, before, strict=True):
+                    x[...] = was
+                continue
+            message = lib.lossfn_last_error().decode()
+            Call.made += 1
+            call = getattr(lib, f"lossfn_{form}")
+            assert call(self.loss.handle, pred, target, args.weight, *outputs, args.exec) == expected, form
+            assert lib.lossfn_last_error().decode() == message
+            assert value.value == -12345.0
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -264,7 +264,18 @@ def check_aarch64(build: Path, work: Path) -> str:
     for isa in ("neon", "baseline"):
         results.append(run(*emulator, work / "arm" / "consumer", env={"LOSSFN_ISA": isa}))
         same(native, results[-1])
-    return same(native, results[-1]) + " between x86-64, NEON and the ARM baseline"
+    # And of any loss, option, dtype and layout, as a fuzz target makes them.
+    program, fuzz = work / "arm" / "fuzz", ROOT / "tests" / "fuzz"
+    sources = [fuzz / name for name in ("fuzz_run.c", "driver.c")]
+    library = next(prefix.rglob("liblossfn.a"))
+    compile_it = ["aarch64-linux-gnu-gcc", "-std=gnu11", "-O1", f"-I{ROOT / 'include'}"]
+    run(*compile_it, *sources, "-o", program, library, "-lm", "-lpthread")
+    calls = [200_000 if LONG else 4000, fuzz / "corpus" / "run", "bits"]
+    env = {"LOSSFN_RECORDS": "", "LOSSFN_TEST_BUDGET": "1"}
+    digests = run(build / "tests" / "lossfn_fuzz_run", *calls, env=env)
+    for isa in ("neon", "baseline"):
+        same(digests, run(*emulator, program, *calls, env={**env, "LOSSFN_ISA": isa}))
+    return f"{same(native, results[-1])} and {calls[0]} calls between x86-64, NEON and the ARM baseline"
 
 
 CHECKS = {

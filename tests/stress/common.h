@@ -101,9 +101,22 @@ typedef struct {
 
 static inline void *plain_room(size_t n) { return calloc(1, n ? n : 1); }
 
+/* The upper half of a float, or a normal number of half precision; digits are cut off. */
+static inline uint16_t half_of(int32_t dtype, double x) {
+    const float narrow = (float)x;
+    uint32_t bits;
+    memcpy(&bits, &narrow, sizeof bits);
+    if (dtype == LOSSFN_BF16) return (uint16_t)(bits >> 16);
+    const uint32_t exponent = bits >> 23 & 0xff;
+    if (exponent < 113) return (uint16_t)(bits >> 16 & 0x8000); /* 0 */
+    return (uint16_t)((bits >> 16 & 0x8000) | (exponent - 112) << 10 | (bits >> 13 & 0x3ff));
+}
+
 static inline void put(void *data, int32_t dtype, size_t i, double x) {
     if (dtype == LOSSFN_F64)
         ((double *)data)[i] = x;
+    else if (dtype != LOSSFN_F32)
+        ((uint16_t *)data)[i] = half_of(dtype, x);
     else
         ((float *)data)[i] = (float)x;
 }

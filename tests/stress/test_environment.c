@@ -60,12 +60,13 @@ static uint64_t digest_under(const char *name, int32_t dtype, unsigned word, int
     return h;
 }
 
+static const unsigned base = 0x1f80; /* all masked, nearest */
+static const unsigned words[] = {
+    0x1f80,          0x1f80 | 0x8000,   0x1f80 | 0x8040,     0x1f80 | 0x2000, 0x1f80 | 0x4000,
+    0x1f80 | 0x6000, 0x1f80 & ~0x1f80u, (0x1f80 & ~0x0080u), 0x1f80 | 0x3f,   (0x1f80 & ~0x1000u) | 0x8040};
+
 static void test_control_word(void **state) {
     (void)state;
-    const unsigned base = 0x1f80; /* all masked, nearest */
-    const unsigned words[] = {
-        base,          base | 0x8000,   base | 0x8040,     base | 0x2000, base | 0x4000,
-        base | 0x6000, base & ~0x1f80u, (base & ~0x0080u), base | 0x3f,   (base & ~0x1000u) | 0x8040};
     for (int32_t i = 0; i < lossfn_count(); i++)
         for (int32_t dtype = LOSSFN_F64; dtype <= LOSSFN_F32; dtype++)
             for (int threads = 1; threads < 3; threads++) {
@@ -74,7 +75,7 @@ static void test_control_word(void **state) {
                     if (digest_under(lossfn_name_at(i), dtype, words[k], threads) != want)
                         fail_msg("%s differs under the control word %x", lossfn_name_at(i), words[k]);
             }
-    /* a call that fails restores it too; so do create and the accumulator */
+    /* a call that fails restores it too; so does create */
     _mm_setcsr(base | 0xe040);
     assert_int_not_equal(lossfn_run(NULL, NULL), LOSSFN_OK);
     assert_int_equal(_mm_getcsr(), base | 0xe040);
@@ -88,6 +89,77 @@ static void test_control_word(void **state) {
     assert_true(delta == 0.1); /* read as under the ordinary rounding */
     lossfn_destroy(loss);
     loss = NULL;
+}
+
+/* A digest of what a loss gives by the other ways in; no arithmetic here, under whatever word. */
+static uint64_t other_ways(lossfn_t *loss, batch_t *b) {
+    const lossfn_tensor_t *pred = &b->inputs[0], *target = b->info.n_inputs > 1 ? &b->inputs[1] : NULL;
+    const int64_t units = (int64_t)(b->unit_bytes / b->item);
+    lossfn_accumulator_t *sum = NULL;
+    double found[16] = {0};
+    const double squares[2] = {0.7, 30.1};
+    uint64_t h = 0;
+    lossfn_forward(loss, pred, target, &b->weight, &found[0], NULL);
+    lossfn_forward_backward(loss, pred, target, &b->weight, &found[1], &b->grads[0], NULL);
+    h ^= batch_digest(b);
+    lossfn_backward(loss, pred, target, &b->weight, &b->grads[0], NULL);
+    h = h * 31 ^ batch_digest(b);
+    if (b->dtype == LOSSFN_F32)
+        lossfn_run_f32(loss, b->shape[0], b->shape[1], pred->data, target ? target->data : NULL, target ? b->dtype : 0,
+                       b->weight_data, units, b->mask_data, units, &found[2], b->values_data, units, b->grad_data[0],
+                       NULL);
+    else
+        lossfn_run_f64(loss, b->shape[0], b->shape[1], pred->data, target ? target->data : NULL, target ? b->dtype : 0,
+                       b->weight_data, units, b->mask_data, units, &found[2], b->values_data, units, b->grad_data[0],
+                       NULL);
+    if (lossfn_accumulator_create(&sum, loss) == LOSSFN_OK) {
+        b->args.weight = NULL;
+        lossfn_accumulator_update(sum, &b->args);
+        b->args.weight = &b->weight;
+        lossfn_accumulator_update(sum, &b->args);
+        lossfn_accumulator_value(sum, &found[3], NULL);
+        lossfn_accumulator_parts(sum, 0, &found[4], &found[5]);
+    }
+    lossfn_accumulator_destroy(sum);
+    if (lossfn_has_rho(loss)) {
+        lossfn_rho(loss, squares[0], found + 6);
+        lossfn_rho_batch(loss, 2, squares, found + 9);
+    }
+    lossfn_gradient_report_t report = {.struct_size = sizeof report};
+    char text[500] = "";
+    int64_t length;
+    lossfn_check(loss, &b->args, text, sizeof text, &length);
+    if (b->dtype == LOSSFN_F32) lossfn_check_gradient(loss, &b->args, &report);
+    h = h * 31 ^ batch_digest(b);
+    for (size_t i = 0; i < sizeof report; i++) h = (h ^ ((const unsigned char *)&report)[i]) * 1099511628211u;
+    for (size_t i = 0; i < sizeof text; i++) h = (h ^ (unsigned char)text[i]) * 1099511628211u;
+    for (size_t i = 0; i < sizeof found; i++) h = (h ^ ((const unsigned char *)found)[i]) * 1099511628211u;
+    return h;
+}
+
+static void test_control_word_of_other_ways(void **state) {
+    (void)state;
+    for (int32_t i = 0; i <= lossfn_count(); i++)
+        for (int32_t dtype = LOSSFN_F64; dtype <= LOSSFN_F32; dtype++) {
+            batch_t b;
+            const char *name = i < lossfn_count() ? lossfn_name_at(i) : "huber";
+            lossfn_t *loss = make(i < lossfn_count() ? name : "0.7*huber - 0.1*mse");
+            batch_make(&b, name, dtype, 4, 3);
+            put(b.data[0], dtype, 3, 1e-40);
+            other_ways(loss, &b); /* what it leaves in the outputs counts as well */
+            const uint64_t want = other_ways(loss, &b);
+            for (size_t k = 0; k < sizeof words / sizeof *words; k++) {
+                const unsigned ordinary = _mm_getcsr();
+                _mm_setcsr(words[k]);
+                const uint64_t got = other_ways(loss, &b);
+                const unsigned after = _mm_getcsr();
+                _mm_setcsr(ordinary);
+                if (got != want) fail_msg("%s differs under the control word %x", name, words[k]);
+                if (after != words[k]) fail_msg("%s left the word %x, not %x", name, after, words[k]);
+            }
+            batch_free(&b);
+            lossfn_destroy(loss);
+        }
 }
 #endif
 
@@ -145,18 +217,31 @@ static void test_load_and_unload(void **state) {
     close(fd);
     snprintf(command, sizeof command, "cp -L '%s' '%s'", where, copy);
     assert_int_equal(system(command), 0);
+    uint64_t want = 0;
     for (int round = 0; round < 20; round++) {
         void *library = dlopen(copy, RTLD_NOW | RTLD_LOCAL);
         if (!library) fail_msg("%s", dlerror());
         lossfn_status_t (*create)(lossfn_t **, const char *);
         lossfn_status_t (*start)(int32_t);
+        lossfn_status_t (*run)(const lossfn_t *, lossfn_args_t *);
         void (*destroy)(lossfn_t *);
         *(void **)&create = dlsym(library, "lossfn_create");
         *(void **)&start = dlsym(library, "lossfn_threads_start");
+        *(void **)&run = dlsym(library, "lossfn_run");
         *(void **)&destroy = dlsym(library, "lossfn_destroy");
         lossfn_t *loss = NULL;
         assert_int_equal(create(&loss, "mse"), LOSSFN_OK);
-        assert_int_equal(start(2), LOSSFN_OK);
+        if (round % 2) assert_int_equal(start(2), LOSSFN_OK); /* or by the call */
+        batch_t b;
+        lossfn_exec_t exec;
+        lossfn_exec_init(&exec);
+        exec.threads = 2;
+        batch_make(&b, "mse", LOSSFN_F32, 1000, 1000);
+        b.args.exec = &exec;
+        assert_int_equal(run(loss, &b.args), LOSSFN_OK);
+        if (round == 0) want = batch_digest(&b);
+        assert_true(batch_digest(&b) == want);
+        batch_free(&b);
         destroy(loss);
         assert_int_equal(dlclose(library), 0);
     }
@@ -167,6 +252,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
 #if defined(__x86_64__)
         cmocka_unit_test(test_control_word),
+        cmocka_unit_test(test_control_word_of_other_ways),
 #endif
         cmocka_unit_test(test_errno_and_locale),
         cmocka_unit_test(test_fork),

@@ -1,10 +1,20 @@
 /* SPDX-License-Identifier: MIT
- * More than 2^31 elements: inputs that repeat through strides of 0, outputs on pages that are only touched here and
- * there. Compiled as: cc -std=gnu11 -Iinclude tests/stress/test_large.c -llossfn -lcmocka -lm */
+ * More than 2^31 and 2^32 elements: inputs that repeat through strides of 0, outputs on pages that are only touched
+ * here and there. Compiled as: cc -std=gnu11 -Iinclude tests/stress/test_large.c -llossfn -lcmocka -lm */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
 #include "common.h"
 
 #include <errno.h>
 #include <unistd.h>
+
+/* Whether a sanitizer looks at each access. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(__SANITIZE_MEMORY__)
+enum { SLOW = 1 };
+#else
+enum { SLOW = 0 };
+#endif
 
 static const int64_t MANY = (1ll << 31) + 5;
 
@@ -38,6 +48,52 @@ static void test_count(void **state) {
     succeed(lossfn_run(loss, &args));
     assert_true(sum == (double)MANY && denom == (double)MANY && value == 1);
     lossfn_destroy(loss);
+}
+
+/* Many elements on few pages: the same memory again and again. */
+static char *wound(size_t bytes, size_t turn) {
+    const int fd = memfd_create("lossfn", 0);
+    char *map = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    assert_true(fd >= 0 && map != MAP_FAILED && bytes % turn == 0);
+    assert_int_equal(ftruncate(fd, (off_t)turn), 0);
+    for (size_t at = 0; at < bytes; at += turn)
+        assert_true(mmap(map + at, turn, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == map + at);
+    close(fd);
+    return map;
+}
+
+/* More than 2^32 elements, contiguous: nothing on the way holds a count or a place in 32 bits. */
+static void test_contiguous(void **state) {
+    (void)state;
+    const size_t turn = (size_t)1 << 23;
+    const int64_t n = (1ll << 32) + (1ll << 22) - 3;
+    const size_t bytes = ((size_t)1 << 33) + turn;
+    if (SLOW && !getenv("LOSSFN_TEST_LONG")) skip();
+    uint16_t *pred = (uint16_t *)wound(bytes, turn), *grad = (uint16_t *)wound(bytes, turn);
+    for (size_t i = 0; i < turn / 2; i++) pred[i] = i % 4 ? 0x3f80 : 0xc000; /* 1 and -2 in bf16 */
+    uint16_t zero = 0;
+    double value, sum, denom;
+    lossfn_tensor_t p, t = repeated(&zero, LOSSFN_BF16, 1, &n), g;
+    lossfn_args_t args;
+    lossfn_exec_t exec;
+    lossfn_exec_init(&exec);
+    exec.threads = 0;
+    lossfn_args_init(&args);
+    succeed(lossfn_tensor_init_const(&p, pred, LOSSFN_BF16, 1, &n));
+    succeed(lossfn_tensor_init(&g, grad, LOSSFN_BF16, 1, &n));
+    args.exec = &exec;
+    args.n_inputs = 2;
+    args.inputs[0] = &p, args.inputs[1] = &t, args.grads[0] = &g;
+    args.value = &value, args.sum = &sum, args.denom = &denom;
+    lossfn_t *loss = make("mae");
+    succeed(lossfn_run(loss, &args));
+    assert_true(denom == (double)n);
+    assert_true(sum == (double)(n + (n + 3) / 4)); /* one in four is 2 */
+    assert_true(value == sum / denom);
+    const uint16_t slope = 0x2f80; /* 2^-32, which 1/n rounds to */
+    for (size_t i = 0; i < turn / 2 - 4; i++) assert_int_equal(grad[i], i % 4 ? slope : slope | 0x8000);
+    lossfn_destroy(loss);
+    munmap(pred, bytes), munmap(grad, bytes);
 }
 
 /* 65537 rows of 32768 classes: an ignored row is not touched, so only two rows of the gradient ever get memory. */
@@ -173,8 +229,8 @@ static void test_overflow(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_count), cmocka_unit_test(test_rows),
-                                       cmocka_unit_test(test_streams), cmocka_unit_test(test_streamed_rows),
-                                       cmocka_unit_test(test_overflow)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_count),         cmocka_unit_test(test_contiguous),
+                                       cmocka_unit_test(test_rows),          cmocka_unit_test(test_streams),
+                                       cmocka_unit_test(test_streamed_rows), cmocka_unit_test(test_overflow)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Allocation: none in a compute call; one that fails anywhere gives MEMORY, leaks nothing and leaves the library
- * usable. Compiled as: cc -std=gnu11 -Iinclude tests/stress/test_memory.c -llossfn -lcmocka -lm (malloc is interposed
- * here) */
+ * Allocation: none in a compute call; one that fails anywhere, once or for ever, gives MEMORY, leaks nothing and leaves
+ * the library usable. Compiled as: cc -std=gnu11 -Iinclude tests/stress/test_memory.c -llossfn -lcmocka -lm (malloc is
+ * interposed here) */
 #include "common.h"
 
 #include <stdatomic.h>
@@ -83,11 +83,13 @@ static void test_no_allocation_in_an_everyday_call(void **state) {
 
 typedef struct {
     long live, bytes, calls, fail_at;
+    int for_ever; /* all that come after fail as well */
 } heap_t;
 
 static void *counted_alloc(void *user, uint64_t size) {
     heap_t *heap = user;
-    if (heap->calls++ == heap->fail_at) return NULL;
+    const long call = heap->calls++;
+    if (call == heap->fail_at || (heap->for_ever && call > heap->fail_at)) return NULL;
     heap->live++;
     heap->bytes += (long)size;
     return malloc((size_t)size);
@@ -172,15 +174,16 @@ static void test_failing_allocator(void **state) {
     assert_int_equal(heap.bytes, 0);
     long total = heap.calls;
     assert_true(total >= 5);
-    for (long at = 0; at < total; at++) {
-        heap.calls = 0, heap.fail_at = at, destroyed = 0;
-        assert_int_equal(everything(), LOSSFN_ERROR_MEMORY);
-        assert_true(strlen(lossfn_last_error()) > 0);
-        assert_int_equal(heap.live, 0);
-        assert_int_equal(heap.bytes, 0);
-        assert_true(destroyed <= 2);
-    }
-    heap.fail_at = -1;
+    for (heap.for_ever = 0; heap.for_ever < 2; heap.for_ever++)
+        for (long at = 0; at < total; at++) {
+            heap.calls = 0, heap.fail_at = at, destroyed = 0;
+            assert_int_equal(everything(), LOSSFN_ERROR_MEMORY);
+            assert_true(strlen(lossfn_last_error()) > 0);
+            assert_int_equal(heap.live, 0);
+            assert_int_equal(heap.bytes, 0);
+            assert_true(destroyed <= 2);
+        }
+    heap.fail_at = -1, heap.for_ever = 0;
     destroyed = 0;
     succeed(everything());
     /* not while anything is alive */
