@@ -2,16 +2,18 @@
 # SPDX-License-Identifier: MIT
 """Whether the tests notice: small changes of the source, one at a time, each built and tested in build/mutation.
 
-python3 tests/mutation.py [--jobs N] [--count N] [--minutes N] [--seed N] [--only PATH]
+python3 tests/mutation.py [--jobs N] [--count N] [--minutes N] [--seed N] [--only PATH] [--again]
 
 A change that does not compile does not count. What survives either has its reason in REASONS or is a gap in the tests;
 less than KILLED of the others dead is a failure. Changed are operators, numbers, conditions, branches of selects, and
-clamps are left out; not the places where one form takes over from another that agrees with it there, nor stated bounds."""
+clamps are left out; not the places where one form takes over from another that agrees with it there, nor stated bounds.
+--again judges anew what survived the last time, after tests or reasons for it have come, and keeps the other verdicts."""
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import math
 import os
 import queue
@@ -246,7 +248,9 @@ class Worker:
             programs = self.simd(UNITS[Path(mutant.file).stem])
             if self.make(*programs):
                 return None
-            return not any(self.run(self.build / "tests" / p, seconds=MOST_SECONDS) for p in programs)
+            if any(self.run(self.build / "tests" / p, seconds=MOST_SECONDS) for p in programs):
+                return False
+            return not self.make("lossfn_shared") and not self.tests("tests/conformance/test_elements.py")
         if mutant.file.startswith(LOSSES):
             if self.make("lossfn_shared"):
                 return None
@@ -350,6 +354,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=math.inf, help="start no other one after so many")
     parser.add_argument("--seed", type=int, default=1, help="chooses them")
     parser.add_argument("--only", default="", metavar="PATH", help="of files whose path contains this")
+    parser.add_argument("--again", action="store_true", help="those that survived the last time")
     parser.add_argument("--list", action="store_true", help="print them, build nothing")
     options = parser.parse_args()
     some = chosen(options.count, options.seed, options.only)
@@ -357,7 +362,16 @@ def main() -> int:
         for m in some:
             print(f"{m.file}:{m.line}: {m.before}  ->  {m.after}")
         return 0
-    found = run(options.jobs, some, options.minutes)
+    last = BUILD / "verdicts.json"
+    kept: list[tuple[Mutant, str]] = []
+    if options.again:
+        kept = [(Mutant(**fields), verdict) for fields, verdict in json.loads(last.read_text())]
+        open_ones = {(m.file, m.before, m.after) for m, verdict in kept if verdict == "survives" and not reason(m)}
+        kept = [(m, verdict) for m, verdict in kept if (m.file, m.before, m.after) not in open_ones]
+        now = [m for file in sorted({file for file, _, _ in open_ones}) for m in mutants(file)]
+        some = [m for m in now if (m.file, m.before, m.after) in open_ones]
+    found = kept + run(options.jobs, some, options.minutes)
+    last.write_text(json.dumps([(vars(m), verdict) for m, verdict in found]))
     told = figures(found)
     records.record("mutation", "mutation", told)
     counted = [(m, verdict) for m, verdict in found if verdict != "does not build" and reason(m) is None]
