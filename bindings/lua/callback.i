@@ -128,15 +128,25 @@ static int lf_callback_body(lua_State *L) {
     return 1;
 }
 
+/* How often losses written in Lua may call one another: a call of the library takes more of the stack than Lua knows. */
+enum { LF_MAX_DEPTH = 20 };
+
 static lossfn_status_t lf_callback_run(const lossfn_block_t *block) {
+    static _Thread_local int depth;
     lf_callback *c = block->user_data;
     lua_State *L = lf_current.L;
     if (!L || lua_topointer(L, LUA_REGISTRYINDEX) != c->state || (atomic_load(&c->gone) & LF_STATE_GONE))
         return lossfn_call_fail(block->call, LOSSFN_ERROR_CALLBACK,
                                 "a loss written in Lua runs only in calls from the Lua state that made it");
+    if (depth >= LF_MAX_DEPTH)
+        return lossfn_call_fail(block->call, LOSSFN_ERROR_CALLBACK,
+                                "losses written in Lua call one another more than 20 deep");
     lua_rawgeti(L, LUA_REGISTRYINDEX, c->function);
     lua_pushlightuserdata(L, (void *)block);
-    if (lua_pcall(L, 1, 1, 0) == 0) {
+    depth++;
+    int failed = lua_pcall(L, 1, 1, 0);
+    depth--;
+    if (!failed) {
         int missing = lua_toboolean(L, -1);
         lua_pop(L, 1);
         lf_current.L = L; /* calls inside have changed neither, but for their own time */
