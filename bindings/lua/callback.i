@@ -82,7 +82,7 @@ static void lf_result(lua_State *L, int index, const char *what, const lossfn_bl
 }
 
 /* Runs the function (upvalue 1) on a block (argument 1); upvalue 2 holds the names of the parameters, 3 those of the
- * inputs, 4: by rows. A gradient by several inputs is a table of their names. */
+ * inputs, 4: by rows. A gradient by several inputs is a table of their names. Returns whether a Hessian is missing. */
 static int lf_callback_body(lua_State *L) {
     const lossfn_block_t *block = lua_touserdata(L, 1);
     int rows = lua_toboolean(L, lua_upvalueindex(4)), ndim = rows ? 2 : 1;
@@ -122,21 +122,37 @@ static int lf_callback_body(lua_State *L) {
         lf_result(L, found, i == 0 ? "grad" : lua_pushfstring(L, "grad by %s", name), block, block->grads[i], n);
         lua_settop(L, 4);
     }
-    if (block->hess) lf_result(L, 4, "hess", block, block->hess, n);
-    return 0;
+    int missing = block->hess && lua_isnoneornil(L, 4);
+    if (block->hess && !missing) lf_result(L, 4, "hess", block, block->hess, n);
+    lua_pushboolean(L, missing);
+    return 1;
 }
 
+/* How often losses written in Lua may call one another: a call of the library takes more of the stack than Lua knows. */
+enum { LF_MAX_DEPTH = 20 };
+
 static lossfn_status_t lf_callback_run(const lossfn_block_t *block) {
+    static _Thread_local int depth;
     lf_callback *c = block->user_data;
     lua_State *L = lf_current.L;
     if (!L || lua_topointer(L, LUA_REGISTRYINDEX) != c->state || (atomic_load(&c->gone) & LF_STATE_GONE))
         return lossfn_call_fail(block->call, LOSSFN_ERROR_CALLBACK,
                                 "a loss written in Lua runs only in calls from the Lua state that made it");
+    if (depth >= LF_MAX_DEPTH)
+        return lossfn_call_fail(block->call, LOSSFN_ERROR_CALLBACK,
+                                "losses written in Lua call one another more than 20 deep");
     lua_rawgeti(L, LUA_REGISTRYINDEX, c->function);
     lua_pushlightuserdata(L, (void *)block);
-    if (lua_pcall(L, 1, 0, 0) == 0) {
+    depth++;
+    int failed = lua_pcall(L, 1, 1, 0);
+    depth--;
+    if (!failed) {
+        int missing = lua_toboolean(L, -1);
+        lua_pop(L, 1);
         lf_current.L = L; /* calls inside have changed neither, but for their own time */
-        return LOSSFN_OK;
+        return missing ? lossfn_call_fail(block->call, LOSSFN_ERROR_UNSUPPORTED,
+                                          "the loss's function returned no hess")
+                       : LOSSFN_OK;
     }
     lf_current.error = lua_gettop(L);
     return lossfn_call_fail(block->call, LOSSFN_ERROR_CALLBACK, "the loss's Lua function raised an error");

@@ -19,8 +19,10 @@ enum { CALL_SLOTS = 3 * LOSSFN_MAX_INPUTS + 12, CALL_TERMS = 16, CALL_LARGE = 20
 typedef struct {
     lossfn_args_t args; /* first, so that a pointer to it is one to the call */
     lossfn_t *loss;
-    uint32_t want, grads;
-    int large; /* worth letting other threads run */
+    uint32_t want;
+    int grads[LOSSFN_MAX_INPUTS], n_grads; /* the inputs whose gradients are wanted, in the order of the result */
+    int several;                           /* the result is a named tuple */
+    int large;                             /* worth letting other threads run */
     double value, denominator;
     double components[CALL_TERMS];
     lossfn_exec_t exec;                                           /* its scratch is owned */
@@ -88,19 +90,26 @@ static const char *const key_names[KEY_COUNT] = {"weight",  "mask",     "sample_
                                                  "threads", "cached",   "vector"};
 static PyObject *key_objects[KEY_COUNT];
 
+/* 0: what is wrong with the type of an argument, by its name, in place of an error that does not have it. */
+static int raise_type(const char *name, const char *expected, PyObject *object) {
+    PyErr_Clear();
+    PyErr_Format(PyExc_TypeError, "%s is a %s; %s is expected", name, Py_TYPE(object)->tp_name, expected);
+    return 0;
+}
+
 static int find_name(const char *const *names, int n, const char *name) {
     for (int i = 0; i < n; i++)
         if (strcmp(names[i], name) == 0) return i;
     return -1;
 }
 
-/* Position of an input by its name, or by y_pred and y_true; -1. */
+/* Position of an input by its name; pred and target by y_pred and y_true too, unless inputs have those names; -1. */
 static int find_input(const lossfn_t *loss, const char *name) {
     int n = lossfn_input_count(loss);
-    if (strcmp(name, "y_pred") == 0) name = "pred";
-    if (strcmp(name, "y_true") == 0) name = "target";
     for (int i = 0; i < n; i++)
         if (strcmp(lossfn_input_name(loss, i), name) == 0) return i;
+    if (strcmp(name, "y_pred") == 0) return find_input(loss, "pred");
+    if (strcmp(name, "y_true") == 0) return find_input(loss, "target");
     return -1;
 }
 
@@ -198,16 +207,23 @@ static const lossfn_tensor_t *call_sample_weight(call_t *call, PyObject *object)
     return tensor;
 }
 
-/* The inputs that `wrt` names, as bits; *several tells whether it is a sequence. */
-static int call_wrt(call_t *call, PyObject *wrt, int *several) {
-    PyObject *names;
-    *several = !PyUnicode_Check(wrt);
-    names = *several ? PySequence_Tuple(wrt) : PyTuple_Pack(1, wrt);
-    if (!names) return 0;
-    call->grads = 0;
+static void call_want_grad(call_t *call, int input) {
+    for (int k = 0; k < call->n_grads; k++)
+        if (call->grads[k] == input) return;
+    call->grads[call->n_grads++] = input;
+}
+
+/* The inputs that `wrt` names, in its order; a sequence asks for a named tuple. */
+static int call_wrt(call_t *call, PyObject *wrt) {
+    PyObject *names = PyUnicode_Check(wrt) ? PyTuple_Pack(1, wrt) : PySequence_Tuple(wrt);
+    call->several = !PyUnicode_Check(wrt);
+    if (!names && !PyErr_ExceptionMatches(PyExc_TypeError)) return 0;
+    if (!names) return raise_type("wrt", "the name of an input or a sequence of names", wrt);
     for (Py_ssize_t k = 0; k < PyTuple_Size(names); k++) {
-        const char *name = PyUnicode_AsUTF8(PyTuple_GetItem(names, k));
+        PyObject *item = PyTuple_GetItem(names, k);
+        const char *name = PyUnicode_Check(item) ? PyUnicode_AsUTF8(item) : NULL;
         int i = name ? find_input(call->loss, name) : -1;
+        if (!PyUnicode_Check(item)) raise_type("a name in wrt", "a str", item);
         if (name && (i < 0 || !call->args.inputs[i]))
             PyErr_Format(error_of(LOSSFN_ERROR_ARGUMENT),
                          i < 0 ? "wrt: %s has no input '%s'" : "wrt: %s was called without %s", lossfn_name(call->loss),
@@ -216,13 +232,36 @@ static int call_wrt(call_t *call, PyObject *wrt, int *several) {
             Py_DECREF(names);
             return 0;
         }
-        call->grads |= 1u << i;
+        call_want_grad(call, i);
     }
     Py_DECREF(names);
     return 1;
 }
 
-enum { GRADS_SEVERAL = 1 << 16 }; /* in call->grads: the result is a named tuple */
+static int call_grads(call_t *call, PyObject *wrt, PyObject *outs, int32_t compute) {
+    lossfn_args_t *args = &call->args;
+    if (wrt && !call_wrt(call, wrt)) return 0;
+    for (int i = 0; !wrt && i < args->n_inputs; i++)
+        if (args->inputs[i] && call->want >> (WANT_GRADS_SHIFT + i) & 1) call_want_grad(call, i);
+    call->several |= call->n_grads > 1;
+    if (call->several && outs && (!PySequence_Check(outs) || PySequence_Size(outs) != call->n_grads)) {
+        PyErr_Clear();
+        PyErr_Format(error_of(LOSSFN_ERROR_ARGUMENT), "grad_out: %d gradients need a sequence of %d arrays (or None)",
+                     call->n_grads, call->n_grads);
+        return 0;
+    }
+    for (int k = 0; k < call->n_grads; k++) {
+        const int i = call->grads[k];
+        const lossfn_tensor_t *input = args->inputs[i];
+        PyObject *out = call->several && outs ? PySequence_GetItem(outs, k) : outs;
+        if (outs && !out) return 0;
+        args->grads[i] = call_output(call, out, "grad_out", is_integer(input->dtype) ? compute : input->dtype,
+                                     input->ndim, input->shape, &call->gradients[i]);
+        if (call->several) Py_XDECREF(out);
+        if (!args->grads[i]) return 0;
+    }
+    return 1;
+}
 
 static int call_outputs(call_t *call, PyObject **given) {
     lossfn_args_t *args = &call->args;
@@ -240,34 +279,7 @@ static int call_outputs(call_t *call, PyObject **given) {
         if (status != LOSSFN_OK) return raise_status(status), 0;
         if (!(args->values = call_output(call, given[KEY_OUT], "out", compute, ndim, shape, &call->values))) return 0;
     }
-    if (call->want & WANT_GRAD) {
-        int several = 0, n = 0;
-        PyObject *outs = given[KEY_GRAD_OUT], *out;
-        call->grads = call->want >> WANT_GRADS_SHIFT & 0xff;
-        if (given[KEY_WRT] && !call_wrt(call, given[KEY_WRT], &several)) return 0;
-        for (int i = 0; i < args->n_inputs; i++) {
-            if (!args->inputs[i]) call->grads &= ~(1u << i);
-            n += call->grads >> i & 1;
-        }
-        several |= n > 1;
-        if (several && outs && (!PySequence_Check(outs) || PySequence_Size(outs) != n)) {
-            PyErr_Clear();
-            PyErr_Format(error_of(LOSSFN_ERROR_ARGUMENT),
-                         "grad_out: %d gradients need a sequence of %d arrays (or None)", n, n);
-            return 0;
-        }
-        for (int i = 0, k = 0; i < args->n_inputs; i++) {
-            const lossfn_tensor_t *input = args->inputs[i];
-            if (!(call->grads >> i & 1)) continue;
-            out = several && outs ? PySequence_GetItem(outs, k++) : outs;
-            if (several && outs && !out) return 0;
-            args->grads[i] = call_output(call, out, "grad_out", is_integer(input->dtype) ? compute : input->dtype,
-                                         input->ndim, input->shape, &call->gradients[i]);
-            if (several) Py_XDECREF(out);
-            if (!args->grads[i]) return 0;
-        }
-        if (several) call->grads |= GRADS_SEVERAL;
-    }
+    if (call->want & WANT_GRAD && !call_grads(call, given[KEY_WRT], given[KEY_GRAD_OUT], compute)) return 0;
     if (call->want & WANT_HESS &&
         !(args->hess = call_output(call, given[KEY_HESS_OUT], "hess_out", floating ? floating : compute, pred->ndim,
                                    pred->shape, &call->hess)))
@@ -305,12 +317,14 @@ static int call_rest(call_t *call, PyObject **given) {
     if (given[KEY_UPSTREAM] && !(args->upstream = call_weight(call, given[KEY_UPSTREAM], "upstream"))) return 0;
     if (given[KEY_DENOMINATOR]) {
         call->denominator = PyFloat_AsDouble(given[KEY_DENOMINATOR]);
-        if (call->denominator == -1 && PyErr_Occurred()) return 0;
+        if (call->denominator == -1 && PyErr_Occurred())
+            return raise_type("denominator", "a number of float64's range", given[KEY_DENOMINATOR]);
         args->denominator = &call->denominator;
     }
     if (given[KEY_HESS_KIND]) {
-        const char *name = PyUnicode_AsUTF8(given[KEY_HESS_KIND]);
-        if (!name) return 0;
+        PyObject *kind = given[KEY_HESS_KIND];
+        const char *name = PyUnicode_Check(kind) ? PyUnicode_AsUTF8(kind) : NULL;
+        if (!name) return raise_type("hess_kind", "a str", kind);
         if ((args->hess_kind = find_name(kinds, 3, name)) < 0) {
             PyErr_Format(error_of(LOSSFN_ERROR_ARGUMENT), "hess_kind is '%s'; it can be 'exact', 'fisher' or 'upper'",
                          name);
@@ -318,12 +332,16 @@ static int call_rest(call_t *call, PyObject **given) {
         }
     }
     if (given[KEY_THREADS]) {
-        long threads = PyLong_AsLong(given[KEY_THREADS]);
-        if (threads == -1 && PyErr_Occurred()) return 0;
+        PyObject *number = PyNumber_Index(given[KEY_THREADS]);
+        int overflow = 0;
+        long threads = number ? PyLong_AsLongAndOverflow(number, &overflow) : 0; /* -1 beyond its range */
+        if (!number) return raise_type("threads", "an integer", given[KEY_THREADS]);
         if (threads < 0 || threads > 256) {
-            PyErr_Format(error_of(LOSSFN_ERROR_ARGUMENT), "threads is %ld; it can be 0 (automatic) to 256", threads);
+            PyErr_Format(error_of(LOSSFN_ERROR_ARGUMENT), "threads is %S; it can be 0 (automatic) to 256", number);
+            Py_DECREF(number);
             return 0;
         }
+        Py_DECREF(number);
         call->exec.threads = (int32_t)threads;
     }
     if (given[KEY_CACHED]) {
@@ -363,7 +381,7 @@ static int call_open(call_t *call, PyObject *arguments) {
     }
     call->loss = loss;
     call->want = (uint32_t)PyLong_AsUnsignedLongMask(want);
-    call->grads = 0;
+    call->n_grads = call->several = 0;
     call->n_slots = 0;
     call->values = call->hess = call->hvp = NULL;
     memset(call->gradients, 0, sizeof call->gradients);
@@ -416,20 +434,13 @@ static int call_warn(const call_t *call) {
 
 static PyObject *call_gradients(call_t *call) {
     PyObject *names, *arrays, *result = NULL;
-    int n = 0, last = 0;
-    for (int i = 0; i < LOSSFN_MAX_INPUTS; i++)
-        if (call->gradients[i]) last = i, n++;
-    if (n == 1 && !(call->grads & GRADS_SEVERAL)) {
-        Py_INCREF(call->gradients[last]);
-        return call->gradients[last];
-    }
-    names = PyTuple_New(n);
-    arrays = PyTuple_New(n);
-    for (int i = 0, k = 0; names && arrays && i < LOSSFN_MAX_INPUTS; i++) {
-        if (!call->gradients[i]) continue;
+    if (call->n_grads == 1 && !call->several) return Py_NewRef(call->gradients[call->grads[0]]);
+    names = PyTuple_New(call->n_grads);
+    arrays = PyTuple_New(call->n_grads);
+    for (int k = 0; names && arrays && k < call->n_grads; k++) {
+        const int i = call->grads[k];
         PyTuple_SetItem(names, k, PyUnicode_FromString(lossfn_input_name(call->loss, i)));
-        Py_INCREF(call->gradients[i]);
-        PyTuple_SetItem(arrays, k++, call->gradients[i]);
+        PyTuple_SetItem(arrays, k, Py_NewRef(call->gradients[i]));
     }
     if (names && arrays && !PyErr_Occurred())
         result = PyObject_CallFunctionObjArgs(hooks.gradients, names, arrays, NULL);

@@ -3,7 +3,8 @@
  * or rows, on the thread that made the call. The arrays are copies, so that one which fn keeps (or a traceback does)
  * stays valid. An exception becomes LOSSFN_ERROR_CALLBACK and stays current, so that it arrives as itself. */
 
-enum { FUNCTION_MAX_PARAMS = 8 };
+/* A call of the library takes more of the stack than one of Python's, so that Python's own limit comes too late. */
+enum { FUNCTION_MAX_PARAMS = 8, FUNCTION_MAX_DEPTH = 20 };
 
 typedef struct {
     PyObject *function;
@@ -111,7 +112,7 @@ static int block_missing(const function_t *f, const char *what) {
 }
 
 /* Spreads (value, grad, hess) over the outputs that are wanted; a value alone is allowed. grad is pred's, or a tuple of
- * all inputs'. */
+ * all inputs'. 1; 0 with a Python error; -1 if there is no Hessian. */
 static int block_spread(const function_t *f, const lossfn_block_t *block, PyObject *returned, int ndim,
                         const int64_t *shape) {
     PyObject *parts = PyTuple_Check(returned) ? Py_NewRef(returned) : PyTuple_Pack(1, returned), *value, *grads, *hess;
@@ -128,23 +129,35 @@ static int block_spread(const function_t *f, const lossfn_block_t *block, PyObje
         snprintf(what, sizeof what, i ? "gradient of input %d" : "gradient", i);
         ok = grad ? block_take(f, grad, what, block->grads[i], ndim, shape) : block_missing(f, what);
     }
-    if (ok && block->hess)
-        ok = hess ? block_take(f, hess, "Hessian", block->hess, ndim, shape) : block_missing(f, "Hessian");
+    if (ok && block->hess) ok = hess ? block_take(f, hess, "Hessian", block->hess, ndim, shape) : -1;
     Py_DECREF(parts);
     return ok;
 }
 
 static lossfn_status_t block_run(const lossfn_block_t *block, int ndim) {
+    static _Thread_local int depth;
     const function_t *f = block->user_data;
     int64_t shape[2] = {block->count, block->cols};
     PyGILState_STATE state = PyGILState_Ensure();
     PyObject *returned;
     int ok = 0;
-    if (!PyErr_Occurred() && (returned = block_call(f, block, ndim, shape))) {
-        ok = block_spread(f, block, returned, ndim, shape);
-        Py_DECREF(returned);
+    if (depth >= FUNCTION_MAX_DEPTH) {
+        PyErr_Format(PyExc_RecursionError, "%s: losses written in Python call one another more than %d deep", f->name,
+                     FUNCTION_MAX_DEPTH);
+    } else if (!PyErr_Occurred()) {
+        depth++;
+        if ((returned = block_call(f, block, ndim, shape))) {
+            ok = block_spread(f, block, returned, ndim, shape);
+            Py_DECREF(returned);
+        }
+        depth--;
     }
     PyGILState_Release(state);
+    if (ok < 0) {
+        char text[128];
+        snprintf(text, sizeof text, "%s: the function returned no Hessian", f->name);
+        return lossfn_call_fail(block->call, LOSSFN_ERROR_UNSUPPORTED, text);
+    }
     return ok ? LOSSFN_OK
               : lossfn_call_fail(block->call, LOSSFN_ERROR_CALLBACK, "the Python function raised an exception");
 }

@@ -22,6 +22,7 @@ static PyObject *install(PyObject *objects) {
     names.dlpack = PyUnicode_InternFromString("__dlpack__");
     names.dlpack_device = PyUnicode_InternFromString("__dlpack_device__");
     names.requires_grad = PyUnicode_InternFromString("requires_grad");
+    names.array = PyUnicode_InternFromString("__array__");
     if (!PyArg_ParseTuple(objects, "OOOOOOOOO", &hooks.convert, &hooks.allocate, &hooks.gradients, &hooks.empty, &hooks.dtypes,
                           &hooks.errors, &hooks.device, &hooks.domain, &hooks.masked))
         return NULL;

@@ -23,7 +23,7 @@ static struct {
     PyObject *masked;    /* the type of arrays whose buffer says nothing of their mask, or None */
 } hooks;
 
-static struct { PyObject *dlpack, *dlpack_device, *requires_grad; } names;
+static struct { PyObject *dlpack, *dlpack_device, *requires_grad, *array; } names;
 
 static PyObject *error_of(lossfn_status_t status) {
     Py_ssize_t i = status < 0 ? -(Py_ssize_t)status : 1;
@@ -165,11 +165,13 @@ static int slot_from_view(slot_t *slot, const char *name, int32_t dtype) {
     if (!dtype) dtype = dtype_of_format(view->format, view->itemsize);
     if (!dtype || (view->len && (uintptr_t)view->buf % (uintptr_t)view->itemsize)) return -1;
     for (int i = 0; i < view->ndim && i < LOSSFN_MAX_DIMS; i++) {
-        if (view->strides[i] % view->itemsize && view->shape[i] > 1) return -1;
         shape[i] = view->shape[i];
+        if (!view->strides) continue; /* those of ctypes give none, though they are asked for: contiguous */
+        if (view->strides[i] % view->itemsize && view->shape[i] > 1) return -1;
         strides[i] = view->strides[i] / view->itemsize;
     }
-    return slot_set(slot, name, view->len ? view->buf : NULL, dtype, view->ndim, shape, strides, view->readonly);
+    return slot_set(slot, name, view->len ? view->buf : NULL, dtype, view->ndim, shape, view->strides ? strides : NULL,
+                    view->readonly);
 }
 
 static int32_t dtype_of_dlpack(int code, int bits, int lanes) {
@@ -229,7 +231,25 @@ static PyObject *attribute(PyObject *object, PyObject *name) {
     return found;
 }
 
-/* 1; 0 with a Python error. `export` is the bound __dlpack__. */
+/* Whether an array that DLPack cannot pass (the Python error that is set) may be converted instead: clears the error.
+ */
+static int may_convert(PyObject *object, int flags) {
+    PyObject *type, *value, *trace, *convert;
+    if (flags & TENSOR_OUTPUT || !PyErr_ExceptionMatches(PyExc_BufferError)) return 0;
+    PyErr_Fetch(&type, &value, &trace);
+    if (!(convert = attribute(object, names.array))) {
+        PyErr_Clear();
+        PyErr_Restore(type, value, trace);
+        return 0;
+    }
+    Py_DECREF(convert);
+    Py_XDECREF(type);
+    Py_XDECREF(value);
+    Py_XDECREF(trace);
+    return 1;
+}
+
+/* 1; 0 with a Python error; -1 if the object has no memory that DLPack can name. `export` is the bound __dlpack__. */
 static int slot_from_dlpack(slot_t *slot, PyObject *object, PyObject *export, const char *name, int flags) {
     static PyObject *keyword; /* {"max_version": (1, 0)} */
     PyObject *capsule, *other, *nothing;
@@ -254,9 +274,13 @@ static int slot_from_dlpack(slot_t *slot, PyObject *object, PyObject *export, co
         int type, id;
         Py_DECREF(other);
         if (!device) return 0;
-        ok = PyArg_ParseTuple(device, "ii", &type, &id);
+        ok = PyTuple_Check(device) && PyArg_ParseTuple(device, "ii", &type, &id);
         Py_DECREF(device);
-        if (!ok) return 0;
+        if (!ok) {
+            PyErr_Clear();
+            PyErr_Format(error_of(LOSSFN_ERROR_ARGUMENT), "%s: __dlpack_device__ did not return (type, id)", name);
+            return 0;
+        }
         if (type != LOSSFN_DEVICE_CPU) return raise_device(name, type, id);
     }
     if (PyErr_Occurred()) return 0;
@@ -269,7 +293,7 @@ static int slot_from_dlpack(slot_t *slot, PyObject *object, PyObject *export, co
         capsule = PyObject_Call(export, nothing, NULL);
     }
     Py_DECREF(nothing);
-    if (!capsule) return 0;
+    if (!capsule) return may_convert(object, flags) ? -1 : 0;
     /* A renamed capsule is ours: its own destructor leaves the tensor alone from here on. */
     if (PyCapsule_IsValid(capsule, "dltensor_versioned")) {
         slot->versioned = PyCapsule_GetPointer(capsule, "dltensor_versioned");
@@ -329,7 +353,10 @@ static int slot_acquire(slot_t *slot, PyObject *object, const char *name, int fl
         if (!overflow && !(flags & (TENSOR_FLOATS | TENSOR_FORCE)))
             return slot_set(slot, name, &slot->integer, LOSSFN_I64, 0, NULL, NULL, 1);
         slot->number = PyLong_AsDouble(object);
-        if (slot->number == -1 && PyErr_Occurred()) return 0;
+        if (slot->number == -1 && PyErr_Occurred()) {
+            PyErr_Format(error_of(LOSSFN_ERROR_DTYPE), "%s is an int beyond the range of float64", name);
+            return 0;
+        }
         return slot_set(slot, name, &slot->number, LOSSFN_F64, 0, NULL, NULL, 1);
     }
     if (as_is && PyObject_CheckBuffer(object)) {
@@ -342,9 +369,9 @@ static int slot_acquire(slot_t *slot, PyObject *object, const char *name, int fl
         }
     } else if (as_is) {
         if ((export = attribute(object, names.dlpack))) {
-            done = slot_from_dlpack(slot, object, export, name, flags);
+            done = export == Py_None ? -1 : slot_from_dlpack(slot, object, export, name, flags);
             Py_DECREF(export);
-            return done;
+            if (done >= 0) return done;
         }
         if (PyErr_Occurred()) return 0;
     }

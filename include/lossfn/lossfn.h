@@ -361,8 +361,9 @@ LOSSFN_API int64_t lossfn_scratch_size(const lossfn_t *loss, const lossfn_args_t
 LOSSFN_API lossfn_status_t lossfn_check(const lossfn_t *loss, const lossfn_args_t *args, char *buf, int64_t cap,
                                         int64_t *length);
 
-/* Compares gradients and Hessian with central differences, for any loss, user-made ones too. The report names the
- * worst place found; *agrees is 1 if every difference is within its expected error. Allocates. */
+/* Compares gradients and Hessian with central differences, for any loss, user-made ones too (of which a Hessian that
+ * fails with UNSUPPORTED is left out). The report names the worst place found; *agrees is 1 if every difference is
+ * within its expected error. Allocates. */
 typedef struct lossfn_gradient_report {
     uint64_t struct_size;
     int32_t agrees;

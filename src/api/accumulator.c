@@ -112,25 +112,26 @@ lossfn_status_t lossfn_accumulator_update(lossfn_accumulator_t *accumulator, los
 }
 
 /* Handles are interchangeable if their specs are the same text. */
-static int same_spec(const lossfn_t *a, const lossfn_t *b) {
-    if (a == b) return 1;
-    int64_t length = lossfn_spec(a, NULL, 0);
-    if (length != lossfn_spec(b, NULL, 0)) return 0;
-    char *texts = lossfn__allocate(2 * ((uint64_t)length + 1));
-    if (!texts) return -1;
-    lossfn_spec(a, texts, length + 1);
-    lossfn_spec(b, texts + length + 1, length + 1);
-    int same = strcmp(texts, texts + length + 1) == 0;
-    lossfn__free(texts, 2 * ((uint64_t)length + 1));
-    return same;
+static lossfn_status_t require_same_spec(const lossfn_t *a, const lossfn_t *b) {
+    if (a == b) return LOSSFN_OK;
+    const int64_t first = lossfn_spec(a, NULL, 0) + 1, second = lossfn_spec(b, NULL, 0) + 1;
+    const uint64_t size = (uint64_t)(first + second);
+    char *texts = lossfn__allocate(size);
+    LOSSFN__REQUIRE(texts != NULL, LOSSFN_ERROR_MEMORY, "out of memory for two specs");
+    lossfn_spec(a, texts, first);
+    lossfn_spec(b, texts + first, second);
+    lossfn_status_t status = LOSSFN_OK;
+    if (strcmp(texts, texts + first) != 0)
+        status =
+            lossfn__fail(LOSSFN_ERROR_ARGUMENT, "accumulators of different losses (%.200s and %.200s) cannot be merged",
+                         texts, texts + first);
+    lossfn__free(texts, size);
+    return status;
 }
 
 lossfn_status_t lossfn_accumulator_merge(lossfn_accumulator_t *accumulator, const lossfn_accumulator_t *other) {
     LOSSFN__REQUIRE(accumulator && other, LOSSFN_ERROR_ARGUMENT, "%s is NULL", accumulator ? "other" : "accumulator");
-    int same = same_spec(accumulator->loss, other->loss);
-    LOSSFN__REQUIRE(same >= 0, LOSSFN_ERROR_MEMORY, "out of memory for a spec");
-    LOSSFN__REQUIRE(same == 1, LOSSFN_ERROR_ARGUMENT, "accumulators of different losses (%s and %s) cannot be merged",
-                    lossfn_name(accumulator->loss), lossfn_name(other->loss));
+    LOSSFN__TRY(require_same_spec(accumulator->loss, other->loss));
     LOSSFN__TRY(need_marginals(accumulator, other->marginals.classes));
     if (accumulator == other) { /* from a copy */
         lossfn__total_t twice[LOSSFN__MAX_TERMS];

@@ -11,6 +11,7 @@
 
 enum { MOST_STEPS = 1000, MOST_TRIALS = 60 };
 #define SMALL_SLOPE 1e-13 /* of the first one: then it is over */
+#define SMALL_CURVE 1e-9  /* of what the slope promised: as good as straight */
 
 typedef struct {
     lossfn__search_t *search;
@@ -21,7 +22,10 @@ typedef struct {
 static lossfn_status_t value_at(descent_t *d, double *x, double *slope, double *value) {
     lossfn__search_t *s = d->search;
     s->pred.data = x;
-    s->args.sum = value;
+    if (lossfn__reduces(s->loss->reduction)) /* what the slope is of: a sum lacks the root of a whole batch */
+        s->args.value = value;
+    else
+        s->args.sum = value;
     LOSSFN__TRY(lossfn__run_allocating(s->loss, &s->args));
     for (int64_t c = 0; c < d->cols; c++) {
         lossfn__exact_t sum;
@@ -44,11 +48,17 @@ static void forget(descent_t *d, double scale) { /* the inverse Hessian: a multi
     for (int64_t c = 0; c < d->cols; c++) d->inverse[c * d->cols + c] = scale;
 }
 
-/* After the step `length` times d->direction, which changed the slope by y. */
-static void learn(descent_t *d, double length, const double *y) {
+/* After the step `length` times d->direction, which changed the slope by y and was worth `gain`. Where the loss is
+ * straight or bends down there is nothing to learn but that steps may be longer: what y holds there is rounding.
+ * Returns whether it learned. */
+static int learn(descent_t *d, double length, const double *y, double gain, int is_first) {
     const int64_t n = d->cols;
     const double curve = length * dot(d->direction, y, n);
-    if (!(curve > 0)) return;
+    if (!(curve > SMALL_CURVE * gain)) {
+        for (int64_t i = 0; i < n * n; i++) d->inverse[i] *= 4;
+        return 0;
+    }
+    if (is_first) forget(d, curve / dot(y, y, n));
     for (int64_t i = 0; i < n; i++) d->product[i] = dot(d->inverse + i * n, y, n);
     const double share = (1 + dot(y, d->product, n) / curve) / curve * length * length;
     for (int64_t i = 0; i < n; i++)
@@ -56,6 +66,7 @@ static void learn(descent_t *d, double length, const double *y) {
             d->inverse[i * n + j] +=
                 share * d->direction[i] * d->direction[j] -
                 length / curve * (d->product[i] * d->direction[j] + d->direction[i] * d->product[j]);
+    return 1;
 }
 
 /* A step along d->direction that the loss is less after, or as little with less slope; 0: there is none. */
@@ -80,23 +91,25 @@ static lossfn_status_t descend(descent_t *d) {
     const int64_t n = d->cols;
     LOSSFN__TRY(value_at(d, d->at, d->slope, &d->value));
     const double first = sqrt(dot(d->slope, d->slope, n));
+    if (!isfinite(first)) { /* something is not, and so is no prediction better than another */
+        for (int64_t c = 0; c < n; c++) d->at[c] = NAN;
+        return LOSSFN_OK;
+    }
     forget(d, 1 / (first > 0 ? first : 1));
+    int is_first = 1;
     for (int step = 0; step < MOST_STEPS && sqrt(dot(d->slope, d->slope, n)) > SMALL_SLOPE * first; step++) {
         double length;
         for (int64_t c = 0; c < n; c++) d->direction[c] = -dot(d->inverse + c * n, d->slope, n);
         LOSSFN__TRY(go(d, &length));
         if (length == 0) break;
+        const double gain = -length * dot(d->direction, d->slope, n);
         for (int64_t c = 0; c < n; c++) {
             const double change = d->trial_slope[c] - d->slope[c];
             d->at[c] = d->trial[c];
             d->slope[c] = d->trial_slope[c];
             d->trial_slope[c] = change;
         }
-        if (step == 0) {
-            const double y = dot(d->trial_slope, d->trial_slope, n);
-            if (y > 0) forget(d, length * dot(d->direction, d->trial_slope, n) / y);
-        }
-        learn(d, length, d->trial_slope);
+        if (learn(d, length, d->trial_slope, gain, is_first)) is_first = 0;
     }
     return LOSSFN_OK;
 }

@@ -102,7 +102,16 @@ static lossfn_status_t compare_all(trial_t *trial, const lossfn_args_t *args, lo
         LOSSFN__TRY(lossfn_tensor_init(&hess, trial->hess, LOSSFN_F64, trial->inputs[0].ndim, trial->inputs[0].shape));
         full.hess = &hess;
     }
-    LOSSFN__TRY(lossfn__run_allocating(trial->loss, &full));
+    char message[LOSSFN__MESSAGE_TEXT];
+    lossfn__copy_message(message, sizeof message);
+    lossfn_status_t status = lossfn__run_allocating(trial->loss, &full);
+    if (status == LOSSFN_ERROR_UNSUPPORTED && has_hess) { /* of a user-made loss that has none after all */
+        has_hess = 0;
+        full.hess = NULL;
+        status = lossfn__run_allocating(trial->loss, &full);
+        if (status == LOSSFN_OK) lossfn__restore_message(message);
+    }
+    if (status != LOSSFN_OK) return status;
     for (int32_t j = 0; j < args->n_inputs; j++) {
         if (!trial->grads[j]) continue;
         int64_t n = trial->counts[j], step = n > MOST_COMPARED ? n / MOST_COMPARED : 1;

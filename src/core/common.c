@@ -118,7 +118,8 @@ void lossfn__put_common(lossfn__writer_t *out, const lossfn__commons_t *commons,
 
 static const char call_arguments[] =
     "weight, mask, upstream, denominator, value, values, sum, denom, components, grad, grads, hess, hess_kind, "
-    "hvp, hvp_vector, notes, note_index, message, exec, out, wrt, sample_weight, inputs";
+    "hvp, hvp_vector, vector, notes, note_index, message, exec, threads, cached, out, grad_out, hess_out, wrt, "
+    "sample_weight, inputs";
 
 int lossfn__is_call_argument(const char *name) { return lossfn__find_word(call_arguments, lossfn__piece(name)) >= 0; }
 

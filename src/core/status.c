@@ -7,8 +7,7 @@
 #include <string.h>
 
 /* A plain array: no heap, and no destructor that could outlive the library when a program unloads it. */
-enum { MESSAGE_SIZE = 512 };
-static _Thread_local char message[MESSAGE_SIZE];
+static _Thread_local char message[LOSSFN__MESSAGE_TEXT];
 
 /* A message is one line, whatever was in a caller's string, and is not cut inside a UTF-8 character. */
 static void tidy(char *text, int cut) {
@@ -23,14 +22,14 @@ static void tidy(char *text, int cut) {
 
 #undef lossfn__fail
 lossfn_status_t lossfn__fail(lossfn_status_t status, const char *format, ...) {
-    char text[MESSAGE_SIZE]; /* the arguments may point into the old message */
+    char text[LOSSFN__MESSAGE_TEXT]; /* the arguments may point into the old message */
     int saved = errno;
     va_list arguments;
     va_start(arguments, format);
     int n = vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     if (n < 0) strcpy(text, lossfn_status_text(status));
-    tidy(text, n >= MESSAGE_SIZE);
+    tidy(text, n >= LOSSFN__MESSAGE_TEXT);
     memcpy(message, text, sizeof text);
     errno = saved;
     return status;
@@ -48,6 +47,8 @@ void lossfn__copy_message(char *buf, int64_t cap) {
     memcpy(buf, message, n);
     buf[n] = 0;
 }
+
+void lossfn__restore_message(const char *text) { snprintf(message, sizeof message, "%s", text); }
 
 const char *lossfn__format_shape(int32_t ndim, const int64_t *shape, char buf[192]) {
     lossfn__writer_t out = {buf, LOSSFN__SHAPE_TEXT, 0};

@@ -19,7 +19,7 @@ lossfn_status_t lossfn__fail(lossfn_status_t status, const char *format, ...) LO
 #define lossfn__fail(status, ...) (lossfn__fail(status, __VA_ARGS__), (status))
 #endif
 
-enum { LOSSFN__DOUBLE_TEXT = 32 };
+enum { LOSSFN__DOUBLE_TEXT = 32, LOSSFN__MESSAGE_TEXT = 512 };
 /* "(3, 2)" */
 enum { LOSSFN__SHAPE_TEXT = 192 };
 const char *lossfn__format_shape(int32_t ndim, const int64_t *shape, char buf[192]);
@@ -28,6 +28,8 @@ const char *lossfn__format_shape(int32_t ndim, const int64_t *shape, char buf[19
 const char *lossfn__message(void);
 /* Copies it to buf, cut to cap bytes with the final NUL. */
 void lossfn__copy_message(char *buf, int64_t cap);
+/* Puts back what was copied, for who goes on after a failure and succeeds. */
+void lossfn__restore_message(const char *text);
 
 /* Returns from the calling function with a failure when the condition does not hold. */
 #define LOSSFN__REQUIRE(condition, status, ...)                                                                        \

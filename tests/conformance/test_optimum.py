@@ -164,6 +164,35 @@ def test_constants_of_rows() -> None:
         init_score(clib.Loss("categorical_cross_entropy"), np.zeros((200, 5)), labels, classes=5)
 
 
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_constants_of_a_cone(scale: float) -> None:
+    """A single row: the loss is its distance, whose slope is the same everywhere, and the best constant its target."""
+    rng = np.random.default_rng(7)
+    for classes in (1, 2, 3, 6):
+        target = rng.normal(2, 1, (1, classes)) * scale
+        for reduction in ("mean", "sum"):
+            best = init_score(
+                clib.Loss(f"multi_rmse(reduction={reduction})"), np.zeros((1, classes)), target, classes=classes
+            )
+            np.testing.assert_allclose(best, target[0], rtol=1e-6)
+        target = rng.normal(2, 1, (9, classes)) * scale
+        best = init_score(clib.Loss("multi_rmse"), np.zeros((9, classes)), target, classes=classes)
+        np.testing.assert_allclose(best, target.mean(0), rtol=1e-9)
+
+
+def test_constants_of_rows_go_on_where_the_loss_bends_down() -> None:
+    loss = clib.Loss("symmetric_cross_entropy")
+    best = init_score(loss, np.zeros((1, 3)), np.array([1]), classes=3)
+    assert loss.run(best.reshape(1, 3), np.array([1]), want="value").value < 1e-6
+
+
+def test_constants_of_rows_with_nan() -> None:
+    target = np.array([[0.5, np.nan, 0.5], [0.2, 0.3, 0.5]])
+    assert np.isnan(init_score(clib.Loss("cross_entropy"), np.zeros((2, 3)), target, classes=3)).all()
+    kept = init_score(clib.Loss("cross_entropy"), np.zeros((2, 3)), target, classes=3, mask=np.array([0, 1], np.uint8))
+    np.testing.assert_allclose(np.exp(kept) / np.exp(kept).sum(), target[1], rtol=1e-9)
+
+
 @pytest.mark.parametrize("name", [n for n in NAMES if clib.describe(n).unit == clib.UNIT_ELEMENT])
 def test_minima(name: str) -> None:
     """No prediction is better than the least value, and some is as good."""

@@ -31,6 +31,27 @@ test("register, use, unregister", function()
     lossfn.unregister("my.quartic")
 end)
 
+test("a loss without a Hessian", function()
+    local loss = lossfn.custom(function(pred, target)
+        local value, grad = quartic(pred, target, {factor = 1})
+        return value, grad
+    end)
+    raises("UNSUPPORTED", "returned no hess", loss.hess, loss, {2}, {0})
+    local report = loss:check_gradient({2, 1}, {0.5, 0})
+    equal({report.agrees, report.compared}, {true, 2}) -- what there is, is checked
+end)
+
+test("recursion without end", function()
+    local loss, depth = nil, 0
+    loss = lossfn.custom(function(pred, target) return {loss(pred, target)}, pred end)
+    raises("CALLBACK", "20 deep", loss, {1}, {1})
+    loss = lossfn.custom(function(pred, target)
+        depth = depth + 1
+        return depth < 15 and {loss(pred, target)} or pred, pred
+    end)
+    equal(loss({3}, {1}), 3)
+end)
+
 test("names and options of a registration", function()
     raises("ARGUMENT", "", lossfn.register, "nodot", quartic)
     raises("ARGUMENT", "a loss is a function of blocks, not a table", lossfn.register, "my.x", {})

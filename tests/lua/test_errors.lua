@@ -25,6 +25,28 @@ test("names and parameters", function()
     raises("PARAMETER", "power is 3, must be one of: 1, 2", lossfn.create, "multi_margin", {power = 3})
     assert(lossfn.create("multi_margin", {power = 2}) == lossfn.create("multi_margin(power=2)"))
     raises("ARGUMENT", "threads is a string; a number is expected", lossfn.mse, {1}, {1}, {threads = "two"})
+    for _, threads in ipairs {-1, 257, 1.5, 2 ^ 31, 2 ^ 32 + 1, 1e300, 1 / 0, 0 / 0} do
+        raises("ARGUMENT", "it can be 0 to 256", lossfn.mse, {1}, {1}, {threads = threads})
+        raises("ARGUMENT", "it can be 0 to 256", lossfn.set_num_threads, threads)
+    end
+    raises("ARGUMENT", "threads is a string; a number is expected", lossfn.set_num_threads, "2")
+    raises("ARGUMENT", "squared is a table; a number is expected", lossfn.huber.rho, {1})
+    raises("ARGUMENT", "residual is a boolean; a number is expected", lossfn.huber.irls_weight, true)
+    raises("ARGUMENT", "residual is a table; a number is expected", lossfn.huber.irls_weight, {{1}})
+    raises("SHAPE", "has a hole", lossfn.huber.irls_weight, {1, nil, 3})
+    equal(lossfn.huber.irls_weight({1, 2, 4}), {1, 0.5, 0.25})
+    equal(lossfn.huber.irls_weight(lossfn.array({1, 2, 4})), {1, 0.5, 0.25})
+    raises("ARGUMENT", "name is a table; a string is expected", lossfn.describe, {})
+    for _, f in ipairs {lossfn.create, lossfn.describe, lossfn.unregister} do
+        raises("SPEC", "a zero byte at column 4", f, "mse\0x")
+    end
+    raises("SPEC", "reduction: a zero byte at column 4", lossfn.mse, {1}, {1}, {reduction = "sum\0"})
+    raises("SPEC", "name: a zero byte at column 4", lossfn.register, "a.b\0c", print)
+    raises("ARGUMENT", "inputs is a string; a table is expected", lossfn.custom, print, {inputs = "pred"})
+    raises("ARGUMENT", "inputs[2] is a function; a string is expected", lossfn.custom, print, {inputs = {"a", print}})
+    raises("ARGUMENT", "params is a number; a table is expected", lossfn.custom, print, {params = 1})
+    local sum = lossfn.Accumulator("mse + mae")
+    for _, term in ipairs {0, 3, 1.5, 2 ^ 32 + 1} do raises("ARGUMENT", "it can be 1 to 2", sum.parts, sum, term) end
     local e = raises("NOT_FOUND", "", lossfn.create, "huber", {detla = 1})
     assert(e.message:find("delta", 1, true))
     raises("SPEC", "column", lossfn.create, "huber(delta=")

@@ -52,6 +52,30 @@ def test_bfloat16():
     assert (out == grad).all()
 
 
+def packed(values):
+    """In a record behind one byte: unaligned, with a stride that its items do not measure."""
+    record = np.zeros(len(values), np.dtype([("first", np.uint8), ("second", values.dtype)]))
+    record["second"] = values
+    return record["second"]
+
+
+def test_bfloat16_without_alignment():
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    pred = np.array([1, 2, 4], ml_dtypes.bfloat16)
+    unaligned = np.frombuffer(b"\0" + pred.tobytes(), np.uint8)[1:].view(pred.dtype)
+    for seen in (packed(pred), packed(pred)[::-1][::-1], unaligned):
+        assert (lossfn.mse.grad(seen, [1, 2, 3]) == lossfn.mse.grad(pred, [1, 2, 3])).all()
+    with pytest.raises(lossfn.DTypeError, match=r"grad_out has dtype bfloat16; an output is .* aligned"):
+        lossfn.mse.grad(pred, pred, grad_out=packed(pred))
+
+
+def test_other_small_floats():
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    for dtype in (ml_dtypes.float8_e5m2, ml_dtypes.float8_e4m3fn, ml_dtypes.int4):
+        with pytest.raises(lossfn.DTypeError, match=f"pred has dtype {np.dtype(dtype)}"):
+            lossfn.mse(np.zeros(3, dtype), np.zeros(3))
+
+
 VIEWS = {
     "reversed": lambda a: a[::-1, ::-1],
     "every other": lambda a: np.repeat(np.repeat(a, 2, 0), 3, 1)[::2, ::3],
@@ -137,6 +161,12 @@ def test_names_of_inputs():
 
 def test_wrt():
     pred, target = np.array([1.0, 2.0]), np.array([0.0, 5.0])
+    one, other = np.zeros(2), np.zeros(2)
+    turned = lossfn.mse.grad(pred, target, wrt=("target", "pred", "target"), grad_out=(one, other))
+    assert turned._fields == ("target", "pred"), "in the order that was asked for"
+    assert turned[0] is one and turned[1] is other
+    np.testing.assert_array_equal(one, lossfn.mse.grad(pred, target, wrt="target"))
+    np.testing.assert_array_equal(other, lossfn.mse.grad(pred, target))
     np.testing.assert_array_equal(lossfn.mse.grad(pred, target, wrt="target"), [-1, 3])
     both = lossfn.mse.grad(pred, target, wrt=("pred", "target"))
     np.testing.assert_array_equal(both.pred, -both.target)
@@ -255,6 +285,17 @@ def test_standard_library_arrays():
     out = array.array("d", bytes(24))
     assert lossfn.mse.grad(array.array("d", [1, 2, 4]), [1, 2, 3], grad_out=out) is out
     assert list(out) == pytest.approx([0, 0, 2 / 3])
+
+
+def test_arrays_of_ctypes():
+    """Their buffers tell no strides, though they are asked for."""
+    out, table = (ctypes.c_double * 3)(), ((ctypes.c_float * 2) * 3)
+    assert lossfn.mse.grad((ctypes.c_double * 3)(1, 2, 4), (ctypes.c_int32 * 3)(1, 2, 3), grad_out=out) is out
+    assert list(out) == pytest.approx([0, 0, 2 / 3])
+    rows = table((1, 2), (3, 4), (5, 6))
+    assert lossfn.cross_entropy(rows, (ctypes.c_uint8 * 3)(0, 1, 1)) == lossfn.cross_entropy(np.array(rows), [0, 1, 1])
+    assert lossfn.mse((ctypes.c_float * 0)(), (ctypes.c_float * 0)(), empty="zero") == 0
+    assert lossfn.mse(ctypes.c_double(1), ctypes.c_float(3)) == 4
 
 
 # ---- DLPack --------------------------------------------------------------------------------------------------------
@@ -394,6 +435,27 @@ def test_dlpack_refused():
 
     with pytest.raises(BufferError, match="not now"):
         lossfn.mse(Raises(values), values)
+
+    class Converted(Raises):
+        def __array__(self, dtype=None, copy=None):
+            return np.array([1.0, 2.0, 3.0])
+
+    class WithoutDLPack(Converted):
+        __dlpack__ = None
+
+    for kind in (Converted, WithoutDLPack):
+        assert lossfn.mse(kind(values), [1.0, 2.0, 6.0]) == 3
+    with pytest.raises(BufferError, match="not now"):
+        lossfn.mse.grad(values, values, grad_out=Converted(values))
+
+    for place in ("CPU", ("CPU", 0), (1,)):
+
+        class Nowhere(Exporter):
+            def __dlpack_device__(self, place=place):
+                return place
+
+        with pytest.raises(lossfn.ArgumentError, match=r"pred: __dlpack_device__ did not return \(type, id\)"):
+            lossfn.mse(Nowhere(values), values)
 
 
 # ---- Without NumPy -------------------------------------------------------------------------------------------------

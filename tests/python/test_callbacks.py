@@ -82,6 +82,33 @@ def test_parameters():
         lossfn.custom(3)
 
 
+def test_parameters_with_defaults_of_numpy():
+    seen = []
+    half, quarter, three = np.float64(0.5), np.float32(0.25), np.int64(3)
+
+    def fn(pred, target, a=half, b=quarter, n=three, strict=np.True_):
+        seen.append((a, b, n, strict))
+        return pred * 0, pred * 0
+
+    lossfn.custom(fn)([1.0], [1.0])
+    lossfn.custom(fn, strict=np.False_)([1.0], [1.0])
+    assert seen == [(0.5, 0.25, 3, True), (0.5, 0.25, 3, False)]
+    assert [type(x) for x in seen[0]] == [float, float, int, bool]
+
+
+@pytest.mark.parametrize("word", ["cached", "threads", "vector", "grad_out", "hess_out", "out", "wrt", "weight"])
+def test_words_of_a_call_are_reserved(word):
+    with pytest.raises(lossfn.ParameterError, match=f"'{word}' is reserved"):
+        lossfn.custom(eval(f"lambda pred, target, {word}=1.0: pred"))
+    with pytest.raises(lossfn.ArgumentError, match=f"named '{word}', an argument of every call"):
+        lossfn.custom(eval(f"lambda {word}, target: target"))
+
+
+def test_inputs_by_their_own_names():
+    loss = lossfn.custom(lambda y_true, y_pred: (y_pred - 2 * y_true, y_pred * 0 - 2))
+    assert loss(y_true=[1.0], y_pred=[5.0]) == loss(y_pred=[5.0], y_true=[1.0]) == loss([1.0], [5.0]) == 3
+
+
 def test_more_inputs():
     def fn(pred, target, var):
         d = pred - target
@@ -178,6 +205,8 @@ def test_other_results():
     no_hessian = lossfn.custom(lambda pred, target: (pred, pred))
     with pytest.raises(lossfn.UnsupportedError, match="no Hessian"):
         no_hessian.hess([1.0], [1.0])
+    report = lossfn.custom(lambda pred, target: square(pred, target)[:2]).check_gradient([1.0, 2.0], [3.0, 5.0])
+    assert report["agrees"] and report["compared"] == 2, "what there is, is checked"
     with pytest.raises(lossfn.UnsupportedError):
         lossfn.custom(square, hess=False).hess([1.0], [1.0])
 
@@ -210,6 +239,16 @@ def test_recursion_and_unregistering_in_use():
         lossfn.create("test.fleeting")
     with pytest.raises(lossfn.NotFoundError):
         lossfn.unregister("test.fleeting")
+
+
+def test_recursion_without_end():
+    """It ends before the stack does."""
+    loss = lossfn.custom(lambda pred, target: (loss(pred, target, reduction="none"), pred))
+    with pytest.raises(RecursionError, match="20 deep"):
+        loss([1.0], [1.0])
+    turns = iter(range(15))
+    loss = lossfn.custom(lambda pred, target: (pred if next(turns) == 14 else loss(pred, target) + 0 * pred, pred))
+    assert loss([3.0], [1.0]) == 3
 
 
 def test_lifetime():

@@ -122,6 +122,18 @@ def test_accumulator_over_any_split(rng):
     assert np.isnan(parts[0].value()) and parts[0].denominator == 0
 
 
+def test_accumulator_of_any_buffer():
+    made = lossfn.Accumulator("huber", delta=2)
+    made.update([1.0], [3.0])
+    data = made.to_bytes()
+    padded = data + bytes(-len(data) % 4)
+    for same in (bytearray(data), memoryview(data), np.frombuffer(data, np.uint8), memoryview(padded)[: len(data)]):
+        read = lossfn.Accumulator.from_bytes(same)
+        assert read.value() == made.value() and read.loss == made.loss
+    with pytest.raises(lossfn.ArgumentError, match=r"\(huber and huber\(delta=2\)\)"):
+        lossfn.Accumulator("huber").merge(made)
+
+
 def test_accumulator_errors():
     acc = lossfn.Accumulator("mse")
     with pytest.raises(lossfn.ShapeError):

@@ -53,6 +53,27 @@ local lossfn = {}
 
 local function fail(status, ...) error(core.make_error(status, format(...))) end
 
+local function check_type(what, x, kind)
+    if type(x) ~= kind then fail(core.ERROR_ARGUMENT, "%s is a %s; a %s is expected", what, type(x), kind) end
+    return x
+end
+
+-- C would read it up to a zero byte.
+local function check_text(what, x)
+    local at = check_type(what, x, "string"):find("\0", 1, true)
+    if at then fail(core.ERROR_SPEC, "%s: a zero byte at column %d", what, at) end
+    return x
+end
+
+-- C would cut off what is behind the point, or beyond its range.
+local function check_whole(what, x, lowest, highest)
+    check_type(what, x, "number")
+    if not (x >= lowest and x <= highest) or x ~= floor(x) then
+        fail(core.ERROR_ARGUMENT, "%s is %.14g; it can be %d to %d", what, x, lowest, highest)
+    end
+    return x
+end
+
 -- ---- Arrays ----------------------------------------------------------------------------------------------------------
 
 ---@class lossfn.array_module
@@ -104,7 +125,7 @@ local function set_option(options, key, value)
     elseif kind == "boolean" then
         core.options_set_bool(options, key, value and 1 or 0)
     elseif kind == "string" then
-        core.options_set_string(options, key, value)
+        core.options_set_string(options, key, check_text(key, value))
     elseif kind == "table" or core.is_array(value) then
         core.options_set_doubles(options, key, value)
     else
@@ -143,7 +164,7 @@ end
 local function new_handle(text, params)
     params = params or {}
     local empty = next(params) == nil
-    local handle = core.create_options(text, not empty and new_options(params) or nil)
+    local handle = core.create_options(check_text("spec", text), not empty and new_options(params) or nil)
     if params.label_base == nil and not text:find("label_base", 1, true) then
         for _, input in pairs(input_infos(handle)) do
             if input.scale == core.SCALE_LABEL then
@@ -273,6 +294,7 @@ local function prepare(loss, want, derive, ...)
             fail(core.ERROR_ARGUMENT, "hess_kind is %s; there are exact, fisher, upper", tostring(kind))
         end
     end
+    if call.threads ~= nil then check_whole("threads", call.threads, 0, 256) end
     call.loss, call.n = loss.handle, n
     call.want = (want % 2 == 1 and loss.unreduced) and want + (VALUES - VALUE) or want
 
@@ -435,13 +457,16 @@ end
 
 --- rho, rho', rho'' of a squared residual s, three numbers: rho(s) = 2 loss(sqrt(s)), as least-squares solvers take it.
 ---@return number, number, number
-function Loss:rho(squared) return core.rho(self.handle, squared) end
+function Loss:rho(squared) return core.rho(self.handle, check_type("squared", squared, "number")) end
 
 --- The weight of iteratively reweighted least squares, loss'(r)/r of a residual r = pred - target; a list for a list.
 function Loss:irls_weight(residual)
-    if type(residual) ~= "table" then return core.irls_weight(self.handle, residual) end
-    local list = {}
-    for i = 1, #residual do list[i] = core.irls_weight(self.handle, residual[i]) end
+    if type(residual) == "table" then residual = core.array_new(residual, "f64") end -- which refuses holes
+    if not core.is_array(residual) then
+        return core.irls_weight(self.handle, check_type("residual", residual, "number"))
+    end
+    local list = residual:totable()
+    for i, x in ipairs(list) do list[i] = core.irls_weight(self.handle, check_type("residual", x, "number")) end
     return list
 end
 
@@ -622,6 +647,7 @@ local type_names = {[core.PARAM_DOUBLE] = "number", [core.PARAM_INT] = "integer"
 --- params, options: lists of tables.
 function lossfn.describe(name)
     local info = core.info()
+    check_text("name", name)
     core.describe(name, info)
     local d = {inputs = {}, params = {}, options = {}, traits = {}, hess_kinds = {}, has_rho = info.has_rho ~= 0,
                unit = info.unit == core.UNIT_ROW and "row" or "element"}
@@ -686,8 +712,11 @@ local function definition(fn, options)
     local rest = {}
     for key, value in pairs(options or {}) do rest[key] = value end
     local d = {params = {}, inputs = rest.inputs or {"pred", "target"}}
+    check_type("inputs", d.inputs, "table")
+    for i, name in ipairs(d.inputs) do check_text("inputs[" .. i .. "]", name) end
     for _, key in ipairs {"rows", "labels", "summary", "formula"} do d[key], rest[key] = rest[key], nil end
     d.rows = d.rows or d.labels
+    check_type("params", rest.params or {}, "table")
     for name, default in pairs(rest.params or {}) do
         if type(name) ~= "string" or type(default) ~= "number" then
             fail(core.ERROR_ARGUMENT, "params gives each parameter its default, as in {delta = 1}")
@@ -715,14 +744,14 @@ function lossfn.register(name, fn, options)
     local unknown = next(rest)
     if unknown ~= nil then fail(core.ERROR_ARGUMENT, "register has no option '%s'", tostring(unknown)) end
     if type(name) ~= "string" then fail(core.ERROR_ARGUMENT, "a name is a string, not a %s", type(name)) end
-    core.register_loss(name, fn, d)
+    core.register_loss(check_text("name", name), fn, d)
     families[name] = nil
     return lossfn.create(name)
 end
 
 --- Forgets a registered loss. Those created before go on working.
 function lossfn.unregister(name)
-    core.unregister_loss(name)
+    core.unregister_loss(check_text("name", name))
     families[name] = nil
 end
 
@@ -775,7 +804,10 @@ end
 function Accumulator:value() return (core.accumulator_value(self.handle)) end
 
 --- Sum and denominator of a term of a sum of losses, from 1.
-function Accumulator:parts(term) return core.accumulator_parts(self.handle, (term or 1) - 1) end
+function Accumulator:parts(term)
+    local terms = core.component_count(self.loss.handle)
+    return core.accumulator_parts(self.handle, check_whole("term", term or 1, 1, terms) - 1)
+end
 
 --- Forgets all batches.
 function Accumulator:reset() core.accumulator_reset(self.handle) end
@@ -791,7 +823,8 @@ lossfn.Accumulator = setmetatable({
     from_bytes = function(bytes)
         local handle = core.accumulator_read(bytes)
         local a, b, c, d = bytes:byte(5, 8) -- the bytes begin with LFA1, the length of the spec, the spec
-        return new_accumulator(handle, lossfn.create(bytes:sub(9, 8 + a + 256 * (b + 256 * (c + 256 * d)))))
+        local spec = bytes:sub(9, 8 + a + 256 * (b + 256 * (c + 256 * d)))
+        return new_accumulator(handle, new_loss(core.create(spec), spec)) -- which says what its labels count from
     end,
 }, {
     __call = function(_, spec, params)
@@ -803,7 +836,7 @@ lossfn.Accumulator = setmetatable({
 -- ---- The library -----------------------------------------------------------------------------------------------------
 
 --- How many threads a call may use; 0: what the machine allows.
-function lossfn.set_num_threads(threads) core.set_num_threads(threads) end
+function lossfn.set_num_threads(threads) core.set_num_threads(check_whole("threads", threads, 0, 256)) end
 ---@return integer
 function lossfn.num_threads() return core.num_threads() end
 --- The instruction set in use: "avx512", "avx2", "neon" or "baseline".

@@ -79,10 +79,11 @@ class Accumulator:
         return data
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Accumulator:
-        """What to_bytes() gave."""
+    def from_bytes(cls, data: Any) -> Accumulator:
+        """What to_bytes() gave: bytes, or whatever has a buffer of them."""
         made = cls.__new__(cls)
         made._handle = _core.accumulator_read(data)
+        data = memoryview(data).tobytes()
         length = int.from_bytes(data[4:8], "little")  # the bytes begin with LFA1, the length of the spec, the spec
         made._loss = create(data[8 : 8 + length].decode())
         made._lock = Lock()

@@ -34,6 +34,12 @@ def _unmasked(obj: Any, name: str) -> Any:
     return obj.data
 
 
+def _has_elements(values: Any) -> bool:
+    """Whether pointers to its items, and strides that count them, can tell where each is."""
+    steps = [stride for extent, stride in zip(values.shape, values.strides) if extent > 1]
+    return bool(values.flags.aligned) and all(step % values.itemsize == 0 for step in steps)
+
+
 def convert(obj: Any, name: str, flags: int) -> Any:
     """`obj` as something with a buffer, or (a buffer of 16-bit words, dtype)."""
     if numpy is None:
@@ -53,11 +59,12 @@ def convert(obj: Any, name: str, flags: int) -> Any:
     dtype = values.dtype
     if flags & OUTPUT and not values.flags.writeable:
         raise ArgumentError(f"{name} is read-only")
-    if dtype.name == "bfloat16":
-        return values.view(numpy.uint16), _core.BF16
+    if dtype.name == "bfloat16" and (not flags & OUTPUT or _has_elements(values)):
+        words = values if _has_elements(values) else values.copy()
+        return words.view(numpy.uint16), _core.BF16
     if flags & OUTPUT:
         raise DTypeError(f"{name} has dtype {dtype}; an output is {_WRITABLE}")
-    if dtype.kind not in "fiub" or dtype.itemsize > 8:
+    if dtype.kind not in "fiub" or dtype.itemsize > 8 or dtype.isbuiltin == 2:
         kind = "" if isinstance(obj, numpy.ndarray) else f" (from a {type(obj).__name__})"
         raise DTypeError(f"{name} has dtype {dtype}{kind}; lossfn reads floats up to float64, integers and bool")
     if dtype.kind != "f" and (flags & FORCE or (flags & FLOATS and isinstance(obj, (list, tuple, range)))):

@@ -41,11 +41,16 @@ class Rho(NamedTuple):
     second: Any
 
 
-def _text(what: str, text: str) -> str:
+def checked_text(what: str, text: str) -> str:
     """C would read it up to a zero byte."""
     if "\0" in text:
         raise SpecError(f"{what}: a zero byte at column {text.index(chr(0)) + 1}")
     return text
+
+
+def is_bool(value: Any) -> bool:
+    """Python's or NumPy's, which is called bool_ or bool by its version."""
+    return isinstance(value, bool) or type(value).__name__ in ("bool", "bool_")
 
 
 def _hashable(value: Any) -> Any:
@@ -72,10 +77,10 @@ def _numbers(key: str, value: Any) -> Sequence[Any]:
 
 def _set_option(options: Any, key: str, value: Any) -> None:
     if isinstance(value, str):
-        _core.options_set_string(options, key, _text(key, value))
+        _core.options_set_string(options, key, checked_text(key, value))
     elif _is_list(value) and getattr(value, "ndim", 1) > 0:
         _core.options_set_doubles(options, key, _numbers(key, value))
-    elif isinstance(value, bool) or type(value).__name__ == "bool_":
+    elif is_bool(value):
         _core.options_set_bool(options, key, bool(value))
     elif isinstance(value, numbers.Integral):
         whole = int(value)
@@ -101,7 +106,7 @@ def new_handle(spec: str, params: dict[str, Any]) -> Any:
     """A handle of the C library."""
     if not isinstance(spec, str):
         raise TypeError(f"a loss is named by a str, not by a {type(spec).__name__}")
-    _text("spec", spec)
+    checked_text("spec", spec)
     return _core.create_options(spec, new_options(params)) if params else _core.create(spec)
 
 

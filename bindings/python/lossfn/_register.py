@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import inspect
+import numbers
 from collections.abc import Callable
 from typing import Any
 
 from . import _core
 from ._errors import ArgumentError
-from ._loss import Loss, create, new_options
+from ._loss import Loss, checked_text, create, is_bool, new_options
 
 
 def _definition(
@@ -36,12 +37,12 @@ def _definition(
             continue
         if default is argument.empty:
             inputs.append(argument.name)
-        elif isinstance(default, bool):
+        elif is_bool(default):
             params.append((argument.name, _core.PARAM_BOOL, "true" if default else "false"))
-        elif isinstance(default, int):
-            params.append((argument.name, _core.PARAM_INT, str(default)))
-        elif isinstance(default, float):
-            params.append((argument.name, _core.PARAM_DOUBLE, repr(default)))
+        elif isinstance(default, numbers.Integral):
+            params.append((argument.name, _core.PARAM_INT, str(int(default))))
+        elif isinstance(default, numbers.Real):
+            params.append((argument.name, _core.PARAM_DOUBLE, repr(float(default))))
         else:
             raise ArgumentError(f"the default of {argument.name} is {default!r}; a parameter is a number or a bool")
     if summary is None:
@@ -86,13 +87,16 @@ def register(
             return function
 
         return decorate
+    if not isinstance(name, str):
+        raise TypeError(f"a loss is named by a str, not by a {type(name).__name__}")
+    checked_text("name", name)
     _core.register_function(name, _definition(fn, rows, labels, wrt, hess, summary, formula))
     return create(name)
 
 
 def unregister(name: str) -> None:
     """Forgets a loss made by register(). Those created before go on working."""
-    _core.unregister(name)
+    _core.unregister(checked_text("name", name))
 
 
 def custom(
