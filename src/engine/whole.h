@@ -134,11 +134,8 @@ static int stage_input(whole_t *w, const lossfn__plan_t *plan, const whole_part_
 
 /* t (1 - e) + e/C */
 static void smooth(REAL *t, double smoothing, int64_t classes) {
-    const V e = v_set(-smoothing), share = v_one() / v_set((double)classes);
-    for (int64_t i = 0; i < classes; i += LANES) {
-        const V x = v_load(t + i);
-        v_store(t + i, v_fma(e, x - share, x));
-    }
+    const V e = v_set(smoothing), kept = v_set(1 - smoothing), share = v_one() / v_set((double)classes);
+    for (int64_t i = 0; i < classes; i += LANES) v_store(t + i, smoothed_class(v_load(t + i), e, kept, share));
 }
 
 /* Stages the inputs of a part. Returns whether a number is NaN. */
@@ -164,6 +161,7 @@ static int64_t call_row(const lossfn__part_t *part, whole_part_t *own, void (*ke
     for (int i = 0; i < MAX_CONSTANTS; i++) p[i] = v_set((double)own->constants[i]);
     r->n = own->n;
     r->label = own->smoothing != 0 ? -1 : label;
+    r->smoothing = own->smoothing;
     for (int64_t c = 0; own->mask && c < label && r->label > 0; c++) r->label -= own->mask[c] == 0;
     r->w = own->weight;
     r->p = p;

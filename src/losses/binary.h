@@ -3,17 +3,16 @@
 
 #include "simd/logistic.h"
 
-/* A target, or one minus it, with label smoothing, whose constant is the given one. */
-ALWAYS_INLINE V smoothed(V y, const V *p, int epsilon) {
-    return p ? y * (v_one() - p[epsilon]) + v_set(0.5) * p[epsilon] : y;
-}
+/* A target, or one minus it, with label smoothing, whose constant is the given one, and the next one minus it. */
+ALWAYS_INLINE V smoothed(V y, const V *p, int epsilon) { return p ? y * p[epsilon + 1] + v_set(0.5) * p[epsilon] : y; }
 
-enum { BCE_CLAMP = BASE_CONSTANTS, BCE_LOG_CLAMP, BCE_SMOOTHING };
+enum { BCE_CLAMP = BASE_CONSTANTS, BCE_LOG_CLAMP, BCE_SMOOTHING, BCE_KEPT };
 static void binary_cross_entropy_setup(const double *params, double *constants) {
     set_base(params[0], constants);
     constants[BCE_CLAMP] = params[1];
     constants[BCE_LOG_CLAMP] = params[2];
     constants[BCE_SMOOTHING] = params[3];
+    constants[BCE_KEPT] = 1 - params[3];
 }
 
 /* Good (1952), the logarithmic score: -y ln p - (1 - y) ln(1 - p). Exact at p = 0 and 1. */
@@ -50,20 +49,24 @@ DEFINE(binary_cross_entropy) = {
 TUNED_ELEMENTWISE(binary_cross_entropy) {
     const V zero = v_zero(), one = v_one();
     V prob = in[PRED], y = smoothed(in[TARGET], p, BCE_SMOOTHING);
-    M moved = m_none(), low_p = m_none(), low_q = m_none();
+    M moved = m_none(), high = m_none(), low_p = m_none(), low_q = m_none();
     V against = one - in[TARGET];
     u->outside = (v_lesser(prob, one - prob) < zero) | (v_lesser(in[TARGET], against) < zero);
-    if (p && IS(p[BCE_CLAMP])) {
-        V high = one - p[BCE_CLAMP];
-        moved = (prob < p[BCE_CLAMP]) | (prob > high);
-        prob = v_select(prob < p[BCE_CLAMP], p[BCE_CLAMP], v_select(prob > high, high, prob));
+    V least_side = prob;
+    if (p && IS(p[BCE_CLAMP])) { /* from above it is the complement that is clipped: 1 - clamp may round to 1 */
+        const V least_p = p[BCE_CLAMP];
+        const M low = prob < least_p;
+        high = one - prob < least_p;
+        moved = low | high;
+        least_side = v_select(moved, least_p, prob);
+        prob = v_select(low, least_p, v_select(high, one - least_p, prob));
     }
-    V q = one - prob, z = smoothed(against, p, BCE_SMOOTHING); /* q is exact for p >= 1/2 */
+    V q = v_select(high, least_side, one - prob), z = smoothed(against, p, BCE_SMOOTHING); /* exact for p >= 1/2 */
     /* A hard label needs the logarithm of one side only. */
     const int both = u->want == LOSSFN__WANT_ALL;
     M yes = y != zero, no = z != zero, soft = m_and(yes, no);
-    V log_p = log_of_either(both ? m_not(m_none()) : yes, prob, p), log_q = log_p;
-    if (both || m_any(soft)) log_q = v_select(both ? m_not(m_none()) : soft, log_of_either(m_none(), prob, p), log_p);
+    V log_p = log_of_either((both ? m_not(m_none()) : yes) ^ high, least_side, p), log_q = log_p;
+    if (both || m_any(soft)) log_q = v_select(both ? m_not(m_none()) : soft, log_of_either(high, least_side, p), log_p);
     if (p && p[BCE_LOG_CLAMP][0] > -INFINITY) {
         V least = in_base(p[BCE_LOG_CLAMP], p);
         low_p = log_p < least;
@@ -81,13 +84,15 @@ TUNED_ELEMENTWISE(binary_cross_entropy) {
     u->hess = in_base(v_where(of_p, y / prob / prob) + v_where(of_q, z / q / q), p);
     V middle = in_base(v_log1p((one - 2 * prob) / prob), p); /* log((1 - p)/p) without cancelling near 1/2 */
     M near = (prob > v_set(0.25)) & (prob < v_set(0.75)) & m_not(low_p | low_q);
-    u->grad[TARGET] = (p ? one - p[BCE_SMOOTHING] : one) * v_select(near, middle, log_q - log_p);
+    V kept = p ? p[BCE_KEPT] : one, odds = v_select(near, middle, log_q - log_p);
+    u->grad[TARGET] = v_select(kept == zero, v_nan_from(zero, prob + y), kept * odds);
 }
 
-enum { LOGIT_BASE = 0, LOGIT_SMOOTHING = BASE_CONSTANTS };
+enum { LOGIT_BASE = 0, LOGIT_SMOOTHING = BASE_CONSTANTS, LOGIT_KEPT };
 static void bce_with_logits_setup(const double *params, double *constants) {
     set_base(params[0], constants);
     constants[LOGIT_SMOOTHING] = params[1];
+    constants[LOGIT_KEPT] = 1 - params[1];
 }
 
 /* The same on logits, p = sigmoid(z). With a positive class of weight q, c = 1 + (q - 1) y and l = log1p(exp(-|z|)):
@@ -150,7 +155,7 @@ TUNED_ELEMENTWISE(bce_with_logits) {
     u->hess = in_base(WANTS(UPPER, p) ? v_nan_from(v_set(0.25) * c, z) : curve, p);
     V soft = l + v_where(negative, a); /* softplus(-z) */
     /* -z + (q - 1) softplus(-z), without the cancelling of z */
-    V linear = v_select(negative, q, one), kept = p ? one - p[LOGIT_SMOOTHING] : one;
+    V linear = v_select(negative, q, one), kept = p ? p[LOGIT_KEPT] : one;
     linear = v_select(linear == zero, v_nan_from(zero, z), linear * z);
     u->grad[TARGET] = v_select(kept == zero, v_nan_from(zero, z), in_base(kept * ((q - one) * l - linear), p));
     u->grad[2] = in_base(v_select(y == zero, v_nan_from(zero, z), y * soft), p);
@@ -255,7 +260,12 @@ ALWAYS_INLINE void focal_unit(const focal_t *f, V g, V factor, V z, unit_t *u) {
     (LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE |                      \
      LOSSFN_TRAIT_LIPSCHITZ)
 
-enum { FOCAL_ALPHA, FOCAL_GAMMA };
+enum { FOCAL_ALPHA, FOCAL_GAMMA, FOCAL_OTHER };
+static void sigmoid_focal_setup(const double *params, double *constants) {
+    constants[FOCAL_ALPHA] = params[0];
+    constants[FOCAL_GAMMA] = params[1];
+    constants[FOCAL_OTHER] = 1 - params[0];
+}
 /* Lin, Goyal, Girshick, He and Dollar (2017). */
 DEFINE(sigmoid_focal) = {
     LOSS(sigmoid_focal),
@@ -287,12 +297,13 @@ DEFINE(sigmoid_focal) = {
     .ulp_value = 10, /* a power, a logarithm and the products of both */
     .ulp_grad = 12,
     .ulp_hess = 12,
+    .setup = sigmoid_focal_setup,
 };
 ELEMENTWISE(sigmoid_focal) {
     const V one = v_one(), y = in[TARGET], no = one - y, alpha = p[FOCAL_ALPHA];
     const focal_t f = focal_of(in[PRED], y);
     u->outside = v_lesser(y, no) < v_zero();
-    const V factor = v_select(alpha < v_zero(), one, v_fma(alpha, y, (one - alpha) * no));
+    const V factor = v_select(alpha < v_zero(), one, v_fma(alpha, y, p[FOCAL_OTHER] * no));
     focal_unit(&f, p[FOCAL_GAMMA], factor, in[PRED], u);
 }
 

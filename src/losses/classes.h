@@ -3,10 +3,11 @@
 
 #include "losses/softmax_row.h"
 
-enum { CLASS_SMOOTHING = BASE_CONSTANTS, CLASS_CLAMP, CLASS_LOG_CLAMP, CLASS_Z_LOSS = CLASS_CLAMP };
+enum { CLASS_SMOOTHING = BASE_CONSTANTS, CLASS_KEPT, CLASS_CLAMP, CLASS_LOG_CLAMP, CLASS_Z_LOSS = CLASS_CLAMP };
 static void class_setup(const double *params, double *constants) {
     set_base(params[0], constants);
     constants[CLASS_SMOOTHING] = params[3];
+    constants[CLASS_KEPT] = 1 - params[3];
 }
 static void cross_entropy_setup(const double *params, double *constants) {
     class_setup(params, constants);
@@ -21,12 +22,14 @@ static void categorical_cross_entropy_setup(const double *params, double *consta
 /* The coefficient of class c: its weight times its smoothed target. */
 ALWAYS_INLINE V coefficient(const row_t *r, const class_t *c, const V *p) {
     if (c->absent) return v_zero();
-    return c->w * v_fma(-p[CLASS_SMOOTHING], c->t - v_one() / r->classes, c->t); /* t (1 - e) + e/C */
+    return c->w * smoothed_class(c->t, p[CLASS_SMOOTHING], p[CLASS_KEPT], v_one() / r->classes);
 }
 
-/* What a class costs, by its target before smoothing: 0 without a weight, whatever it costs. */
+/* What a class costs, by its target before smoothing: 0 without a weight, or if nothing is kept of the target, whatever
+ * it costs. */
 ALWAYS_INLINE V by_target(const class_t *c, V cost, const V *p) {
-    return v_where(c->w != v_zero(), (v_one() - p[CLASS_SMOOTHING]) * c->w * cost);
+    const V factor = p[CLASS_KEPT] * c->w;
+    return v_where(factor != v_zero(), factor * cost);
 }
 
 /* Softmax cross entropy on logits x: sum over classes of a_c (ln sum exp x - x_c), a_c = w_c t_c.
@@ -116,9 +119,8 @@ ROW_MAP(cross_entropy) {
     u->grad[PRED] = v_select(c->top, k[2], v_fma(e, k[1], -a));
     u->hess = v_select(c->top, k[3], v_fma(e * e, k[6], e * k[1] * (v_one() - e * k[5])));
     if (WANTS(UPPER, p)) u->hess = v_fma(e, k[6] / k[5], 2 * u->hess); /* the rows of the whole Hessian, summed */
-    const V f = (v_one() - p[CLASS_SMOOTHING]) * c->w,
-            whole = v_fma(f, k[4], 2 * (f * v_where(m_not(c->top), half_down)));
-    u->grad[TARGET] = in_base(v_where(c->w != v_zero(), whole), p);
+    const V f = p[CLASS_KEPT] * c->w, whole = v_fma(f, k[4], 2 * (f * v_where(m_not(c->top), half_down)));
+    u->grad[TARGET] = in_base(v_where(f != v_zero(), whole), p);
 }
 
 /* H v = A p (v - p.v), with v measured from that of the largest class, so that a constant part of it does not cancel.
@@ -220,12 +222,16 @@ DEFINE(categorical_cross_entropy) = {
 /* The clipped probability and its logarithm; `held` where a clamp acts. */
 ALWAYS_INLINE V clamped_log(V *prob, const V *p, M *held) {
     *held = m_none();
-    if (IS(p[CLASS_CLAMP])) {
-        V low = p[CLASS_CLAMP], high = v_one() - low;
-        *held = (*prob < low) | (*prob > high);
-        *prob = v_select(*prob < low, low, v_select(*prob > high, high, *prob));
+    V log_p, least = in_base(p[CLASS_LOG_CLAMP], p);
+    if (IS(p[CLASS_CLAMP])) { /* from above it is the complement that is clipped: 1 - clamp may round to 1 */
+        const V edge = p[CLASS_CLAMP];
+        const M low = *prob < edge, high = v_one() - *prob < edge;
+        *held = low | high;
+        log_p = log_of_either(m_not(high), v_select(*held, edge, *prob), p);
+        *prob = v_select(low, edge, v_select(high, v_one() - edge, *prob));
+    } else {
+        log_p = log_in_base(*prob, p);
     }
-    V log_p = log_in_base(*prob, p), least = in_base(p[CLASS_LOG_CLAMP], p);
     *held |= log_p < least;
     return v_select(log_p < least, least, log_p);
 }

@@ -156,6 +156,11 @@ ALWAYS_INLINE V v_times_sign(V x, V y) { return (V)((M)x ^ ((M)y & v_sign_bit())
 /* x, or NaN where y is NaN: for derivatives that do not depend on their argument. */
 ALWAYS_INLINE V v_nan_from(V x, V y) { return v_select(v_isnan(y), y, x); }
 
+/* t (1 - e) + e/C, with kept = 1 - e and share = 1/C; in the form that takes less away. */
+ALWAYS_INLINE V smoothed_class(V t, V e, V kept, V share) {
+    return v_select(e > v_set(0.5), v_fma(kept, t, e * share), v_fma(-e, t - share, t));
+}
+
 #include "losses/whole_rows.h"
 
 typedef void (*map_fn)(const row_t *r, const class_t *c, const V *k, const V *p, unit_t *u);
@@ -173,11 +178,14 @@ ALWAYS_INLINE void separable_product(whole_row_t *r, map_fn map) {
 /* A parameter that is the same for all units, as a condition. */
 #define IS(parameter) ((parameter)[0] != 0)
 
-/* A parameter that stands in an exponent is two constants: the number, and what float takes from it. */
+/* A parameter that stands in an exponent or a difference is two constants: the number, and what float takes from it. */
 static inline void set_finely(double x, double *constants) { constants[0] = x, constants[1] = x - (double)(float)x; }
 ALWAYS_INLINE double finely(const V *p) {
     return sizeof(REAL) == 4 ? (double)p[0][0] + (double)p[1][0] : (double)p[0][0];
 }
+
+/* What REAL leaves out of such a parameter, where another number is taken away from it that may be near. */
+ALWAYS_INLINE V left_of(const V *p) { return sizeof(REAL) == 4 ? p[1] : v_zero(); }
 
 /* Which Hessian is asked for, where a loss has several: p[HESS_KIND]. */
 #define WANTS(kind, p) ((p) != NULL && (p)[HESS_KIND][0] == LOSSFN_HESS_##kind)

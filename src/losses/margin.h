@@ -87,6 +87,19 @@ ELEMENTWISE(perceptron) {
     margin_unit(y, v_select(wrong, -m, zero), v_select(wrong, v_set(-1), zero), zero, u);
 }
 
+/* The margin in two parts, around the labels' constant; and what is missing to it, rounded once. */
+enum { HINGE_LEFT = LABELS_SECOND + 1 };
+static void hinge_setup(const double *params, double *constants) {
+    double margin[2];
+    set_finely(params[0], margin);
+    constants[0] = margin[0], constants[LABELS_SECOND] = params[1], constants[HINGE_LEFT] = margin[1];
+}
+ALWAYS_INLINE V slack_of(V m, const V *p) {
+    if (sizeof(REAL) != 4) return p[0] - m;
+    V rest, slack = two_sum(p[0], -m, &rest);
+    return slack + v_where(v_isfinite(slack), rest + p[HINGE_LEFT]);
+}
+
 /* Vapnik (1995), the support vector machine's loss: max(0, margin - Y pred). */
 DEFINE(hinge) = {
     LOSS(hinge),
@@ -115,9 +128,10 @@ DEFINE(hinge) = {
     .ulp_value = 0.51,
     .ulp_grad = 0.5,
     .ulp_hess = 0.5,
+    .setup = hinge_setup,
 };
 ELEMENTWISE(hinge) {
-    V y = margin_label(in[TARGET], p[LABELS_SECOND]), slack = p[0] - y * in[PRED];
+    V y = margin_label(in[TARGET], p[LABELS_SECOND]), slack = slack_of(y * in[PRED], p);
     M beyond = slack <= v_zero();
     u->value = v_select(beyond, v_zero(), slack);
     u->grad[PRED] = v_select(beyond, v_zero(), v_nan_from(-y, slack));
@@ -149,9 +163,10 @@ DEFINE(squared_hinge) = {
     .ulp_value = 2,
     .ulp_grad = 1,
     .ulp_hess = 0.5,
+    .setup = hinge_setup,
 };
 ELEMENTWISE(squared_hinge) {
-    V y = margin_label(in[TARGET], p[LABELS_SECOND]), slack = p[0] - y * in[PRED];
+    V y = margin_label(in[TARGET], p[LABELS_SECOND]), slack = slack_of(y * in[PRED], p);
     M beyond = slack <= v_zero();
     V s = v_select(beyond, v_zero(), slack);
     u->value = s * s;

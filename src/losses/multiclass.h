@@ -596,15 +596,24 @@ ALWAYS_INLINE rivals_t rivals_of(const whole_row_t *r, const REAL *x) {
     s.second = v_set((double)row_top(r, x, s.at, &s.next));
     return s;
 }
-/* a + (x - y), exact wherever it matters. */
-ALWAYS_INLINE V margin_over(V a, V x, V y) {
+/* The margin as it is given: the parameters as they are, and in the last constant what float leaves out of it. */
+enum { MARGIN_LEFT = LOSSFN__MAX_CONSTANTS - 1 };
+static inline void keep_margin(const double *params, int n, int margin, double *constants) {
+    double parts[2];
+    for (int i = 0; i < n; i++) constants[i] = params[i];
+    set_finely(params[margin], parts);
+    constants[MARGIN_LEFT] = parts[1];
+}
+ALWAYS_INLINE V margin_left(const V *p) { return sizeof(REAL) == 4 ? p[MARGIN_LEFT] : v_zero(); }
+/* a + left + (x - y), exact wherever it matters. */
+ALWAYS_INLINE V margin_over(V a, V left, V x, V y) {
     V rest, far, down = two_sum(x, -y, &rest), sum = two_sum(a, down, &far);
-    return v_select(v_isfinite(sum), sum + (far + rest), sum);
+    return v_select(v_isfinite(sum), sum + (far + (rest + left)), sum);
 }
 /* sum over k of a_k max(margin + max over c != k of z_c - z_k, 0); zero_rival: a score of 0 takes part. */
 ALWAYS_INLINE void crammer_singer_row(whole_row_t *r, V margin, int zero_rival) {
     const REAL *const x = r->in[PRED];
-    const V zero = v_zero();
+    const V zero = v_zero(), left = margin_left(r->p);
     rivals_t s = rivals_of(r, x);
     if (zero_rival && !(s.second[0] > 0)) s.second = zero, s.next = -1;
     if (zero_rival && !(s.first[0] > 0)) s.first = zero, s.at = -1;
@@ -612,7 +621,7 @@ ALWAYS_INLINE void crammer_singer_row(whole_row_t *r, V margin, int zero_rival) 
     EACH_VECTOR(r, i) {
         const V w = v_load(r->w + i), a = w * v_load(r->in[TARGET] + i);
         const M top = row_is(i, s.at);
-        const V gap = margin_over(margin, v_select(top, s.second, s.first), v_load(x + i));
+        const V gap = margin_over(margin, left, v_select(top, s.second, s.first), v_load(x + i));
         const M active = m_not(gap <= zero);
         const V hurt = v_where(active, a);
         row_add(&value, r, i, v_where(m_and(active, a != zero), a * gap));
@@ -629,7 +638,7 @@ ALWAYS_INLINE void crammer_singer_row(whole_row_t *r, V margin, int zero_rival) 
         EACH_VECTOR(r, i) {
             const V a = v_load(r->w + i) * v_load(r->in[TARGET] + i),
                     rival = v_select(row_is(i, s.at), s.second, s.first);
-            const V gap = margin_over(quarter * margin, quarter * rival, quarter * v_load(x + i));
+            const V gap = margin_over(quarter * margin, zero, quarter * rival, quarter * v_load(x + i));
             row_add(&value, r, i, v_where(m_andnot(a != zero, gap <= zero), a * gap));
         }
         r->value = (REAL)(4 * row_total(&value));
@@ -642,6 +651,7 @@ ALWAYS_INLINE void crammer_singer_row(whole_row_t *r, V margin, int zero_rival) 
 #define SCORES                                                                                                         \
     INPUT("pred", REAL, 1, "score of each class"), INPUT("target", LABEL, 1, "label, or distribution over the classes")
 
+static void crammer_singer_setup(const double *params, double *constants) { keep_margin(params, 5, 3, constants); }
 DEFINE(crammer_singer) = {
     LOSS(crammer_singer),
     .aliases = "categorical_hinge, multiclass_hinge",
@@ -669,6 +679,7 @@ DEFINE(crammer_singer) = {
     .ulp_value = 2,
     .ulp_grad = 3, /* of soft targets, whose rounded coefficients add up */
     .ulp_hess = 0,
+    .setup = crammer_singer_setup,
 };
 WHOLE_ROWS(crammer_singer) { crammer_singer_row(r, r->p[3], IS(r->p[4])); }
 
@@ -736,6 +747,7 @@ ALWAYS_INLINE void grow_end(const whole_row_t *r, const growing_t *g, V share) {
 
 /* Weston and Watkins: a hinge for every other class. */
 enum { MULTI_MARGIN = 3, MULTI_POWER, MULTI_AVERAGE };
+static void multi_margin_setup(const double *params, double *constants) { keep_margin(params, 6, 3, constants); }
 DEFINE(multi_margin) = {
     LOSS(multi_margin),
     .aliases = "multi_margin_loss",
@@ -763,6 +775,7 @@ DEFINE(multi_margin) = {
     .ulp_value = 4,
     .ulp_grad = 20, /* of soft targets, where sums over many classes cancel of which each coefficient was rounded */
     .ulp_hess = 4,
+    .setup = multi_margin_setup,
 };
 /* Hinges may overflow, or their sum, where that divided by the number of classes does not. Then all is made anew of
  * scores that are so small that no sum over pairs of classes does. */
@@ -778,7 +791,7 @@ ALWAYS_INLINE const REAL *scores_in_units(const whole_row_t *r, double unit, REA
 }
 ALWAYS_INLINE void multi_margin_in(whole_row_t *r, double unit) {
     const REAL *const x = scores_in_units(r, unit, r->scratch[2]);
-    const V margin = r->p[MULTI_MARGIN] * v_set(unit);
+    const V margin = r->p[MULTI_MARGIN] * v_set(unit), left = margin_left(r->p) * v_set(unit);
     const int squared = IS(r->p[MULTI_POWER]);
     const V share = IS(r->p[MULTI_AVERAGE]) ? v_set((double)r->n) : v_one();
     const growing_t grad = grow(r, r->grad[PRED], r->scratch[0]), hess = grow(r, r->hess, r->scratch[1]);
@@ -788,7 +801,7 @@ ALWAYS_INLINE void multi_margin_in(whole_row_t *r, double unit) {
         if (a[0] == 0 && !r->grad[TARGET]) continue;
         row_sum_t own = row_sum(), slope = row_sum(), curve = row_sum();
         EACH_VECTOR(r, i) {
-            const gap_t g = gap_of(margin_over(margin, v_load(x + i), v_set((double)x[k])), squared);
+            const gap_t g = gap_of(margin_over(margin, left, v_load(x + i), v_set((double)x[k])), squared);
             const M other = m_not(row_is(i, k));
             row_add(&own, r, i, v_where(other, g.value));
             row_add(&slope, r, i, v_where(other, g.slope));
@@ -818,6 +831,7 @@ WHOLE_ROWS(multi_margin) {
 }
 
 /* A hinge for every class that applies against every one that does not. */
+static void multilabel_margin_setup(const double *params, double *constants) { keep_margin(params, 1, 0, constants); }
 DEFINE(multilabel_margin) = {
     LOSS(multilabel_margin),
     .aliases = "multilabel_margin_loss",
@@ -844,10 +858,11 @@ DEFINE(multilabel_margin) = {
     .ulp_value = 4,
     .ulp_grad = 20, /* of soft targets, where sums over many classes cancel of which each coefficient was rounded */
     .ulp_hess = 0,
+    .setup = multilabel_margin_setup,
 };
 ALWAYS_INLINE void multilabel_margin_in(whole_row_t *r, double unit) {
     const REAL *const x = scores_in_units(r, unit, r->scratch[2]), *const t = r->in[TARGET];
-    const V margin = r->p[0] * v_set(unit);
+    const V margin = r->p[0] * v_set(unit), left = margin_left(r->p) * v_set(unit);
     const V zero = v_zero(), one = v_one(), classes = v_set((double)r->n);
     const growing_t grad = grow(r, r->grad[PRED], r->scratch[0]), by_target = grow(r, r->grad[TARGET], r->scratch[1]);
     row_sum_t value = row_sum();
@@ -861,7 +876,7 @@ ALWAYS_INLINE void multilabel_margin_in(whole_row_t *r, double unit) {
         if (t[j] == 0 && !r->grad[TARGET]) continue;
         row_sum_t own = row_sum(), slope = row_sum();
         EACH_VECTOR(r, i) {
-            const gap_t g = gap_of(margin_over(margin, v_load(x + i), v_set((double)x[j])), 0);
+            const gap_t g = gap_of(margin_over(margin, left, v_load(x + i), v_set((double)x[j])), 0);
             const M other = m_not(row_is(i, j));
             const V against = v_where(other, one - v_load(t + i));
             row_add(&own, r, i, v_where(against != zero, against * g.value));
@@ -926,7 +941,7 @@ ALWAYS_INLINE void one_vs_all_row(whole_row_t *r, double parts) {
     row_sum_t value = row_sum();
     EACH_VECTOR(r, i) {
         const V z = v_load(r->in[PRED] + i), t = v_load(r->in[TARGET] + i), w = v_load(r->w + i);
-        const logistic_t l = logistic_of(z, t, one - t);
+        const logistic_t l = logistic_of(z, t, row_against(r, t));
         const M counts = w != zero;
         row_outside(r, i, (t < zero) | (t > one));
         row_add(&value, r, i, v_where(counts, w * l.value));
@@ -941,7 +956,7 @@ ALWAYS_INLINE void one_vs_all_row(whole_row_t *r, double parts) {
     value = row_sum();
     EACH_VECTOR(r, i) {
         const V t = v_load(r->in[TARGET] + i), w = v_load(r->w + i);
-        const logistic_t l = logistic_of(v_load(r->in[PRED] + i), t, one - t);
+        const logistic_t l = logistic_of(v_load(r->in[PRED] + i), t, row_against(r, t));
         row_add(&value, r, i, v_where(w != zero, w * (l.value * v_set(unit))));
     }
     r->value = (REAL)(row_total(&value) / (parts * unit));
@@ -982,6 +997,7 @@ DEFINE(multilabel_soft_margin) = {
 };
 WHOLE_ROWS(multilabel_soft_margin) { one_vs_all_row(r, (double)r->n); }
 
+static void one_vs_all_hinge_setup(const double *params, double *constants) { keep_margin(params, 5, 3, constants); }
 DEFINE(one_vs_all_hinge) = {
     LOSS(one_vs_all_hinge),
     .aliases = "one_vs_rest_hinge",
@@ -1008,15 +1024,18 @@ DEFINE(one_vs_all_hinge) = {
     .ulp_value = 4,
     .ulp_grad = 4,
     .ulp_hess = 2,
+    .setup = one_vs_all_hinge_setup,
 };
 WHOLE_ROWS(one_vs_all_hinge) {
-    const V zero = v_zero(), one = v_one(), margin = r->p[3];
+    const V zero = v_zero(), one = v_one(), margin = r->p[3], left = margin_left(r->p);
     const int squared = IS(r->p[4]);
     const V unit = squared ? v_set(2) : one; /* of a gap's derivatives */
     row_sum_t value = row_sum();
     EACH_VECTOR(r, i) {
-        const V z = v_load(r->in[PRED] + i), t = v_load(r->in[TARGET] + i), w = v_load(r->w + i), no = one - t;
-        const gap_t yes_gap = gap_of(margin - z, squared), no_gap = gap_of(margin + z, squared);
+        const V z = v_load(r->in[PRED] + i), t = v_load(r->in[TARGET] + i), w = v_load(r->w + i),
+                no = row_against(r, t);
+        const gap_t yes_gap = gap_of(margin_over(margin, left, zero, z), squared),
+                    no_gap = gap_of(margin_over(margin, left, z, zero), squared);
         const M counts = w != zero;
         row_outside(r, i, (t < zero) | (t > one));
         const V loss = v_where(t != zero, t * yes_gap.value) + v_where(no != zero, no * no_gap.value);

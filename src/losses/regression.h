@@ -12,14 +12,23 @@ ALWAYS_INLINE V exact_residual(const V *in, V *rest) {
 /* The residual's quarter, where that itself would overflow. */
 ALWAYS_INLINE V quarter_residual(const V *in) { return v_fma(v_set(0.25), in[PRED], v_set(-0.25) * in[TARGET]); }
 /* How far |residual| goes beyond an edge: of the right sign, however near it is. */
+ALWAYS_INLINE V beyond_finely(V r, V rest, V edge, V edge_rest) {
+    return (v_abs(r) - edge) + (v_select(r < v_zero(), -rest, rest) - edge_rest);
+}
 ALWAYS_INLINE V beyond(V r, V rest, V edge) { return (v_abs(r) - edge) + v_select(r < v_zero(), -rest, rest); }
 
 /* The level of a quantile or expectile. Where it varies along an axis, the target may repeat: several at once. */
 #define LEVEL_INPUT(text)                                                                                              \
     { .name = "tau", .scale = LOSSFN_SCALE_PROBABILITY, .differentiable = 1, .learnable = 1, .spreads = 1, .doc = text }
 #define LEVEL_PARAM(text) PARAM_LEARNABLE("tau", "0.5", 0, 1, 1, 1, text)
-enum { TAU = 2 };
-ALWAYS_INLINE M no_level(V tau) { return (tau <= v_zero()) | (tau >= v_one()); }
+enum { TAU = 2, LEVEL_REST = 1 };
+static void level_setup(const double *params, double *constants) {
+    constants[0] = params[0];
+    constants[LEVEL_REST] = 1 - params[0];
+}
+/* 1 - tau: of a parameter as it was given, not as REAL holds it. An input is what it is, and the parameter then 1/2. */
+ALWAYS_INLINE V level_rest(V tau, const V *p) { return v_select(tau == p[0], p[LEVEL_REST], v_one() - tau); }
+ALWAYS_INLINE M no_level(V tau, V rest) { return (tau <= v_zero()) | (rest <= v_zero()); }
 
 /* Gauss (1809), least squares: r^2. */
 static void mse_rho(double s, const double *p, double out[3]) {
@@ -475,15 +484,15 @@ DEFINE(quantile) = {
     .ulp_value = 1.5,
     .ulp_grad = 0.5,
     .ulp_hess = 0.5,
+    .setup = level_setup,
 };
 /* The slope of the pinball loss; r: 0 or NaN where it is that. */
-ALWAYS_INLINE V pinball_slope(V r, V tau) {
-    return v_select(r > v_zero(), v_one() - tau, v_select(r < v_zero(), -tau, r));
+ALWAYS_INLINE V pinball_slope(V r, V tau, V above) {
+    return v_select(r > v_zero(), above, v_select(r < v_zero(), -tau, r));
 }
 ELEMENTWISE(quantile) {
-    (void)p;
-    V r = in[PRED] - in[TARGET], slope = pinball_slope(r, in[TAU]);
-    u->outside = no_level(in[TAU]);
+    V above = level_rest(in[TAU], p), r = in[PRED] - in[TARGET], slope = pinball_slope(r, in[TAU], above);
+    u->outside = no_level(in[TAU], above);
     u->value = v_select(r == v_zero(), v_zero(), slope * r);
     u->grad[PRED] = slope;
     u->grad[TARGET] = -slope;
@@ -516,17 +525,18 @@ DEFINE(expectile) = {
     .ulp_value = 3.5, /* the residual's rounding counts twice, 1 - tau is rounded */
     .ulp_grad = 2,    /* by tau: a square */
     .ulp_hess = 0.51,
+    .setup = level_setup,
 };
 ELEMENTWISE(expectile) {
-    V r = in[PRED] - in[TARGET], tau = in[TAU], w = v_select(r > v_zero(), v_one() - tau, tau);
-    u->outside = no_level(tau);
+    V r = in[PRED] - in[TARGET], tau = in[TAU], above = level_rest(tau, p), w = v_select(r > v_zero(), above, tau);
+    u->outside = no_level(tau, above);
     V square = r * r;
     u->value =
         v_select(square == v_set(INFINITY), w * r * r, w * square); /* no product too small or large on the way */
     u->grad[PRED] = 2 * w * r;
     u->grad[TARGET] = -u->grad[PRED];
     u->grad[TAU] = v_copysign(square, -r);
-    u->hess = v_nan_from(2 * (WANTS(UPPER, p) ? v_greater(tau, v_one() - tau) : w), r);
+    u->hess = v_nan_from(2 * (WANTS(UPPER, p) ? v_greater(tau, above) : w), r);
 }
 
 /* CatBoost's LogLinQuantile: the pinball loss of a prediction on a logarithmic scale. e^pred - target is found with the
@@ -553,10 +563,10 @@ DEFINE(log_lin_quantile) = {
     .ulp_value = 2.5, /* exponential, difference, 1 - tau and the product are rounded */
     .ulp_grad = 2,
     .ulp_hess = 2,
+    .setup = level_setup,
 };
 ELEMENTWISE(log_lin_quantile) {
-    const V lift = v_set(sizeof(REAL) == 4 ? 64 : 512);
-    (void)p;
+    const V lift = v_set(sizeof(REAL) == 4 ? 64 : 512), above = level_rest(in[TAU], p);
     V shift, tail, rest, z = at_most(at_least(in[PRED], EXP_UNDERFLOW), EXP_OVERFLOW + 40);
     V n = exp_parts(z, v_zero(), &shift, &tail);
     /* At the ends of the range all is moved to its middle first: a small slope may make what is too large finite, and
@@ -569,8 +579,8 @@ ELEMENTWISE(log_lin_quantile) {
         back = power_of_two(apart), target *= power_of_two(-apart), n -= apart;
     }
     V e = exp_whole(n, shift, tail, &rest), r = (e - target) + rest;
-    V slope = pinball_slope(r, in[TAU]);
-    u->outside = no_level(in[TAU]);
+    V slope = pinball_slope(r, in[TAU], above);
+    u->outside = no_level(in[TAU], above);
     u->value = v_select(r == v_zero(), v_zero(), slope * r * back);
     u->grad[PRED] = slope * e * back;
     u->grad[TARGET] = -slope;
@@ -747,6 +757,7 @@ ELEMENTWISE(logit_dist) {
 }
 
 /* Vapnik (1995): nothing within epsilon, the absolute error from there. */
+static void epsilon_setup(const double *params, double *constants) { set_finely(params[0], constants); }
 DEFINE(epsilon_insensitive) = {
     LOSS(epsilon_insensitive),
     .aliases = "l1_epsilon_ins",
@@ -772,9 +783,10 @@ DEFINE(epsilon_insensitive) = {
     .ulp_value = 1.5,
     .ulp_grad = 0.5,
     .ulp_hess = 0.5,
+    .setup = epsilon_setup,
 };
 ELEMENTWISE(epsilon_insensitive) {
-    V rest, r = exact_residual(in, &rest), d = beyond(r, rest, p[0]);
+    V rest, r = exact_residual(in, &rest), d = beyond_finely(r, rest, p[0], left_of(p));
     M inside = d <= v_zero();
     u->value = v_select(inside, v_zero(), d);
     u->grad[PRED] = v_select(inside, v_zero(), v_sign(r));
@@ -806,9 +818,10 @@ DEFINE(squared_epsilon_insensitive) = {
     .ulp_value = 2.5, /* what is squared is rounded twice */
     .ulp_grad = 1,
     .ulp_hess = 0.5,
+    .setup = epsilon_setup,
 };
 ELEMENTWISE(squared_epsilon_insensitive) {
-    V rest, r = exact_residual(in, &rest), d = beyond(r, rest, p[0]);
+    V rest, r = exact_residual(in, &rest), d = beyond_finely(r, rest, p[0], left_of(p));
     M inside = d <= v_zero();
     u->value = v_select(inside, v_zero(), d * d);
     u->grad[PRED] = v_select(inside, v_zero(), v_copysign(2 * d, r));
@@ -817,9 +830,10 @@ ELEMENTWISE(squared_epsilon_insensitive) {
 }
 
 /* The error of an angle, or of anything that returns after c: 1 - cos(2 pi r/c). */
-enum { PERIODIC_RATE = 1, PERIODIC_CURVE = 2 };
+enum { PERIODIC_LEFT = 1, PERIODIC_LAST, PERIODIC_RATE, PERIODIC_CURVE };
 static void periodic_setup(const double *params, double *constants) {
-    constants[0] = params[0];
+    set_finely(params[0], constants); /* PERIODIC_LEFT, which again is more than float holds */
+    constants[PERIODIC_LAST] = constants[PERIODIC_LEFT] - (double)(float)constants[PERIODIC_LEFT];
     constants[PERIODIC_RATE] = 0x1.921fb54442d18p+2 / params[0];
     constants[PERIODIC_CURVE] = 0x1.3bd3cc9be45dep+5 / params[0] / params[0]; /* (2 pi)^2 */
 }
@@ -850,10 +864,12 @@ DEFINE(periodic) = {
     .setup = periodic_setup,
 };
 /* The residual where it has so many turns that none can be counted, or overflows: remainder() is exact. */
-OUT_OF_LINE void periodic_far(const V *in, const V *turn, const M *far, V *r, V *rest) {
+OUT_OF_LINE void periodic_far(const V *in, const V *p, const M *far, V *r, V *rest) {
     for (uint32_t lanes = m_bits(*far); lanes; lanes &= lanes - 1) {
         const int l = __builtin_ctz(lanes);
-        const double c = (double)(*turn)[l], pred = (double)in[PRED][l], target = (double)in[TARGET][l];
+        const double pred = (double)in[PRED][l], target = (double)in[TARGET][l];
+        double c = (double)p[0][l];
+        if (sizeof(REAL) == 4) c += (double)p[PERIODIC_LEFT][l] + (double)p[PERIODIC_LAST][l];
         if (!isfinite(pred) || !isfinite(target) || c == 0) continue; /* too small for REAL: NaN */
         const double x = remainder(pred, c), y = -remainder(target, c), sum = (double)(REAL)(x + y), y_part = sum - x;
         (*r)[l] = (REAL)remainder(sum, c);
@@ -886,12 +902,20 @@ ELEMENTWISE(periodic) {
     const V one = v_one(), turn = p[0];
     V rest, r = exact_residual(in, &rest);
     M far = v_abs(r) >= turn * v_set((double)(1ll << (MANTISSA_BITS - 2)));
-    if (m_any(far)) periodic_far(in, &turn, &far, &r, &rest);
-    r = two_sum(v_fma(-v_round(r / turn), turn, r), rest, &rest); /* at most half a turn, exactly */
+    if (m_any(far)) periodic_far(in, p, &far, &r, &rest);
+    const V whole = v_round(r / turn), left = left_of(p);
+    r = v_fma(-whole, turn, r); /* at most half a turn, exactly */
+    if (sizeof(REAL) == 4) {
+        V lost, product = whole * left;
+        r = two_sum(r, -product, &lost);
+        rest = (rest - v_fma(whole, left, -product)) + v_fma(-whole, p[PERIODIC_LAST], lost);
+    }
+    r = two_sum(r, rest, &rest);
     V a = v_abs(r), eighth = v_set(0.125) * turn, a_rest = v_select(r < v_zero(), -rest, rest);
     M low = a<eighth, high = a> 3 * eighth;
-    V part = v_select(low, a, v_select(high, 4 * eighth, 2 * eighth) - a), part_rest = v_select(low, a_rest, -a_rest);
-    V y = part / turn, y_rest = (v_fma(-y, turn, part) + part_rest) / turn, versine, sine;
+    V part = v_select(low, a, v_select(high, 4 * eighth, 2 * eighth) - a),
+      part_rest = v_select(low, a_rest, v_select(high, v_set(0.5), v_set(0.25)) * left - a_rest);
+    V y = part / turn, y_rest = (v_fma(-y, turn, part) + v_fma(-y, left, part_rest)) / turn, versine, sine;
     turn_parts(y, y_rest, &versine, &sine);
     M middle = m_not(low | high);
     u->value = v_select(low, versine, v_select(high, v_set(2) - versine, one - sine));
@@ -1370,6 +1394,7 @@ WHOLE_ROWS(cosine_distance) {
 }
 
 enum { COSINE_MARGIN };
+static void cosine_embedding_setup(const double *params, double *constants) { set_finely(params[0], constants); }
 /* The distance of like vectors, the similarity of others where it is more than the margin. */
 DEFINE(cosine_embedding) = {
     LOSS(cosine_embedding),
@@ -1397,10 +1422,11 @@ DEFINE(cosine_embedding) = {
     .ulp_value = 3,
     .ulp_grad = 4,
     .ulp_hess = 5,
+    .setup = cosine_embedding_setup,
 };
 WHOLE_ROWS(cosine_embedding) {
     const angle_t a = angle_of(r);
-    const double label = (double)r->in[2][0], margin = (double)r->p[COSINE_MARGIN][0], over = a.cosine - margin;
+    const double label = (double)r->in[2][0], margin = finely(r->p + COSINE_MARGIN), over = a.cosine - margin;
     if (label != 1 && label != -1) r->outside = 0;
     r->value = (REAL)(label > 0 ? cosine_distance_of(r, &a) : over > 0 ? over : 0);
     cosine_slopes(r, &a, label > 0 ? 1 : over > 0 ? -1 : 0);

@@ -10,8 +10,9 @@ enum { MAX_LISTS = 2, MAX_SCRATCH = 8 };
  * and written in whole vectors past their end. No number is NaN: where one is, everything is NaN, and the loss is not
  * asked. */
 typedef struct {
-    int64_t n;     /* classes */
-    int64_t label; /* from 0; -1 without one, or if it is smoothed; the target is one-hot (or levels) with one */
+    int64_t n;        /* classes */
+    int64_t label;    /* from 0; -1 without one, or if it is smoothed; the target is one-hot (or levels) with one */
+    double smoothing; /* of the target: 0 without */
     const REAL *in[LOSSFN_MAX_INPUTS]; /* what has one number per row: in[j][0] */
     const REAL *w;                     /* class weights, 1 without */
     const REAL *lists[MAX_LISTS];      /* the other lists of numbers for each class, as declared; NULL: not given */
@@ -30,6 +31,12 @@ typedef struct {
 #define ROW_PRODUCT(name) ALWAYS_INLINE void name##_product(whole_row_t *r)
 
 #define EACH_VECTOR(r, i) for (int64_t i = 0; i < (r)->n; i += LANES)
+
+/* One minus a smoothed target, without cancelling where that is of a label's own class. */
+ALWAYS_INLINE V row_against(const whole_row_t *r, V t) {
+    const V e = v_set(r->smoothing), kept = v_set(1 - r->smoothing), share = v_one() / v_set((double)r->n);
+    return v_select(t == smoothed_class(v_one(), e, kept, share), e * (v_one() - share), v_one() - t);
+}
 
 /* Which lanes at i hold a class. */
 ALWAYS_INLINE M row_holds(const whole_row_t *r, int64_t i) {

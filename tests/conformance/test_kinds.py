@@ -286,3 +286,77 @@ def test_s_nothing_or_nearly(shape: tuple[int, ...], reduction: str) -> None:
         )
         assert bool(out.notes & clib.EMPTY) == (x.size == 0)
         assert out.sum == 0
+
+
+# A parameter that is no number of the dtype, and what is made of it: the rest to 1, a difference from something near.
+FINE = [
+    *((name, {"tau": tau}) for name in ("quantile", "expectile", "log_lin_quantile", "m_quantile") for tau in (0.999, 1 - 1e-9)),
+    ("sigmoid_focal", {"alpha": 0.999}), ("jensen_shannon", {"share": 0.999}), ("periodic", {"c": 0.1}), ("periodic", {"c": 2 * np.pi}),
+    *((name, {"margin": 0.9}) for name in ("hinge", "squared_hinge", "crammer_singer", "multi_margin", "multilabel_margin", "one_vs_all_hinge")),
+    *((name, {"epsilon": 1.1}) for name in ("epsilon_insensitive", "squared_epsilon_insensitive")),
+    *((name, {"label_smoothing": e}) for e in (0.001, 0.999, 1.0) for name in (
+        "binary_cross_entropy", "bce_with_logits", "cross_entropy", "categorical_cross_entropy", "nll", "one_vs_all_hinge", "one_vs_all_logistic")),
+    *((name, {"clamp": c}) for c in (1e-7, 1e-15, 0.3) for name in ("binary_cross_entropy", "categorical_cross_entropy")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "params"), FINE, ids=lambda x: x if isinstance(x, str) else "-".join(map(str, *x.items()))
+)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_p_parameters_are_not_rounded(name: str, params: dict, dtype: str) -> None:
+    """Parameters are doubles: float32 data are judged by the number that was given, not by the nearest float32."""
+    entry, info, real = reference.LOSSES[name], clib.describe(name), sample.FLOATS[dtype]
+    rng, loss = np.random.default_rng(9), none(name, **params)
+    made = (sample.rows if entry.unit == "row" else sample.elements)(entry, real, params, 40, rng)
+    for unit in made if entry.unit == "row" else list(zip(*made, strict=True)):
+        exact = [x if isinstance(x, int) else [float(v) for v in x] if np.ndim(x) else float(x) for x in unit]
+        inputs = [np.array([x]) if isinstance(x, int) else np.array([x], real) for x in exact]
+        want, out = reference.evaluate(name, exact, params), loss.run(*inputs, want="values grads hess")
+        found = {"value": (out.values, info.ulp_value), **{k: (g, info.ulp_grad) for k, g in out.grads.items()}}
+        if out.hess is not None and entry.unit == "row":  # an edge may lie between the residual and its rounded value
+            found["hess"] = out.hess, info.ulp_hess
+        for key, (got, bound) in found.items():
+            right = want[key] if isinstance(want[key], list) else [want[key]]
+            for g, w in zip(np.ravel(got), right, strict=True):
+                assert harness.ulps(float(g), w, dtype) <= 1.5 * bound + 1, (exact, key, g, w.sum)
+
+
+def test_p_a_cosine_near_the_margin() -> None:
+    x, y = (np.array([v], np.float32) for v in ((1, 0), (3, 4)))
+    out = none("cosine_embedding", margin=0.5999).run(x, y, np.array([-1], np.float32), want="values")
+    np.testing.assert_allclose(out.values, 0.6 - 0.5999, rtol=1e-6)
+
+
+@pytest.mark.parametrize("clamp", [1e-7, 1e-15, 1e-20, 0.25])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_p_clipping_is_finite(dtype: str, clamp: float) -> None:
+    """1 - clamp may round to 1: what is certain and wrong costs -log(clamp) all the same, either way round."""
+    real = sample.FLOATS[dtype]
+    p, y = np.array([0, 1, 0, 1], real), np.array([1, 0, 0, 1], real)
+    want = np.array([-np.log(clamp)] * 2 + [-np.log1p(-clamp)] * 2)
+    for out in (
+        none("binary_cross_entropy", clamp=clamp).run(p, y, want="values grad:pred hess"),
+        none("categorical_cross_entropy", clamp=clamp).run(
+            np.stack([1 - p, p], -1), y.astype(np.int64), want="values grad:pred hess"
+        ),
+    ):
+        np.testing.assert_allclose(out.values, want, rtol=4 * np.finfo(real).eps)
+        assert not out.grads["pred"].any() and not out.hess.any()
+
+
+@pytest.mark.parametrize("name", [n for n in harness.CLASSES if "label_smoothing" in reference.LOSSES[n].defaults])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_p_nothing_of_the_target(name: str, dtype: str) -> None:
+    """B47: label_smoothing=1 leaves nothing of the target: no loss depends on it, impossible classes or not."""
+    real = sample.FLOATS[dtype]
+    pred = np.array([[0, 0.25, 0.5, 0.25], [0.125, 0.5, 0, 0.375]], real)
+    if clib.SCALES[clib.describe_input(name, 0).scale] == "logits":
+        pred = np.log(np.maximum(pred, 0), where=pred > 0, out=np.full_like(pred, -np.inf))
+    loss = none(name, label_smoothing=1.0)
+    soft = [np.eye(4, dtype=real)[labels] for labels in ([0, 1], [2, 2])]
+    a, b = (loss.run(pred, t, want="values grads") for t in soft)
+    np.testing.assert_array_equal(a.values, b.values)
+    np.testing.assert_array_equal(a.grads["pred"], b.grads["pred"])
+    for out in (a, b):
+        assert np.isnan(out.values).all() or not out.grads["target"].any()
