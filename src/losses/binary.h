@@ -8,12 +8,14 @@ ALWAYS_INLINE V smoothed(V y, const V *p, int epsilon) {
     return p ? y * (v_one() - p[epsilon]) + v_set(0.5) * p[epsilon] : y;
 }
 
-enum { BCE_CLAMP = BASE_CONSTANTS, BCE_LOG_CLAMP, BCE_SMOOTHING };
+enum { BCE_CLAMP = BASE_CONSTANTS, BCE_LOG_CLAMP, BCE_SMOOTHING, BCE_LOG_LEAST, BCE_LOG_MOST };
 static void binary_cross_entropy_setup(const double *params, double *constants) {
     set_base(params[0], constants);
     constants[BCE_CLAMP] = params[1];
     constants[BCE_LOG_CLAMP] = params[2];
     constants[BCE_SMOOTHING] = params[3];
+    constants[BCE_LOG_LEAST] = (double)v_log(v_set(params[1]))[0] / constants[BASE_LN];
+    constants[BCE_LOG_MOST] = (double)v_log1p(v_set(-params[1]))[0] / constants[BASE_LN];
 }
 
 /* Good (1952), the logarithmic score: -y ln p - (1 - y) ln(1 - p). Exact at p = 0 and 1. */
@@ -50,20 +52,28 @@ DEFINE(binary_cross_entropy) = {
 TUNED_ELEMENTWISE(binary_cross_entropy) {
     const V zero = v_zero(), one = v_one();
     V prob = in[PRED], y = smoothed(in[TARGET], p, BCE_SMOOTHING);
-    M moved = m_none(), low_p = m_none(), low_q = m_none();
+    M under = m_none(), over = m_none(), low_p = m_none(), low_q = m_none();
     V against = one - in[TARGET];
     u->outside = (v_lesser(prob, one - prob) < zero) | (v_lesser(in[TARGET], against) < zero);
-    if (p && IS(p[BCE_CLAMP])) {
-        V high = one - p[BCE_CLAMP];
-        moved = (prob < p[BCE_CLAMP]) | (prob > high);
-        prob = v_select(prob < p[BCE_CLAMP], p[BCE_CLAMP], v_select(prob > high, high, prob));
+    const int clamped = p && IS(p[BCE_CLAMP]);
+    V q = one - prob;
+    if (clamped) { /* 1 - clamp rounded is another number, of which little may be left to 1 */
+        const V low = p[BCE_CLAMP], high = one - low;
+        under = prob < low, over = q < low;
+        prob = v_select(under, low, v_select(over, high, prob));
+        q = v_select(over, low, v_select(under, high, q));
     }
-    V q = one - prob, z = smoothed(against, p, BCE_SMOOTHING); /* q is exact for p >= 1/2 */
+    const M moved = under | over;
+    V z = smoothed(against, p, BCE_SMOOTHING); /* q is exact for p >= 1/2 */
     /* A hard label needs the logarithm of one side only. */
     const int both = u->want == LOSSFN__WANT_ALL;
     M yes = y != zero, no = z != zero, soft = m_and(yes, no);
     V log_p = log_of_either(both ? m_not(m_none()) : yes, prob, p), log_q = log_p;
     if (both || m_any(soft)) log_q = v_select(both ? m_not(m_none()) : soft, log_of_either(m_none(), prob, p), log_p);
+    if (clamped) {
+        log_p = v_select(under, p[BCE_LOG_LEAST], v_select(over, p[BCE_LOG_MOST], log_p));
+        log_q = v_select(over, p[BCE_LOG_LEAST], v_select(under, p[BCE_LOG_MOST], log_q));
+    }
     if (p && p[BCE_LOG_CLAMP][0] > -INFINITY) {
         V least = in_base(p[BCE_LOG_CLAMP], p);
         low_p = log_p < least;
@@ -255,7 +265,12 @@ ALWAYS_INLINE void focal_unit(const focal_t *f, V g, V factor, V z, unit_t *u) {
     (LOSSFN_TRAIT_NONNEGATIVE | LOSSFN_TRAIT_DIFFERENTIABLE | LOSSFN_TRAIT_TWICE_DIFFERENTIABLE |                      \
      LOSSFN_TRAIT_LIPSCHITZ)
 
-enum { FOCAL_ALPHA, FOCAL_GAMMA };
+enum { FOCAL_ALPHA, FOCAL_GAMMA, FOCAL_AGAINST };
+static void sigmoid_focal_setup(const double *params, double *constants) {
+    constants[FOCAL_ALPHA] = params[FOCAL_ALPHA];
+    constants[FOCAL_GAMMA] = params[FOCAL_GAMMA];
+    constants[FOCAL_AGAINST] = 1 - params[FOCAL_ALPHA];
+}
 /* Lin, Goyal, Girshick, He and Dollar (2017). */
 DEFINE(sigmoid_focal) = {
     LOSS(sigmoid_focal),
@@ -287,12 +302,13 @@ DEFINE(sigmoid_focal) = {
     .ulp_value = 10, /* a power, a logarithm and the products of both */
     .ulp_grad = 12,
     .ulp_hess = 12,
+    .setup = sigmoid_focal_setup,
 };
 ELEMENTWISE(sigmoid_focal) {
     const V one = v_one(), y = in[TARGET], no = one - y, alpha = p[FOCAL_ALPHA];
     const focal_t f = focal_of(in[PRED], y);
     u->outside = v_lesser(y, no) < v_zero();
-    const V factor = v_select(alpha < v_zero(), one, v_fma(alpha, y, (one - alpha) * no));
+    const V factor = v_select(alpha < v_zero(), one, v_fma(alpha, y, p[FOCAL_AGAINST] * no));
     focal_unit(&f, p[FOCAL_GAMMA], factor, in[PRED], u);
 }
 

@@ -3,7 +3,7 @@
 
 #include "losses/softmax_row.h"
 
-enum { CLASS_SMOOTHING = BASE_CONSTANTS, CLASS_CLAMP, CLASS_LOG_CLAMP, CLASS_Z_LOSS = CLASS_CLAMP };
+enum { CLASS_SMOOTHING = BASE_CONSTANTS, CLASS_CLAMP, CLASS_LOG_CLAMP, CLASS_LOG_MOST, CLASS_Z_LOSS = CLASS_CLAMP };
 static void class_setup(const double *params, double *constants) {
     set_base(params[0], constants);
     constants[CLASS_SMOOTHING] = params[3];
@@ -16,6 +16,7 @@ static void categorical_cross_entropy_setup(const double *params, double *consta
     class_setup(params, constants);
     constants[CLASS_CLAMP] = params[4];
     constants[CLASS_LOG_CLAMP] = params[5];
+    constants[CLASS_LOG_MOST] = (double)v_log1p(v_set(-params[4]))[0] / constants[BASE_LN];
 }
 
 /* The coefficient of class c: its weight times its smoothed target. */
@@ -217,16 +218,15 @@ DEFINE(categorical_cross_entropy) = {
     .ulp_hess = 4,
     .setup = categorical_cross_entropy_setup,
 };
-/* The clipped probability and its logarithm; `held` where a clamp acts. */
+/* The clipped probability and its logarithm, which 1 - clamp rounded has not; `held` where a clamp acts. */
 ALWAYS_INLINE V clamped_log(V *prob, const V *p, M *held) {
-    *held = m_none();
-    if (IS(p[CLASS_CLAMP])) {
-        V low = p[CLASS_CLAMP], high = v_one() - low;
-        *held = (*prob < low) | (*prob > high);
-        *prob = v_select(*prob < low, low, v_select(*prob > high, high, *prob));
-    }
+    const V low = p[CLASS_CLAMP], rest = v_one() - *prob;
+    const int clamped = IS(low);
+    const M under = clamped ? *prob < low : m_none(), over = clamped ? rest < low : m_none();
+    if (clamped) *prob = v_select(under, low, *prob);
     V log_p = log_in_base(*prob, p), least = in_base(p[CLASS_LOG_CLAMP], p);
-    *held |= log_p < least;
+    if (clamped) log_p = v_select(over, p[CLASS_LOG_MOST], log_p);
+    *held = under | over | (log_p < least);
     return v_select(log_p < least, least, log_p);
 }
 ROWWISE_WITH_PRODUCT(categorical_cross_entropy, 1, 1, 0, 0);

@@ -19,7 +19,10 @@ ALWAYS_INLINE V beyond(V r, V rest, V edge) { return (v_abs(r) - edge) + v_selec
     { .name = "tau", .scale = LOSSFN_SCALE_PROBABILITY, .differentiable = 1, .learnable = 1, .spreads = 1, .doc = text }
 #define LEVEL_PARAM(text) PARAM_LEARNABLE("tau", "0.5", 0, 1, 1, 1, text)
 enum { TAU = 2 };
-ALWAYS_INLINE M no_level(V tau) { return (tau <= v_zero()) | (tau >= v_one()); }
+/* 1 - tau needs what float takes from a constant tau, whose rest is 0 where tau is an input: next to 1 it is felt. */
+static void level_setup(const double *params, double *constants) { set_finely(params[0], constants); }
+ALWAYS_INLINE V above_level(V tau, const V *p) { return sizeof(REAL) == 4 ? (v_one() - tau) - p[1] : v_one() - tau; }
+ALWAYS_INLINE M no_level(V tau, const V *p) { return (tau <= v_zero()) | (above_level(tau, p) <= v_zero()); }
 
 /* Gauss (1809), least squares: r^2. */
 static void mse_rho(double s, const double *p, double out[3]) {
@@ -475,15 +478,15 @@ DEFINE(quantile) = {
     .ulp_value = 1.5,
     .ulp_grad = 0.5,
     .ulp_hess = 0.5,
+    .setup = level_setup,
 };
 /* The slope of the pinball loss; r: 0 or NaN where it is that. */
-ALWAYS_INLINE V pinball_slope(V r, V tau) {
-    return v_select(r > v_zero(), v_one() - tau, v_select(r < v_zero(), -tau, r));
+ALWAYS_INLINE V pinball_slope(V r, V tau, const V *p) {
+    return v_select(r > v_zero(), above_level(tau, p), v_select(r < v_zero(), -tau, r));
 }
 ELEMENTWISE(quantile) {
-    (void)p;
-    V r = in[PRED] - in[TARGET], slope = pinball_slope(r, in[TAU]);
-    u->outside = no_level(in[TAU]);
+    V r = in[PRED] - in[TARGET], slope = pinball_slope(r, in[TAU], p);
+    u->outside = no_level(in[TAU], p);
     u->value = v_select(r == v_zero(), v_zero(), slope * r);
     u->grad[PRED] = slope;
     u->grad[TARGET] = -slope;
@@ -516,17 +519,18 @@ DEFINE(expectile) = {
     .ulp_value = 3.5, /* the residual's rounding counts twice, 1 - tau is rounded */
     .ulp_grad = 2,    /* by tau: a square */
     .ulp_hess = 0.51,
+    .setup = level_setup,
 };
 ELEMENTWISE(expectile) {
-    V r = in[PRED] - in[TARGET], tau = in[TAU], w = v_select(r > v_zero(), v_one() - tau, tau);
-    u->outside = no_level(tau);
+    V r = in[PRED] - in[TARGET], tau = in[TAU], above = above_level(tau, p), w = v_select(r > v_zero(), above, tau);
+    u->outside = no_level(tau, p);
     V square = r * r;
     u->value =
         v_select(square == v_set(INFINITY), w * r * r, w * square); /* no product too small or large on the way */
     u->grad[PRED] = 2 * w * r;
     u->grad[TARGET] = -u->grad[PRED];
     u->grad[TAU] = v_copysign(square, -r);
-    u->hess = v_nan_from(2 * (WANTS(UPPER, p) ? v_greater(tau, v_one() - tau) : w), r);
+    u->hess = v_nan_from(2 * (WANTS(UPPER, p) ? v_greater(tau, above) : w), r);
 }
 
 /* CatBoost's LogLinQuantile: the pinball loss of a prediction on a logarithmic scale. e^pred - target is found with the
@@ -553,10 +557,10 @@ DEFINE(log_lin_quantile) = {
     .ulp_value = 2.5, /* exponential, difference, 1 - tau and the product are rounded */
     .ulp_grad = 2,
     .ulp_hess = 2,
+    .setup = level_setup,
 };
 ELEMENTWISE(log_lin_quantile) {
     const V lift = v_set(sizeof(REAL) == 4 ? 64 : 512);
-    (void)p;
     V shift, tail, rest, z = at_most(at_least(in[PRED], EXP_UNDERFLOW), EXP_OVERFLOW + 40);
     V n = exp_parts(z, v_zero(), &shift, &tail);
     /* At the ends of the range all is moved to its middle first: a small slope may make what is too large finite, and
@@ -569,8 +573,8 @@ ELEMENTWISE(log_lin_quantile) {
         back = power_of_two(apart), target *= power_of_two(-apart), n -= apart;
     }
     V e = exp_whole(n, shift, tail, &rest), r = (e - target) + rest;
-    V slope = pinball_slope(r, in[TAU]);
-    u->outside = no_level(in[TAU]);
+    V slope = pinball_slope(r, in[TAU], p);
+    u->outside = no_level(in[TAU], p);
     u->value = v_select(r == v_zero(), v_zero(), slope * r * back);
     u->grad[PRED] = slope * e * back;
     u->grad[TARGET] = -slope;
@@ -624,6 +628,8 @@ ELEMENTWISE(interval_score) {
     u->hess = zero;
 }
 
+static void lp_setup(const double *params, double *constants) { set_finely(params[0], constants); }
+
 /* |r|^p, by one logarithm with its rest, so that exponents near p may take it. */
 static void lp_rho(double s, const double *p, double out[3]) {
     const double half = p[0] / 2, bend = p[0] * (half - 1);
@@ -656,6 +662,7 @@ DEFINE(lp) = {
     .ulp_grad = 1.5,
     .ulp_hess = 1.5,
     .rho = lp_rho,
+    .setup = lp_setup,
 };
 /* factor x^(y + y_rest), log x in two parts, x^0 = 1. A power too large or too small for all its digits meets the
  * factor before it is put there. */
@@ -683,9 +690,9 @@ ALWAYS_INLINE void lp_of_two(V r, V rest, unit_t *u) {
     u->hess = v_nan_from(v_set(2), r);
 }
 ELEMENTWISE(lp) {
-    const V zero = v_zero(), power = p[0];
+    const V zero = v_zero(), power = p[0], power_rest = sizeof(REAL) == 4 ? p[1] : zero;
     V rest, r = exact_residual(in, &rest), a = v_abs(r), log_rest, less_rest, least_rest;
-    if (power[0] == 1 || power[0] == 2) {
+    if ((power[0] == 1 || power[0] == 2) && power_rest[0] == 0) {
         if (power[0] == 1)
             lp_of_one(r, u);
         else
@@ -703,12 +710,13 @@ ELEMENTWISE(lp) {
         log_a = v_select(over, more, log_a), log_rest = v_select(over, lost, log_rest);
     }
     V less = two_sum(power, v_set(-1), &less_rest), least = two_sum(power, v_set(-2), &least_rest);
-    u->value = lp_power(v_one(), log_a, log_rest, power, zero);
+    less_rest += power_rest, least_rest += power_rest;
+    u->value = lp_power(v_one(), log_a, log_rest, power, power_rest);
     V slope = v_copysign(lp_power(power, log_a, log_rest, less, less_rest), r);
     u->grad[PRED] = v_nan_from(v_select(r == zero, zero, slope), r);
     u->grad[TARGET] = -u->grad[PRED];
-    V curve = lp_power(power * less, log_a, log_rest, least, least_rest);
-    u->hess = v_nan_from(v_select(less == zero, zero, curve), r);
+    V curve = lp_power(power * (less + less_rest), log_a, log_rest, least, least_rest);
+    u->hess = v_nan_from(v_select(less + less_rest == zero, zero, curve), r);
 }
 
 /* The logistic distribution's density, up to a constant: -ln(4 e^r / (1 + e^r)^2) = 2 ln cosh(r/2). */
