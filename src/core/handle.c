@@ -73,15 +73,13 @@ static void read_commons(const lossfn_t *loss, lossfn__commons_t *c) {
     memcpy(c->set, loss->common_set, LOSSFN__COMMONS);
 }
 
-static void fill_constant_inputs(lossfn_t *loss) {
-    for (int32_t j = 0; j < loss->n_inputs; j++) {
-        loss->constant_inputs[j] = 0;
-        for (int32_t t = 0; loss->inputs[j].learnable && t < loss->n_terms; t++) {
-            const lossfn__definition_t *d = loss->terms[t].definition;
-            for (int32_t i = 0; i < d->n_params; i++)
-                if (d->params[i].learnable && strcmp(d->params[i].name, loss->inputs[j].name) == 0)
-                    loss->constant_inputs[j] = loss->terms[t].values[i].number;
-        }
+static void fill_constant_inputs(lossfn__term_t *term) {
+    const lossfn__definition_t *d = term->definition;
+    for (int32_t j = 0; j < d->n_inputs; j++) {
+        term->constant_inputs[j] = 0;
+        for (int32_t i = 0; d->inputs[j].learnable && i < d->n_params; i++)
+            if (d->params[i].learnable && strcmp(d->params[i].name, d->inputs[j].name) == 0)
+                term->constant_inputs[j] = term->values[i].number;
     }
 }
 
@@ -94,15 +92,10 @@ static int is_default(const lossfn__param_t *param, const lossfn__value_t *value
     return value->integer == initial.integer && memcmp(&value->number, &initial.number, sizeof initial.number) == 0;
 }
 
-/* In a sum, another term's parameter may stand for a learnable input. */
-static int has_defaults(const lossfn_t *loss, const lossfn__term_t *term) {
+static int has_defaults(const lossfn__term_t *term) {
     const lossfn__definition_t *d = term->definition;
-    for (int32_t i = 0; i < d->n_params; i++) {
+    for (int32_t i = 0; i < d->n_params; i++)
         if (!is_default(&d->params[i], &term->values[i])) return 0;
-        for (int32_t j = 0; d->params[i].learnable && j < d->n_inputs; j++)
-            if (strcmp(d->params[i].name, d->inputs[j].name) == 0 && loss->constant_inputs[j] != term->values[i].number)
-                return 0;
-    }
     return 1;
 }
 
@@ -150,8 +143,10 @@ static lossfn_status_t build(lossfn_t **out, const lossfn__draft_t *draft) {
     loss->size = size;
     fill_terms(loss, draft);
     fill_commons(loss, &draft->commons);
-    fill_constant_inputs(loss);
-    for (int32_t t = 0; t < loss->n_terms; t++) loss->terms[t].is_default = has_defaults(loss, &loss->terms[t]);
+    for (int32_t t = 0; t < loss->n_terms; t++) {
+        fill_constant_inputs(&loss->terms[t]);
+        loss->terms[t].is_default = has_defaults(&loss->terms[t]);
+    }
     loss->is_direct = is_direct(loss);
     loss->needs_double = needs_double(loss);
     atomic_init(&loss->references, 1);

@@ -38,7 +38,8 @@ typedef struct {
     double params[LOSSFN__MAX_PARAMS];       /* values as plain numbers, lists 0: what user kernels see */
     double constants[LOSSFN__MAX_CONSTANTS]; /* what built-in kernels see */
     int32_t class_weight, class_mask, label_smoothing, labels; /* index in values, or -1 */
-    int32_t is_default; /* every parameter, and what stands for its learnable inputs, is what it is by default */
+    int32_t is_default;                                        /* every parameter is what it is by default */
+    double constant_inputs[LOSSFN_MAX_INPUTS]; /* what stands for a learnable input that a call leaves out */
 } lossfn__term_t;
 
 enum { LOSSFN__MAX_TERMS = 8 };
@@ -60,10 +61,9 @@ struct lossfn_loss {
     int32_t nan_policy;
     int32_t domain_error;
     int32_t empty_zero;
-    int32_t is_direct;                         /* its plain calls go without a plan: engine/direct.h */
-    int32_t needs_double;                      /* a number that it was given lies beyond float's range */
-    double constant_inputs[LOSSFN_MAX_INPUTS]; /* what stands for a learnable input that a call leaves out */
-    uint8_t common_set[8];                     /* which common options the caller gave, in the order of the table */
+    int32_t is_direct;     /* its plain calls go without a plan: engine/direct.h */
+    int32_t needs_double;  /* a number that it was given lies beyond float's range */
+    uint8_t common_set[8]; /* which common options the caller gave, in the order of the table */
     _Atomic double pace; /* ns that an element of a large call took one thread, 0 not known: how to run the next one */
     uint64_t size;       /* bytes of the allocation, lists included */
     lossfn__term_t terms[]; /* n_terms */

@@ -157,10 +157,14 @@ static void read_inputs(walk_t *w, int user) {
     }
 }
 
-static void fill_constants(walk_t *w, int user) {
+/* Every part has its own. */
+static void fill_constants(walk_t *w, const lossfn__part_t *part) {
     const lossfn__plan_t *plan = w->plan;
-    for (int j = 0; j < plan->n_inputs; j++)
-        if (plan->is_constant[j]) fill(w->inputs[j].buffer, (REAL)plan->constant[j], user ? w->arena.length : LANES);
+    for (int j = 0; j < plan->n_inputs; j++) {
+        REAL *const buffer = w->inputs[j].buffer;
+        const int64_t n = buffer == w->constants[j] ? LANES : w->arena.length;
+        if (plan->is_constant[j]) fill(buffer, (REAL)part->term->constant_inputs[j], n);
+    }
 }
 
 static void stage_inputs(walk_t *w, int64_t begin, int64_t n, const REAL **in) {
@@ -293,6 +297,7 @@ static void run_block(walk_t *w, int64_t begin, int64_t n, double upstream, loss
         b.hess = target_of(w, &w->hess, begin);
         set_constants(b.constants, plan, part);
         b.tuned = is_tuned_for(plan, part);
+        if (plan->n_parts > 1) fill_constants(w, part);
         if (w->row_upstream)
             stage_row_factor(w, begin, n, b.weight, part->scale);
         else if (w->factor && plan->has_far_scale)
@@ -398,7 +403,7 @@ static void begin_walk(walk_t *w, const lossfn__plan_t *plan, REAL *memory, int6
     lay_out(w, memory, n, user ? plan->n_inputs + outputs : 0);
     if (whole_rows) w->block = plan->cols * LANES <= w->block ? w->block / plan->cols * plan->cols : 0;
     w->row_values = (double *)row_values[0];
-    fill_constants(w, user);
+    fill_constants(w, &plan->parts[0]);
     if (w->ones) fill(w->ones, 1, w->arena.length);
 }
 
@@ -412,7 +417,7 @@ static void begin_survey(walk_t *w, const lossfn__plan_t *plan, REAL *memory, in
     if (target && !inputs) read_from(w, &w->inputs[TARGET], &plan->inputs[TARGET]);
     if (is_weighted(plan)) read_weights(w);
     lay_out(w, memory, n, 0);
-    if (inputs) fill_constants(w, 1);
+    if (inputs) fill_constants(w, &plan->parts[0]);
 }
 
 /* Elements [begin, end), all derivatives times `upstream`. */

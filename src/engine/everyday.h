@@ -54,7 +54,7 @@ static int direct_elements(lossfn__direct_t *call) {
         b.is_constant[j] = !b.in[j];
         b.grads[j] = NULL;
         if (b.in[j]) continue;
-        v_store(defaults[j], v_set(loss->constant_inputs[j]));
+        v_store(defaults[j], v_set(term->constant_inputs[j]));
         b.in[j] = defaults[j];
     }
     b.grads[PRED] = call->grad;

@@ -333,7 +333,6 @@ static lossfn_status_t check_inputs(maker_t *m) {
         if (!t) {
             LOSSFN__REQUIRE(input->learnable, LOSSFN_ERROR_ARGUMENT, "input %s is NULL", input->name);
             plan->is_constant[j] = 1;
-            plan->constant[j] = m->loss->constant_inputs[j];
             continue;
         }
         if (j == 0) {

@@ -73,8 +73,7 @@ typedef struct lossfn__plan {
     int64_t cols;      /* elements of a row, or classes */
     int32_t n_inputs;
     lossfn__view_t inputs[8];
-    uint8_t is_constant[8]; /* a learnable parameter left to its constant */
-    double constant[8];
+    uint8_t is_constant[8];                     /* a learnable parameter left to its constant */
     uint8_t per_row[8];                         /* rows: the input has one number for each, and so has its gradient */
     int32_t has_far_scale;                      /* of a part, beyond what the compute dtype holds */
     int32_t has_labels;                         /* rows: inputs[1] holds labels */

@@ -260,7 +260,10 @@ static lossfn_status_t map_elements(rows_t *w, int k, int64_t first, int64_t n, 
                  .fault = -1};
     fill(w->element_weight, weight, n);
     fill(w->element_factor, c->factor, n);
-    for (int j = 2; j < plan->n_inputs; j++) b.in[j] = w->inputs[j];
+    for (int j = 2; j < plan->n_inputs; j++) {
+        b.in[j] = w->inputs[j];
+        if (plan->is_constant[j]) fill(w->inputs[j], (REAL)part->term->constant_inputs[j], n);
+    }
     set_constants(b.constants, plan, part);
     b.tuned = is_tuned_for(plan, part);
     if (part->term->definition->user)
@@ -447,10 +450,7 @@ static void run_cut_rows(const lossfn__plan_t *plan, int64_t begin, int64_t end,
     else
         arena.length = arena.length / FOLD * FOLD;
     w.block = arena.length;
-    for (int j = 0; j < plan->n_inputs; j++) {
-        w.inputs[j] = take(&arena);
-        if (plan->is_constant[j]) fill(w.inputs[j], (REAL)plan->constant[j], w.block);
-    }
+    for (int j = 0; j < plan->n_inputs; j++) w.inputs[j] = take(&arena);
     w.element_values = take(&arena);
     w.element_weight = take(&arena);
     w.element_factor = take(&arena);

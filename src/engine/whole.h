@@ -123,7 +123,7 @@ static int stage_input(whole_t *w, const lossfn__plan_t *plan, const whole_part_
     REAL *to = w->inputs[j];
     const REAL *from = to;
     if (plan->is_constant[j])
-        fill(to, (REAL)plan->constant[j], plan->cols);
+        fill(to, (REAL)plan->parts[own - w->parts].term->constant_inputs[j], plan->cols);
     else if (j == TARGET && plan->has_labels)
         stage_label(to, label, plan->loss->inputs[j].levels, plan->cols);
     else

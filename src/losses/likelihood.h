@@ -60,16 +60,17 @@ ALWAYS_INLINE V log_less(V y, V z, V *rest) {
     }
     return t;
 }
-/* Beyond, ln target! or target times pred may overflow. */
-#define POISSON_LARGE (sizeof(REAL) == 4 ? 0x1p118 : 0x1p1010)
-/* y (e^r - 1 - r), r the rate's logarithm less that of y; the root of Stirling's formula is lost beside it. */
-OUT_OF_LINE void poisson_full(const V *in, const V *count, const V *p, V *value) {
-    const int by_log = IS(p[POISSON_LOG_INPUT]);
-    const V z = in[PRED], y = *count, eps = by_log ? v_zero() : p[POISSON_EPS], rate = by_log ? v_exp(z) : z + eps;
-    V rest = v_zero(), r = by_log ? log_less(y, z, &rest) : -v_log(rate / y);
-    r = -(r + rest);
-    const M near = (v_abs(r) < v_one()) | (by_log ? rate == v_set(INFINITY) : m_none());
-    *value = v_select(near, y * v_expm1_less(r), (rate - y) - y * r) - eps;
+/* With ln y!, y >= 1: half the deviance and the rest of Stirling's formula, neither of which is negative; the formula's
+ * three terms grow with the count and cancel. */
+IN_DOUBLE(poisson_full, 2) {
+    const D y = in[TARGET];
+    const pair order = pair_of(d_set(1), d_set(0));
+    if (IS(p[POISSON_LOG_INPUT])) {
+        u->value = d_power_deviance(in[PRED], y, order, DEVIANCE_BY_LOG, 0).value + d_stirling(y);
+    } else {
+        const D eps = d_set((double)p[POISSON_EPS][0]);
+        u->value = (d_power_deviance(in[PRED] + eps, y, order, DEVIANCE_BY_MEAN, 0).value + d_stirling(y)) - eps;
+    }
 }
 ELEMENTWISE(poisson_nll) {
     V z = in[PRED], y = in[TARGET], zero = v_zero();
@@ -89,14 +90,15 @@ ELEMENTWISE(poisson_nll) {
         u->hess = WANTS(FISHER, p) ? v_one() / rate : v_where(y != zero, y / rate / rate);
     }
     if (IS(p[POISSON_FULL])) {
+        const M some = (y >= v_one()) & (y < v_set(INFINITY));
         V constant;
         log_factorial(&y, &constant);
         u->value += constant;
-        const M large = (y > v_set(POISSON_LARGE)) & (y < v_set(INFINITY));
-        if (m_any(large)) {
-            V count = v_select(large, y, v_one()), whole;
-            poisson_full(in, &count, p, &whole);
-            u->value = v_select(large, v_nan_from(whole, z), u->value);
+        if (m_any(some)) {
+            const V of[] = {z, v_select(some, y, v_one())};
+            unit_t full = {.want = LOSSFN__WANT_VALUE};
+            poisson_full_in_double(of, p, &full);
+            u->value = v_select(some, full.value, u->value);
         }
         if (m_any(y == v_set(INFINITY))) u->value = v_select((y == v_set(INFINITY)) & v_isfinite(z), y, u->value);
     }
@@ -663,13 +665,23 @@ ELEMENTWISE(weibull_nll) {
     const V slope = v_select(huge, e, less);
     u->value = v_select(huge, e, e - t) - v_log(k);
     u->grad[PRED] = -(k * slope);
-    const V extra = IS(p[WEIBULL_FULL]) ? v_one() : zero;
-    u->grad[TARGET] = v_select(y > v_one(), v_fma(k, slope / y, extra / y), v_fma(k, slope, extra) / y);
-    if (m_any(huge)) /* e/y may be finite */
-        u->grad[TARGET] = v_select(huge, k * v_exp_over(t, t_rest, y, 1), u->grad[TARGET]);
+    /* ln y counts 1 - k times with full, 0 in the exponential distribution: k (e - 1) + 1 cancels where e is small */
+    const int full = IS(p[WEIBULL_FULL]);
+    const V one = v_one(), less_k = one - k;
+    const M deep = full ? t < v_set(-0.5) : m_none();
+    const V most = v_select(deep, e, slope), extra = full ? v_select(deep, less_k, one) : zero;
+    u->grad[TARGET] = v_select(y > one, v_fma(k, most / y, extra / y), v_fma(k, most, extra) / y);
+    const M far = huge | m_and(deep, e < v_set(SMALLEST_NORMAL / DBL_EPSILON));
+    if (m_any(far)) /* e/y may be finite, and have all its digits */
+        u->grad[TARGET] =
+            v_select(far, v_fma(k, v_exp_over(t, t_rest, y, 1), v_where(deep, extra / y)), u->grad[TARGET]);
     u->grad[WEIBULL_SHAPE] = v_fma(r + rest, slope, v_set(-1) / k);
     u->hess = v_select(wide, (k * root) * (k * root), k * (k * e));
-    if (IS(p[WEIBULL_FULL])) u->value += v_log(y);
+    if (full) {
+        const V log = v_log(y),
+                linear = v_select(v_abs(less_k) <= v_set(0.5), v_fma(k, in[PRED], less_k * log), log - t);
+        u->value = v_select(huge, u->value + log, (e + linear) - v_log(k));
+    }
 }
 
 enum { TWEEDIE_POWER = 1 };
@@ -773,6 +785,27 @@ DEFINE(binomial_nll) = {
 OUT_OF_LINE void log_choose(const V *k, const V *rest, V *value) {
     *value = v_lgamma1p(*k + *rest) - v_lgamma1p(*k) - v_lgamma1p(*rest);
 }
+/* Of counts that are not small: the deviance and what is left of Stirling's formula for each factorial; the logarithm
+ * of the number of ways grows with the counts and cancels what the others have. With q the share of the smaller count
+ * and x how far its log-odds are from the predicted ones, the deviance is n (ln(1 - q + q e^x) - q x). */
+IN_DOUBLE(binomial_full, 3) {
+    (void)p;
+    const D y = in[TARGET], f = in[FAILURES], zero = d_set(0);
+    const L swap = y > f;
+    const D few = d_select(swap, f, y), many = d_select(swap, y, f), z = d_select(swap, -in[PRED], in[PRED]);
+    const pair n = pair_sum_of(few, many), log_few = pair_log_of(few), log_many = pair_log_of(many);
+    const pair log_n = pair_log_of(n.hi), odds = pair_sum(log_few, pair_of(-log_many.hi, -log_many.lo));
+    const pair x = pair_sum(pair_of(z, zero), pair_of(-odds.hi, -odds.lo));
+    pair e;
+    const D scale = d_power_of_two(pair_exp(x, &e)), k = few * scale; /* |x| is not large */
+    const pair grown = pair_sum(pair_of(k, zero), pair_product(pair_of(k, zero), e));
+    const pair more = pair_quotient(pair_sum(grown, pair_of(-few, zero)), n),
+               linear = pair_product(pair_of(few, zero), x);
+    const D deviance = pair_sum(pair_product(n, pair_log1p(more)), pair_of(-linear.hi, -linear.lo)).hi;
+    const D root = pair_sum(log_many, pair_of(-log_n.hi, -log_n.lo)).hi;
+    const D rest = stirling_rest(many, log_many, 0.5) - stirling_rest(n.hi, log_n, 0.5);
+    u->value = d_at_least(deviance, 0) + (stirling_rest(few, log_few, 0) + d_fma(d_set(0.5), root, rest));
+}
 ELEMENTWISE(binomial_nll) {
     const V z = in[PRED], y = in[TARGET], f = in[FAILURES], zero = v_zero(), one = v_one(), a = v_abs(z), all = y + f;
     const M up = z > zero, wide = a > v_set(EXP_SQUARED); /* there a product with exp(-|z|) may be more than that */
@@ -788,6 +821,15 @@ ELEMENTWISE(binomial_nll) {
         V ways;
         log_choose(&y, &f, &ways);
         u->value -= ways;
+        const V odds = v_log(v_select(f > zero, y / f, one)); /* far from what is predicted no terms cancel */
+        const V least = v_set(0.125);
+        const M both = (y >= least) & (f >= least) & (all < v_set(INFINITY)) & (v_abs(z - odds) < v_set(30));
+        if (m_any(both)) {
+            const V counts[] = {v_where(both, z), v_select(both, y, one), v_select(both, f, one)};
+            unit_t full = {.want = LOSSFN__WANT_VALUE};
+            binomial_full_in_double(counts, p, &full);
+            u->value = v_select(both, full.value, u->value);
+        }
     }
 }
 

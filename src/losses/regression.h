@@ -634,6 +634,8 @@ ELEMENTWISE(interval_score) {
     u->hess = zero;
 }
 
+static void lp_setup(const double *params, double *constants) { set_finely(params[0], constants); }
+
 /* |r|^p, by one logarithm with its rest, so that exponents near p may take it. */
 static void lp_rho(double s, const double *p, double out[3]) {
     const double half = p[0] / 2, bend = p[0] * (half - 1);
@@ -666,6 +668,7 @@ DEFINE(lp) = {
     .ulp_grad = 1.5,
     .ulp_hess = 1.5,
     .rho = lp_rho,
+    .setup = lp_setup,
 };
 /* factor x^(y + y_rest), log x in two parts, x^0 = 1. A power too large or too small for all its digits meets the
  * factor before it is put there. */
@@ -693,9 +696,9 @@ ALWAYS_INLINE void lp_of_two(V r, V rest, unit_t *u) {
     u->hess = v_nan_from(v_set(2), r);
 }
 ELEMENTWISE(lp) {
-    const V zero = v_zero(), power = p[0];
+    const V zero = v_zero(), power = p[0], power_rest = left_of(p);
     V rest, r = exact_residual(in, &rest), a = v_abs(r), log_rest, less_rest, least_rest;
-    if (power[0] == 1 || power[0] == 2) {
+    if ((power[0] == 1 || power[0] == 2) && power_rest[0] == 0) {
         if (power[0] == 1)
             lp_of_one(r, u);
         else
@@ -713,12 +716,13 @@ ELEMENTWISE(lp) {
         log_a = v_select(over, more, log_a), log_rest = v_select(over, lost, log_rest);
     }
     V less = two_sum(power, v_set(-1), &less_rest), least = two_sum(power, v_set(-2), &least_rest);
-    u->value = lp_power(v_one(), log_a, log_rest, power, zero);
+    less_rest += power_rest, least_rest += power_rest;
+    u->value = lp_power(v_one(), log_a, log_rest, power, power_rest);
     V slope = v_copysign(lp_power(power, log_a, log_rest, less, less_rest), r);
     u->grad[PRED] = v_nan_from(v_select(r == zero, zero, slope), r);
     u->grad[TARGET] = -u->grad[PRED];
-    V curve = lp_power(power * less, log_a, log_rest, least, least_rest);
-    u->hess = v_nan_from(v_select(less == zero, zero, curve), r);
+    V curve = lp_power(power * (less + less_rest), log_a, log_rest, least, least_rest);
+    u->hess = v_nan_from(v_select(less + less_rest == zero, zero, curve), r);
 }
 
 /* The logistic distribution's density, up to a constant: -ln(4 e^r / (1 + e^r)^2) = 2 ln cosh(r/2). */

@@ -364,11 +364,17 @@ DEFINE(ldam) = {
     .ulp_hess = 12,
     .setup = ldam_setup,
 };
+/* A class's margin in units of the logits, and what rounding took from it. */
+ALWAYS_INLINE V ldam_margin(const whole_row_t *r, int64_t i, V *rest) {
+    const V *const most = r->p + (sizeof(REAL) == 4 ? LDAM_F32 : LDAM_F64);
+    const V share = r->lists[0] ? v_load(r->scratch[4] + i) : v_one(), m = most[0] * share;
+    *rest = v_fma(most[0], share, -m) + most[1] * share;
+    return m;
+}
 ALWAYS_INLINE phi_t ldam_phi(const whole_row_t *r, const softmax_t *q, const chance_t *c, int64_t i) {
     (void)q;
-    const V *const most = r->p + (sizeof(REAL) == 4 ? LDAM_F32 : LDAM_F64);
-    const V share = r->lists[0] ? v_load(r->scratch[4] + i) : v_one();
-    const V m = most[0] * share, m_rest = v_fma(most[0], share, -m) + most[1] * share;
+    V m_rest;
+    const V m = ldam_margin(r, i, &m_rest);
     V x, tail, left;
     const V bounded = at_least(-m, EXP_UNDERFLOW);
     const V n = exp_parts(bounded, v_select(bounded == -m, -m_rest, v_zero()), &x, &tail);
@@ -377,6 +383,13 @@ ALWAYS_INLINE phi_t ldam_phi(const whole_row_t *r, const softmax_t *q, const cha
     const V far = ((c->surprise + m) + m_rest) + v_log1p(-c->p * gone);
     return (phi_t){v_set(0.5) * v_select(near, v_log1p(c->rest / (c->p * rho)), far), -v_one() / d,
                    -c->p * gone / (d * d)};
+}
+/* The only class whose target counts, or -1. */
+ALWAYS_INLINE int64_t only_target(const whole_row_t *r) {
+    int64_t only = -1, count = 0;
+    for (int64_t c = 0; c < r->n; c++)
+        if (r->w[c] * r->in[TARGET][c] != 0) only = c, count++;
+    return count == 1 ? only : -1;
 }
 WHOLE_ROWS(ldam) {
     REAL *const x = r->scratch[2], *const low = r->scratch[3], *const share = r->scratch[4];
@@ -396,7 +409,28 @@ WHOLE_ROWS(ldam) {
         v_store(x + i, product);
         v_store(low + i, v_where(v_isfinite(product), v_fma(scale, down, -product) + scale * rest));
     }
-    softmax_phi(r, x, low, scale, ldam_phi);
+    const int64_t only = only_target(r);
+    if (only < 0) {
+        softmax_phi(r, x, low, scale, ldam_phi);
+        return;
+    }
+    /* Of one class it is the cross entropy of logits that lack its margin. By probabilities without the margin the
+     * terms of the second derivatives cancel, all but e^-margin of them. */
+    REAL *const by_target = r->grad[TARGET];
+    if (by_target) {
+        whole_row_t others = *r;
+        others.grad[PRED] = others.hess = others.product = NULL;
+        softmax_phi(&others, x, low, scale, ldam_phi);
+    }
+    const int64_t i = only / LANES * LANES;
+    const M at_only = row_is(i, only);
+    V m_rest, lost, m = ldam_margin(r, i, &m_rest), less = two_sum(v_load(x + i), -m, &lost);
+    lost = v_where(v_isfinite(less), v_load(low + i) + (lost - m_rest));
+    v_store(x + i, v_select(at_only, less, v_load(x + i)));
+    v_store(low + i, v_select(at_only, lost, v_load(low + i)));
+    r->grad[TARGET] = NULL;
+    softmax_phi(r, x, low, scale, cross_entropy_phi);
+    r->grad[TARGET] = by_target;
 }
 
 /* Cross entropy of logits that were bent into (-cap, cap): y = cap tanh(z/cap). With g and h by y, y' = 1 - (y/cap)^2

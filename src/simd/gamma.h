@@ -88,6 +88,20 @@ INLINE D d_lgamma1p(D y) {
     const D beyond = lgamma_far(safe, pair_log_of(safe), 0.5, lgamma1p_far_constant, R.hi * v);
     return gamma_limits(y, d_select(far, beyond, near.hi + near.lo), 0, INFINITY);
 }
+/* ln y! less (y + shift) ln y - y, shift 0 or 1/2, 0 < y < inf: what is left of Stirling's formula, of which no term is
+ * large. */
+INLINE D stirling_rest(D y, pair log, double shift) {
+    const L far = y >= d_set(2);
+    const D v = d_set(1) / d_select(far, y, d_set(2));
+    const pair R = GAMMA_PIECE(lgamma, LGAMMA, y, v, y >= d_set(1), far), near = lgamma_near(y, R);
+    const pair most = pair_product(pair_sum_of(y, d_set(shift)), log);
+    const D beyond = d_fma(R.hi, v, d_set(lgamma1p_far_constant[0] - 0.5));
+    return d_select(far, d_fma(d_set(0.5 - shift), log.hi, beyond), ((near.hi - most.hi) + y) + (near.lo - most.lo));
+}
+INLINE D d_stirling(D y) {
+    const D safe = d_select((y > d_set(0)) & (y < d_set(INFINITY)), y, d_set(1));
+    return gamma_limits(y, stirling_rest(safe, pair_log_of(safe), 0), 0, INFINITY);
+}
 
 /* ---- its derivatives ---- */
 

@@ -332,6 +332,74 @@ FOUND: list[tuple[str, dict[str, Any], list[Any]]] = [
         )
     ),
     *((name, {}, [1.0, 0.0, 1.0, s]) for name in ("barron", "barron_nll") for s in (1e-160, 1e-200, 1e-285)),
+    # what single precision takes from a parameter, where 1 less that or a power counts
+    *(
+        (name, {"tau": tau}, [x, 0.5])
+        for name in ("quantile", "expectile", "log_lin_quantile")
+        for tau in (0.99, 0.9999999, 1 - 1e-8)
+        for x in (1.0, -1.0)
+    ),
+    *(("lp", {"p": p}, [x, 0.0]) for p in (1.000001, 1 + 1e-9, 1.1, 0.7, 3.3) for x in (1e30, -3e-30, 3.0)),
+    *(("sigmoid_focal", {"alpha": alpha}, [1.0, y]) for alpha in (0.99, 0.9999) for y in (0.0, 0.25, 1.0)),
+    # 1 - clamp is another number when rounded
+    *(
+        ("binary_cross_entropy", {"clamp": clamp, **base}, [x, y])
+        for clamp in (1e-7, 4e-8, 1e-17, 0.1)
+        for base in ({}, {"base": 2})
+        for x in (0.0, 1.0)
+        for y in (0.0, 0.25, 1.0)
+    ),
+    *(
+        ("categorical_cross_entropy", {"clamp": clamp}, [[1.0, 0.0, 0.5], t])
+        for clamp in (1e-7, 4e-8, 0.1)
+        for t in (0, 1, [0.5, 0.25, 0.25])
+    ),
+    # counts near what is predicted, whose terms grow with them
+    *(
+        ("poisson_nll", {"full": True, **how}, [x, y])
+        for how, x, y in (
+            ({}, 13.678635597229004, 872080.0),
+            ({}, 2.25, 10.0),
+            ({}, 0.75, 2.0),
+            ({}, 1.5, 4.5),
+            ({}, 60.0, 2.0**86),
+            ({"log_input": False}, 2.4111714471510016e17, 2.4111716189496934e17),
+            ({"log_input": False}, 1e6, 1e6),
+            ({"log_input": False}, 3.0, 2.0),
+            ({"log_input": False, "eps": 1e-8}, 1e-30, 0.0),
+            ({"log_input": False, "eps": 1e-8}, 9.0, 10.0),
+        )
+    ),
+    *(
+        ("binomial_nll", {"full": True}, unit)
+        for unit in (
+            [0.0, 1e6, 1e6],
+            [-13.8125, 1.0, 1e6],
+            [13.8125, 1e6, 1.0],
+            [0.5, 3.0, 2.0],
+            [2.25, 1e5, 1e4],
+            [-1.5, 0.25, 1.0],
+            [-20.0, 1e4, 1e4],
+        )
+    ),
+    # an exponential distribution, of which the logarithm of the time is not felt
+    *(
+        ("weibull_nll", {"full": True, "shape": k}, [z, y])
+        for k in (1, 1.25, 3)
+        for z, y in (
+            (80.0, 0.871),
+            (-1.0, 5.8e-41),
+            (1.1674180030822754, 8.3e-20),
+            (0.016848668, 0.13558577),
+            (700.0, 1.5),
+        )
+    ),
+    # a likely class other than the one whose margin is large
+    *(
+        ("ldam", {"scale": 30, **how}, [[1.2739852310228346, 1.7840856763195005, -1.168931539642159], t])
+        for how in ({}, {"class_count": [1.0, 16.0, 1e12]}, {"class_weight": [0.5, 1.0, 2.0]})
+        for t in (0, 1, 2, [0.75, 0.0, 0.0])
+    ),
 ]
 
 # Numbers at the end of a type's range, whose sum, difference or product is beyond it, and a result is not. Only for types

@@ -31,16 +31,19 @@ def poisson_nll(pred, target, log_input=True, full=False, eps=0):
     if target < 0 or (not log_input and pred < 0):
         return OUTSIDE
     constant, slope = (mp.loggamma(target + 1), mp.digamma(target + 1)) if full else (mpf(0), mpf(0))
+    whole = full and 1 <= target < INF  # a deviance and what Stirling's formula leaves: no term that grows and cancels
     if log_input:
         rate = mp.exp(pred)
+        value = (rate, -target * pred, constant)
         return {
-            "value": (rate, -target * pred, constant),
+            "value": mp.fsum(value) if whole and rate < INF else value,
             "pred": (rate, -target),
             "target": (-pred, slope),
             "hess": rate,
         }
+    value = (pred, -times(target, mp.log(pred + eps)), constant)
     return {
-        "value": (pred, -times(target, mp.log(pred + eps)), constant),
+        "value": (mp.fsum(value) + eps, -eps) if whole and 0 < pred + eps < INF else value,
         "pred": (1, -over(target, pred + eps)),
         "target": (-mp.log(pred + eps), slope),
         "hess": over(target, (pred + eps) ** 2),
@@ -242,10 +245,15 @@ def weibull_nll(pred, target, shape=1, full=False):
     u, k = shape * (mp.log(target) - pred), mpf(shape)
     e = mp.exp(u)
     by_u = e - 1
+    value, by_target = (e, -u, -mp.log(k)), (k * e / target, -k / target)
+    if full:  # ln target counts 1 - k times
+        near = abs(1 - k) <= 0.5
+        value = (e, k * pred, (1 - k) * mp.log(target), -mp.log(k)) if near else (*value, mp.log(target))
+        by_target = (k * e / target, (1 - k) / target) if u < -0.5 else (*by_target, 1 / target)
     return {
-        "value": (INF if e == INF else (e, -u, -mp.log(k), mp.log(target) if full else mpf(0))),
+        "value": INF if e == INF else value,
         "pred": -k * by_u,
-        "target": (k * e / target, -k / target, 1 / target if full else mpf(0)),
+        "target": by_target,
         "shape": (INF if abs(u) == INF else u * by_u / k, -1 / k) if abs(u) < INF else INF,
         "hess": k * k * e,
     }
@@ -260,9 +268,12 @@ def binomial_nll(pred, target, failures, full=False):
     against = f if pred > 0 else y
     ways = (mp.loggamma(y + f + 1), -mp.loggamma(y + 1), -mp.loggamma(f + 1)) if full else (mpf(0),)
     up, low = mp.log1p(e) + max(-pred, 0), mp.log1p(e) + max(pred, 0)
+    value = (times(against, abs(pred)), (y + f) * mp.log1p(e), *(-w for w in ways))
+    if full and min(y, f) >= 0.125 and abs(pred - mp.log(y / f)) < 29:  # as poisson_nll
+        value = mp.fsum(value)
     all_slope, slopes = mp.digamma(y + f + 1) if full else 0, [mp.digamma(c + 1) if full else 0 for c in (y, f)]
     return {
-        "value": (times(against, abs(pred)), (y + f) * mp.log1p(e), *(-w for w in ways)),
+        "value": value,
         "pred": (f * s, -y * sigmoid(-pred)),
         "target": (up, -all_slope, slopes[0]),
         "failures": (low, -all_slope, slopes[1]),

@@ -446,6 +446,22 @@ def ldam(
     result = softmax_phi([scale * z for z in pred], target, class_weight, label_smoothing, class_mask, phi)
     if not result:
         return result
+    _, t, w, _ = coefficients(target, len(pred), label_smoothing, class_weight, class_mask)
+    counts = [c for c in live if t[c] * w[c] != 0]
+    if len(counts) == 1:  # the cross entropy of logits that lack this margin: no terms that cancel
+        (k,) = counts
+        share = mpf(1) if count[k] == fewest else mp.root(fewest / count[k], 4)
+        z = {c: scale * (pred[c] - (max_margin * share if c == k else 0)) for c in live}
+        top = max(z.values())
+        e = {c: mp.exp(x - top) for c, x in z.items()}
+        total = mp.fsum(e.values())
+        rest = {c: mp.fsum(x for i, x in e.items() if i != c) / total for c in live}
+        a = t[k] * w[k]
+        by_pred = {c: -a * rest[c] if c == k else a * e[c] / total for c in live}
+        result |= {
+            "pred": [by_pred.get(c, mpf(0)) for c in range(len(pred))],
+            "hess": [a * e[c] / total * rest[c] if c in e else mpf(0) for c in range(len(pred))],
+        }
     by = lambda x, f: [tuple(f * t for t in (one if isinstance(one, tuple) else (one,))) for one in x]  # noqa: E731
     return result | {"pred": by(result["pred"], scale), "hess": by(result["hess"], mpf(scale) ** 2)}
 
