@@ -459,6 +459,7 @@ def main() -> int:
 
     RECORDS.mkdir(parents=True, exist_ok=True)
     os.environ["LOSSFN_RECORDS"] = str(RECORDS)
+    os.environ["LOCPATH"] = str(BUILD / "locale")  # cmake/bootstrap makes one with a decimal comma
     told = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
     commit = told.stdout.strip() or "no commit"
     lines, total = [], Count()
