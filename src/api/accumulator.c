@@ -252,6 +252,9 @@ static lossfn_status_t read_sums(lossfn_accumulator_t *accumulator, const unsign
         at += 8;
         /* each sum has a byte at least: so nobody is made to allocate for what is not there */
         LOSSFN__REQUIRE(classes <= (uint64_t)(end - at) / 2, LOSSFN_ERROR_ARGUMENT, damaged, length);
+        /* rows that were kept had classes */
+        for (int32_t k = 0; k < accumulator->loss->n_terms; k++)
+            LOSSFN__REQUIRE(classes > 0 || accumulator->totals[k].kept == 0, LOSSFN_ERROR_ARGUMENT, damaged, length);
         LOSSFN__TRY(need_marginals(accumulator, (int64_t)classes));
         for (int64_t i = 0; i < count_marginals(accumulator); i++) {
             const size_t used = lossfn__exact_read(&accumulator->marginals.sums[i], at, (size_t)(end - at));

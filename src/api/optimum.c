@@ -137,7 +137,7 @@ static lossfn_status_t best_constant(lossfn__search_t *s, double start, double s
 /* The median of the targets, and how far from it steps begin: a good place for a loss of the residual, however it goes
  * on far out. */
 static lossfn_status_t find_middle(const lossfn_t *loss, const lossfn_args_t *args, double *middle, double *step) {
-    static const double levels[] = {0.25, 0.75, 0.5};
+    static const char *const levels[] = {"0.25", "0.75", "0.5"}; /* printf would write 0,25 in some locales */
     double found[3];
     for (int i = 0; i < 3; i++) {
         char spec[64];
@@ -145,7 +145,7 @@ static lossfn_status_t find_middle(const lossfn_t *loss, const lossfn_args_t *ar
         lossfn__search_t s;
         lossfn_args_t two = *args;
         two.n_inputs = 2;
-        snprintf(spec, sizeof spec, "quantile(tau=%g, nan_policy=%s)", levels[i],
+        snprintf(spec, sizeof spec, "quantile(tau=%s, nan_policy=%s)", levels[i],
                  loss->nan_policy == LOSSFN__NAN_PROPAGATE ? "propagate" : "ignore");
         LOSSFN__TRY(lossfn_create(&quantile, spec));
         lossfn_status_t status = lossfn__search_begin(&s, quantile, &two, 1);

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import struct
 import sys
 from pathlib import Path
 
@@ -63,7 +64,48 @@ def run_seeds() -> dict[str, bytes]:
     return {f"drawn_{i:02d}": random.randbytes(24 + 12 * i) for i in range(32)}
 
 
-SEEDS = {"spec": spec_seeds, "run": run_seeds}
+def accumulator_seeds() -> dict[str, bytes]:
+    """Bytes as an accumulator writes them, well made and not, and drawn decisions."""
+    random.seed(3)
+
+    def written(spec: str, *sums: bytes) -> bytes:
+        return b"LFA1" + struct.pack("<I", len(spec)) + spec.encode() + b"\0" + b"".join(sums)
+
+    def finite(sign: int, position: int, magnitude: bytes) -> bytes:
+        return struct.pack("<BHH", sign, position, len(magnitude)) + magnitude
+
+    zero, infinite, nan, kept = b"\0", b"\3", b"\5", struct.pack("<Q", 3)
+    three, widest = finite(1, 144, b"\3"), finite(2, 0, b"\xff" * 288)
+    texts = {
+        "nothing": b"",
+        "magic": b"LFA1",
+        "empty": written("mse", bytes(8), zero, zero),
+        "three": written("mse(reduction=sum)", kept, three, three),
+        "infinite": written("rmse", kept, infinite, three),
+        "nan": written("mae", kept, nan, nan),
+        "widest": written("mse", kept, widest, widest),
+        "beyond": written("mse", kept, finite(1, 1, b"\1" * 288), three),
+        "gap": written("mse", kept, finite(1, 3, b"\0\1"), three),
+        "most_kept": written("mse(reduction=mean_units)", b"\xff" * 8, three, three),
+        "two_terms": written("mse + 0.5*mae", kept, three, three, kept, three, three),
+        "other_text": written(" mse ( ) ", kept, three, three),
+        "no_sums": written("mse(reduction=none)", kept, three, three),
+        "kappa": written("weighted_kappa", kept, three, three, struct.pack("<Q", 2), *[three] * 5),
+        "kappa_no_classes": written("weighted_kappa", kept, three, three, bytes(8)),
+        "kappa_most_classes": written("weighted_kappa", kept, three, three, b"\xff" * 8, *[zero] * 9),
+        "kappa_2_62": written("weighted_kappa", kept, three, three, struct.pack("<Q", 1 << 62), *[zero] * 9),
+        "long_spec": b"LFA1" + b"\xff" * 4 + b"mse\0" + bytes(32),
+        "more": written("mse", kept, three, three, b"\0"),
+        "less": written("mse", kept, three),
+    }
+    seeds = {f"bytes_{name}": b"\0" + text for name, text in texts.items()}
+    for kind in (1, 2, 3):
+        for i in range(8):
+            seeds[f"drawn_{kind}{i}"] = bytes([kind]) + random.randbytes(16 + 12 * i)
+    return seeds
+
+
+SEEDS = {"spec": spec_seeds, "run": run_seeds, "accumulator": accumulator_seeds}
 
 
 def write_seeds() -> None:

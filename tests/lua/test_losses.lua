@@ -258,3 +258,29 @@ test("for boosting", function()
     raises("SHAPE", "target has 1 rows", lossfn.mse.init_score, {0, 0}, {1})
     raises("UNSUPPORTED", "no link", lossfn.sparsemax.link_apply, 0.5)
 end)
+
+test("a locale with a decimal comma", function()
+    local has = os.setlocale("de_DE.UTF-8") -- tests/run.py lets it be found
+    if not has then return io.write("there is no locale de_DE.UTF-8, so nothing is tried in it\n") end
+    local ok, problem = pcall(function()
+        local half = 1 / 2 -- LuaJIT alone does without the comma
+        local loss = lossfn.create("huber", {delta = half})
+        equal(loss:spec(), "huber(delta=0.5)")
+        equal(loss:get("delta"), half)
+        equal(loss:get("reduction"), "mean")
+        equal(loss:get("no such"), nil)
+        equal(lossfn.create("cross_entropy", {class_weight = {1, half}}):spec(),
+            "cross_entropy(class_weight=[1,0.5], label_base=1)")
+        equal(lossfn.huber({1, 2}, {3, 4}, {delta = half}), 0.875)
+        local scaled = lossfn.register("my.scaled", function(pred, target, params)
+            local value = {}
+            for i = 1, #pred do value[i] = params.scale * (pred[i] - target[i]) end
+            return value
+        end, {params = {scale = 1e-9 + half}})
+        equal(scaled({3}, {1}), 2 * (1e-9 + half))
+        equal(scaled:get("scale"), 1e-9 + half)
+        lossfn.unregister("my.scaled")
+    end)
+    os.setlocale("C")
+    if not ok then error(problem, 0) end
+end)

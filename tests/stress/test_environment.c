@@ -6,11 +6,11 @@
 #define _GNU_SOURCE
 #endif
 #include "common.h"
+#include "comma.h"
 
 #include <dlfcn.h>
 #include <errno.h>
 #include <fenv.h>
-#include <locale.h>
 #include <sys/wait.h>
 #if defined(__x86_64__)
 #include <xmmintrin.h>
@@ -165,9 +165,7 @@ static void test_control_word_of_other_ways(void **state) {
 
 static void test_errno_and_locale(void **state) {
     (void)state;
-    const char *found = NULL;
-    const char *locales[] = {"de_DE.UTF-8", "fr_FR.UTF-8", "C.UTF-8"};
-    for (int i = 0; i < 3 && !found; i++) found = setlocale(LC_ALL, locales[i]);
+    need_decimal_comma();
     char before[256];
     snprintf(before, sizeof before, "%s", setlocale(LC_ALL, NULL));
     for (int32_t i = 0; i < lossfn_count(); i++) {
@@ -185,6 +183,63 @@ static void test_errno_and_locale(void **state) {
     assert_string_equal(text, "huber(delta=1.5)");
     lossfn_destroy(loss);
     assert_string_equal(setlocale(LC_ALL, NULL), before);
+    setlocale(LC_ALL, "C");
+}
+
+/* What calls say of a loss and of a batch for it, with every number as its bits or as the library's text. */
+static char *told(const char *name) {
+    enum { ROOM = 1 << 16 };
+    char *text = plain_room(ROOM), part[4096];
+    size_t used = 0;
+    batch_t b;
+    double found = 0;
+    uint64_t bits[2];
+    lossfn_t *loss = make(name);
+    batch_make(&b, name, LOSSFN_F64, ROWS, COLS);
+#define TELL(...) used += (size_t)snprintf(text + used, ROOM - used, __VA_ARGS__)
+    TELL("%llx\n", (unsigned long long)digest(name, LOSSFN_F64, 1));
+    lossfn_status_t status = lossfn_init_score(loss, &b.args, &found);
+    memcpy(bits, &found, sizeof found);
+    TELL("init_score %d %llx %s\n", (int)status, (unsigned long long)bits[0], status ? lossfn_last_error() : "");
+    status = lossfn_minimum(loss, &b.args);
+    TELL("minimum %d %llx %s\n", (int)status, (unsigned long long)batch_digest(&b), status ? lossfn_last_error() : "");
+    for (int32_t i = 0; i < b.info.n_inputs; i++) put(b.data[i], LOSSFN_F64, 0, 1.5 + i);
+    int64_t length;
+    status = lossfn_check(loss, &b.args, part, sizeof part, &length);
+    TELL("check %d %s\n", (int)status, status ? lossfn_last_error() : part);
+    const int32_t n_params = info_of(name).n_params;
+    for (int32_t i = 0; i < n_params + lossfn_common_option_count(); i++) {
+        lossfn_param_info_t param = {.struct_size = sizeof param};
+        succeed(lossfn_describe_param(name, i, &param));
+        TELL("%s = %s\n", param.name, param.default_value);
+        if (lossfn_get_text(loss, param.name, part, sizeof part, &length) == LOSSFN_OK) TELL("  is %s\n", part);
+        if (lossfn_get_double(loss, param.name, &found) == LOSSFN_OK)
+            memcpy(bits, &found, sizeof found), TELL("  is %llx\n", (unsigned long long)bits[0]);
+        if (i >= n_params) continue;
+        lossfn_t *other = NULL; /* out of its bounds, or not */
+        snprintf(part, sizeof part, "%s(%s=-1234.5)", name, param.name);
+        status = lossfn_create(&other, part);
+        if (status == LOSSFN_OK) lossfn_spec(other, part, sizeof part);
+        TELL("  %d %s\n", (int)status, status ? lossfn_last_error() : part);
+        lossfn_destroy(other);
+    }
+#undef TELL
+    assert_true(used < ROOM);
+    batch_free(&b);
+    lossfn_destroy(loss);
+    return text;
+}
+
+static void test_decimal_comma(void **state) {
+    (void)state;
+    for (int32_t i = 0; i < lossfn_count(); i++) {
+        char *want = told(lossfn_name_at(i));
+        need_decimal_comma();
+        char *got = told(lossfn_name_at(i));
+        setlocale(LC_ALL, "C");
+        assert_string_equal(got, want);
+        free(got), free(want);
+    }
 }
 
 static void test_fork(void **state) {
@@ -255,6 +310,7 @@ int main(void) {
         cmocka_unit_test(test_control_word_of_other_ways),
 #endif
         cmocka_unit_test(test_errno_and_locale),
+        cmocka_unit_test(test_decimal_comma),
         cmocka_unit_test(test_fork),
         cmocka_unit_test(test_load_and_unload)
     };

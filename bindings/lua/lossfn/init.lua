@@ -509,10 +509,17 @@ function Loss:spec() return core.spec(self.handle) end
 ---@return string
 function Loss:name() return core.name(self.handle) end
 
+-- Numbers as the library writes them, whatever os.setlocale says: string.format writes 1,5 in some locales, and older
+-- versions of tonumber read nothing else there.
+local function to_text(x) return (format("%.17g", x):gsub("[^%w+-]+", ".")) end
+local function to_number(text)
+    return tonumber(text) or type(text) == "string" and tonumber((text:gsub("%.", format("%.1f", 0):sub(2, -2)))) or nil
+end
+
 --- A parameter or option: a number, or its text; nil if there is none of that name.
 function Loss:get(key)
     local text = core.get_text(self.handle, key)
-    return tonumber(text) or text
+    return to_number(text) or text
 end
 
 function Loss:__tostring()
@@ -721,7 +728,7 @@ local function definition(fn, options)
         if type(name) ~= "string" or type(default) ~= "number" then
             fail(core.ERROR_ARGUMENT, "params gives each parameter its default, as in {delta = 1}")
         end
-        d.params[#d.params + 1] = {name = name, default = format("%.17g", default), doc = ""}
+        d.params[#d.params + 1] = {name = name, default = to_text(default), doc = ""}
     end
     sort(d.params, function(a, b) return a.name < b.name end)
     rest.inputs, rest.params = nil, nil
