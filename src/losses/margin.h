@@ -95,7 +95,7 @@ static void hinge_setup(const double *params, double *constants) {
     constants[0] = margin[0], constants[LABELS_SECOND] = params[1], constants[HINGE_LEFT] = margin[1];
 }
 ALWAYS_INLINE V slack_of(V m, const V *p) {
-    if (sizeof(REAL) != 4) return p[0] - m;
+    if (sizeof(REAL) != 4 || p[HINGE_LEFT][0] == 0) return p[0] - m;
     V rest, slack = two_sum(p[0], -m, &rest);
     return slack + v_where(v_isfinite(slack), rest + p[HINGE_LEFT]);
 }
