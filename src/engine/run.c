@@ -668,9 +668,9 @@ static __attribute__((noinline)) lossfn_status_t compute(const lossfn_t *loss, l
                     "denominator is given, but the reduction divides by nothing");
     LOSSFN__REQUIRE(!args->denominator || !totals, LOSSFN_ERROR_ARGUMENT,
                     "denominator is given, but the accumulator makes its own");
-    LOSSFN__REQUIRE(needed == 0 || (args->exec && args->exec->scratch && args->exec->scratch_size >= needed),
-                    LOSSFN_ERROR_ARGUMENT, "exec.scratch has %lld bytes, %lld are needed",
-                    (long long)(args->exec ? args->exec->scratch_size : 0), (long long)needed);
+    const int64_t given = args->exec && args->exec->scratch ? args->exec->scratch_size : 0;
+    LOSSFN__REQUIRE(needed == 0 || given >= needed, LOSSFN_ERROR_ARGUMENT,
+                    "exec.scratch has %lld bytes, %lld are needed", (long long)given, (long long)needed);
     plan.is_large = plan.units * plan.span * plan.inputs[0].item >= LARGE;
     const int surveys = needs_survey(&plan);
     if (surveys) {
