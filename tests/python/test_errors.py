@@ -108,6 +108,7 @@ CASES = [
     ),
     (lambda: lossfn.register("a.b\0c", abs), lossfn.SpecError, ValueError, "name: a zero byte at column 4"),
     (lambda: lossfn.unregister("a.b\0c"), lossfn.SpecError, ValueError, "name: a zero byte at column 4"),
+    (lambda: lossfn.unregister(3), TypeError, TypeError, "a loss is named by a str, not by a int"),
     (lambda: lossfn.register(None, abs), TypeError, TypeError, "a loss is named by a str, not by a NoneType"),
     (lambda: lossfn.create("mse\0x"), lossfn.SpecError, ValueError, "spec: a zero byte at column 4"),
     (
