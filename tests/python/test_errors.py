@@ -150,6 +150,18 @@ def test_message(case):
         assert caught.value.code < 0
 
 
+def test_what_an_object_raises_arrives():
+    class Interrupted:
+        def __float__(self):
+            raise KeyboardInterrupt
+
+        __index__ = __float__
+
+    for option in ("denominator", "threads"):
+        with pytest.raises(KeyboardInterrupt):
+            lossfn.mse(A, B, **{option: Interrupted()})
+
+
 def test_one_exception_per_status():
     from lossfn import _core, _errors
 
