@@ -90,8 +90,11 @@ static const char *const key_names[KEY_COUNT] = {"weight",  "mask",     "sample_
                                                  "threads", "cached",   "vector"};
 static PyObject *key_objects[KEY_COUNT];
 
-/* 0: what is wrong with the type of an argument, by its name, in place of an error that does not have it. */
+/* 0: what is wrong with the type of an argument, by its name, in place of an error that does not have it; what an
+ * object's own code raises stays. */
 static int raise_type(const char *name, const char *expected, PyObject *object) {
+    if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_TypeError) && !PyErr_ExceptionMatches(PyExc_OverflowError))
+        return 0;
     PyErr_Clear();
     PyErr_Format(PyExc_TypeError, "%s is a %s; %s is expected", name, Py_TYPE(object)->tp_name, expected);
     return 0;

@@ -390,7 +390,8 @@ LOSSFN_API lossfn_status_t lossfn_rho_batch(const lossfn_t *loss, int64_t n, con
 LOSSFN_API void lossfn_rho_compose(void *outer, void *inner, double s, double out[3]);
 /* The weights of iteratively reweighted least squares, loss'(r)/r for n residuals r = pred - target; at 0 the limit
  * from above, inf at a kink. It is rho' of r^2 where there is rho, and exists for every loss of the residual,
- * asymmetric ones too. out may be residual. UNSUPPORTED for other losses, DOMAIN for a residual that is NaN. */
+ * asymmetric ones too. out may be residual. UNSUPPORTED for other losses, DOMAIN for a residual that is NaN with
+ * nan_policy=error. */
 LOSSFN_API lossfn_status_t lossfn_irls_weight(const lossfn_t *loss, int64_t n, const double *residual, double *out);
 
 /* The link of generalized linear models, pred = link(mean), mean being what is predicted on the scale of the target (a

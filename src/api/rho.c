@@ -98,6 +98,9 @@ static lossfn_status_t check_weights(const lossfn_t *loss, int64_t n, const doub
         const lossfn__definition_t *d = loss->terms[t].definition;
         LOSSFN__REQUIRE(d->traits & LOSSFN_TRAIT_DISTANCE && d->unit == LOSSFN_UNIT_ELEMENT && !d->outer,
                         LOSSFN_ERROR_UNSUPPORTED, "%s is no function of one residual", d->name);
+        for (int32_t i = 2; i < d->n_inputs; i++)
+            LOSSFN__REQUIRE(d->inputs[i].learnable, LOSSFN_ERROR_UNSUPPORTED, "%s is a function of the residual and %s",
+                            d->name, d->inputs[i].name);
     }
     for (int64_t i = 0; i < n && loss->nan_policy == LOSSFN__NAN_ERROR; i++)
         LOSSFN__REQUIRE(!isnan(residual[i]), LOSSFN_ERROR_DOMAIN, "residual is NaN at element %lld", (long long)i);

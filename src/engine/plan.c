@@ -331,7 +331,7 @@ static lossfn_status_t check_inputs(maker_t *m) {
         const lossfn_tensor_t *t = j < args->n_inputs ? args->inputs[j] : NULL;
         plan->per_row[j] = input->per_row;
         if (!t) {
-            LOSSFN__REQUIRE(input->learnable, LOSSFN_ERROR_ARGUMENT, "input %s is NULL", input->name);
+            LOSSFN__REQUIRE(input->learnable, LOSSFN_ERROR_ARGUMENT, "input %s is missing: NULL", input->name);
             plan->is_constant[j] = 1;
             continue;
         }
@@ -359,6 +359,10 @@ static lossfn_status_t check_weight(maker_t *m, const char *name, const lossfn_t
             return lossfn__fail(
                 LOSSFN_ERROR_SHAPE, "%s has shape %s; %s has one value per row, so it is a scalar or %s", name,
                 shape_of(t, one), lossfn_name(m->loss), lossfn__format_shape(m->row_ndim, m->row_shape, other));
+        if (m->row_ndim == 1)
+            return lossfn__fail(LOSSFN_ERROR_SHAPE, "%s has shape %s, pred has shape %s; use %s or a scalar", name,
+                                shape_of(t, one), lossfn__format_shape(1, m->row_shape, other),
+                                lossfn__format_shape(1, m->row_shape, by_row));
         for (int32_t d = 0; d < m->row_ndim; d++) {
             row[d] = d == 0 ? m->row_shape[0] : 1;
             column[d] = d == m->row_ndim - 1 ? m->row_shape[d] : 1;
@@ -663,7 +667,7 @@ lossfn__scratch_t lossfn__scratch_needed(const lossfn_t *loss, const lossfn_args
 lossfn_status_t lossfn__check_given(const lossfn_t *loss, const lossfn_args_t *args) {
     LOSSFN__REQUIRE(args->n_inputs >= 0 && args->n_inputs <= loss->n_inputs, LOSSFN_ERROR_ARGUMENT,
                     "%d inputs given, %s takes %d", (int)args->n_inputs, lossfn_name(loss), (int)loss->n_inputs);
-    LOSSFN__REQUIRE(args->n_inputs > 0 && args->inputs[0], LOSSFN_ERROR_ARGUMENT, "input %s is NULL",
+    LOSSFN__REQUIRE(args->n_inputs > 0 && args->inputs[0], LOSSFN_ERROR_ARGUMENT, "input %s is missing: NULL",
                     loss->inputs[0].name);
     return LOSSFN_OK;
 }

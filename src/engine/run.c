@@ -317,9 +317,13 @@ static lossfn_status_t fail_label(const lossfn__plan_t *plan, const lossfn__surv
     if (found->label_masked)
         return lossfn__fail(LOSSFN_ERROR_LABEL, "%s[%lld] is %s, a class that class_mask takes out", name, row, number);
     const char *hint = found->label < 0 ? "; ignore_index takes rows out" : "";
-    if (base != 0)
-        return lossfn__fail(LOSSFN_ERROR_LABEL, "%s[%lld] is %s, labels are %lld to %lld (label_base=%lld)%s", name,
-                            row, number, base, base + (long long)plan->n_labels - 1, base, hint);
+    if (base != 0) {
+        char last[LOSSFN__DOUBLE_TEXT]; /* of a large base it is beyond 2^63 */
+        snprintf(last, sizeof last, base > 0 ? "%llu" : "%lld",
+                 (unsigned long long)base + (uint64_t)plan->n_labels - 1);
+        return lossfn__fail(LOSSFN_ERROR_LABEL, "%s[%lld] is %s, labels are %lld to %s (label_base=%lld)%s", name, row,
+                            number, base, last, base, hint);
+    }
     return lossfn__fail(LOSSFN_ERROR_LABEL, "%s[%lld] is %s, labels are 0 to %lld%s", name, (long long)found->bad_label,
                         number, (long long)plan->n_labels - 1, hint);
 }
@@ -668,9 +672,9 @@ static __attribute__((noinline)) lossfn_status_t compute(const lossfn_t *loss, l
                     "denominator is given, but the reduction divides by nothing");
     LOSSFN__REQUIRE(!args->denominator || !totals, LOSSFN_ERROR_ARGUMENT,
                     "denominator is given, but the accumulator makes its own");
-    LOSSFN__REQUIRE(needed == 0 || (args->exec && args->exec->scratch && args->exec->scratch_size >= needed),
-                    LOSSFN_ERROR_ARGUMENT, "exec.scratch has %lld bytes, %lld are needed",
-                    (long long)(args->exec ? args->exec->scratch_size : 0), (long long)needed);
+    const int64_t given = args->exec && args->exec->scratch ? args->exec->scratch_size : 0;
+    LOSSFN__REQUIRE(needed == 0 || given >= needed, LOSSFN_ERROR_ARGUMENT,
+                    "exec.scratch has %lld bytes, %lld are needed", (long long)given, (long long)needed);
     plan.is_large = plan.units * plan.span * plan.inputs[0].item >= LARGE;
     const int surveys = needs_survey(&plan);
     if (surveys) {

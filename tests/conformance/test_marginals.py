@@ -168,6 +168,11 @@ def test_any_number_of_classes(classes: int) -> None:
         args.exec = None
         assert clib.STATUS_NAMES[clib.lib.lossfn_run(loss.handle, c.byref(args))] == "ARGUMENT"
         assert f"exec.scratch has 0 bytes, {needed} are needed" in clib.lib.lossfn_last_error().decode()
+        nowhere = clib.Exec()
+        clib.lib.lossfn_exec_init(c.byref(nowhere))
+        nowhere.scratch_size, args.exec = needed, c.pointer(nowhere)
+        assert clib.STATUS_NAMES[clib.lib.lossfn_run(loss.handle, c.byref(args))] == "ARGUMENT"
+        assert f"exec.scratch has 0 bytes, {needed} are needed" in clib.lib.lossfn_last_error().decode()
     del kept
 
 

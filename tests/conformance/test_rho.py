@@ -142,6 +142,14 @@ def test_weights(name: str) -> None:
     np.testing.assert_array_equal(in_place, got)
 
 
+def test_no_weights_without_another_input() -> None:
+    """What the residual alone does not tell is not a missing argument of the function."""
+    for spec in ("gaussian_nll", "mse + gaussian_nll"):
+        with pytest.raises(clib.Failure, match="UNSUPPORTED: gaussian_nll is a function of the residual and var"):
+            weights(clib.Loss(spec), np.array([1.0]))
+    assert weights(clib.Loss("barron(alpha=2)"), np.array([1.0]))[0] == 1  # alpha is a constant
+
+
 def test_weights_of_special_residuals() -> None:
     assert weights(clib.Loss("mae"), np.array([0.0]))[0] == np.inf
     assert weights(clib.Loss("expectile(tau=0.25)"), np.array([0.0, -1.0]))[:].tolist() == [1.5, 0.5]

@@ -59,6 +59,33 @@ test("what goes through the C module", function()
     equal(acc:value(), 1 / 3)
 end)
 
+test("the other gradients, notes and least values", function()
+    local both = lossfn.mse.grad(p, y, {wrt = {"target", "pred"}})
+    equal(list(both.target, 3), {0, 0, -2 / 3})
+    equal(list(both.pred, 3), {0, 0, 2 / 3})
+    equal(list(lossfn.mse.grad(p, y, {wrt = "target"}), 3), {0, 0, -2 / 3})
+    equal(lossfn.mse.grad(p, {1, 2, 3}, {wrt = "target"}), {0, 0, -2 / 3}) -- of a table, a table
+    equal(list(lossfn.bce_with_logits:minimum(p, ffi.new("double[3]", {0, 1, 1})), 3), {0, 0, 0})
+    local value, notes = lossfn.binary_cross_entropy.value_and_notes(ffi.new("double[2]", {0.5, 1.5}), ffi.new("double[2]"))
+    assert(value ~= value)
+    equal(notes, {domain = true, index = 2})
+    equal(select(2, lossfn.mse.value_and_notes(p, y, {mask = ffi.new("uint8_t[3]")})), {empty = true})
+end)
+
+test("views within their memory", function()
+    local two = ffi.new("double[2]", {1, 2})
+    equal(lossfn.view(two, {4}, "f32").shape, {4})
+    equal(lossfn.view(two, nil, "f32").shape, {4})
+    equal(lossfn.view(ffi.new("uint16_t[3]", {0x3f80, 0, 0}), nil, "bf16"):totable(), {1, 0, 0})
+    for _, shape in ipairs {{8}, {3}, {2, 4}} do
+        raises("ARGUMENT", "elements, the cdata 4 of f32", lossfn.view, two, shape, "f32")
+    end
+    raises("ARGUMENT", "elements, the cdata 2 of f64", lossfn.view, ffi.new("float[4]"), {4}, "f64")
+    raises("SHAPE", "no whole number", lossfn.view, ffi.new("float[3]"), nil, "f64")
+    raises("ARGUMENT", "the shape is a string", lossfn.view, two, "x")
+    raises("DTYPE", "unknown dtype", lossfn.view, two, {2}, "nope")
+end)
+
 test("views", function()
     local logits, labels = ffi.new("float[6]", {1, 2, 3, 3, 2, 1}), ffi.new("int32_t[2]", {3, 1})
     local pointer = ffi.cast("const float *", logits)

@@ -121,6 +121,10 @@ def test_more_inputs():
     assert loss.check_gradient([3.0, 1.0], [1.0, 0.0], [2.0, 1.5])["agrees"]
     swapped = lossfn.custom(lambda pred, target: (pred - target, (pred * 0 + 1, pred * 0 - 1)), wrt=("pred", "target"))
     assert swapped.grad([1.0], [2.0], wrt="target").tolist() == [-1]
+    alone = lossfn.custom(lambda p, t: (p - t, (None, p * 0 - 1)), wrt="t")
+    assert alone.grad([1.0], [2.0], wrt="t").tolist() == [-1]
+    with pytest.raises(lossfn.ArgumentError, match="wrt names 'pt'; the inputs are p, t"):
+        lossfn.custom(lambda p, t: p, wrt="pt")
 
 
 def test_rows(rng):

@@ -21,7 +21,23 @@ CASES = [
     (lambda: lossfn.create(3), TypeError, TypeError, "a loss is named by a str, not by a int"),
     (lambda: lossfn.huber(delta=1), lossfn.ArgumentError, ValueError, "huber needs data: its first input is pred"),
     (lambda: lossfn.mse(A), lossfn.ArgumentError, ValueError, "target"),
-    (lambda: lossfn.mse(A, None), lossfn.ArgumentError, ValueError, "target"),
+    (lambda: lossfn.mse(A, None), lossfn.ArgumentError, ValueError, "input target is missing"),
+    (lambda: lossfn.gaussian_nll(A, B), lossfn.ArgumentError, ValueError, "input var is missing"),
+    (
+        lambda: lossfn.mse([1.0, 2.0], [1.0, 2.0], weight=[1.0, 2.0, 3.0]),
+        lossfn.ShapeError,
+        ValueError,
+        r"weight has shape \(3,\), pred has shape \(2,\); use \(2,\) or a scalar",
+    ),
+    *(
+        (
+            lambda base=base: lossfn.cross_entropy(LOGITS, LABELS, label_base=base),
+            lossfn.LabelError,
+            ValueError,
+            f"labels are {base} to {base + 2} ",
+        )
+        for base in (2**63 - 1, -(2**63), -1, 1)
+    ),
     (lambda: lossfn.mse(A, B, A), lossfn.ArgumentError, ValueError, "mse has 2 inputs, 3 were given"),
     (lambda: lossfn.mse(A, B, pred=A), lossfn.ArgumentError, ValueError, "pred is given twice"),
     (lambda: lossfn.mse(A, B[:2]), lossfn.ShapeError, ValueError, r"\(2, 2\) and \(3, 2\)"),
@@ -92,6 +108,7 @@ CASES = [
     ),
     (lambda: lossfn.register("a.b\0c", abs), lossfn.SpecError, ValueError, "name: a zero byte at column 4"),
     (lambda: lossfn.unregister("a.b\0c"), lossfn.SpecError, ValueError, "name: a zero byte at column 4"),
+    (lambda: lossfn.unregister(3), TypeError, TypeError, "a loss is named by a str, not by a int"),
     (lambda: lossfn.register(None, abs), TypeError, TypeError, "a loss is named by a str, not by a NoneType"),
     (lambda: lossfn.create("mse\0x"), lossfn.SpecError, ValueError, "spec: a zero byte at column 4"),
     (
@@ -131,6 +148,18 @@ def test_message(case):
     assert "\n" not in str(caught.value)
     if isinstance(caught.value, lossfn.Error):
         assert caught.value.code < 0
+
+
+def test_what_an_object_raises_arrives():
+    class Interrupted:
+        def __float__(self):
+            raise KeyboardInterrupt
+
+        __index__ = __float__
+
+    for option in ("denominator", "threads"):
+        with pytest.raises(KeyboardInterrupt):
+            lossfn.mse(A, B, **{option: Interrupted()})
 
 
 def test_one_exception_per_status():

@@ -25,6 +25,9 @@ for _, t in ipairs(element_types) do
     t.new, t.number, t.size = ffi.typeof(t[1] .. "[?]"), numbers[t[2]], ffi.sizeof(t[1])
 end
 
+local sizes = {f16 = 2, bf16 = 2}
+for _, t in ipairs(element_types) do sizes[t[2]] = t.size end
+
 local by_type = {}
 local function look_at(x)
     local id = tonumber(ffi.typeof(x))
@@ -69,13 +72,19 @@ function M.describe(x, shape, dtype)
     if not dtype then
         return nil, nil, nil, "a " .. tostring(ffi.typeof(x)):match("<(.*)>") .. " has no known elements; name their dtype"
     end
+    local size = sizes[dtype] -- nil: an unknown dtype, which init.lua's array will refuse
+    local there = n and size and n * t.size / size
     if not shape then
         if not n then return nil, nil, nil, "a pointer needs a shape: lossfn.view(pointer, {rows, columns})" end
-        shape = {n}
-    elseif n and not (t and dtype ~= t[2]) then
+        shape = {there or n}
+    elseif type(shape) ~= "table" then
+        return nil, nil, nil, "the shape is a " .. type(shape) .. "; a list of numbers is expected"
+    elseif there then
         local wanted = 1
-        for _, extent in ipairs(shape) do wanted = wanted * extent end
-        if wanted ~= n then return nil, nil, nil, "the shape has " .. wanted .. " elements, the cdata " .. n end
+        for _, extent in ipairs(shape) do wanted = wanted * (tonumber(extent) or 0 / 0) end
+        if wanted ~= there then
+            return nil, nil, nil, "the shape has " .. wanted .. " elements, the cdata " .. there .. " of " .. dtype
+        end
     end
     return tonumber(ffi.cast("uintptr_t", ffi.cast("const void *", x))), dtype, shape
 end
@@ -165,6 +174,8 @@ function M.run(handle, call, value_wanted, hess_wanted)
     local status = C.lossfn_run(handle, args)
     if status ~= 0 then error(core.make_error(status, ffi.string(C.lossfn_last_error())), 0) end
     if value_wanted then result.value = value[0] end
+    result.notes = args.notes
+    if args.note_index >= 0 then result.index = tonumber(args.note_index) + 1 end
     return result
 end
 

@@ -352,17 +352,24 @@ local function with_views(call)
     return call
 end
 
+-- What is of pred's kind.
+local function as_cdata(result)
+    for _, key in ipairs {"values", "hess", "hvp"} do result[key] = result[key] and ffi_path.copy(result[key]) end
+    return result
+end
+
 -- Runs a call: through ffi if it is one of cdata alone, else through the C module. A cdata in gives cdata out.
 local function run(loss, call)
     if not ffi_path or type(call[1]) ~= "cdata" then return core.run(loss.handle, with_views(call)) end
     local result = loss.ffi_handle and call.want < PARTS
         and ffi_path.run(loss.ffi_handle, call, call.want % 2 == 1, floor(call.want / HESS) % 2 == 1)
     if result then return result end
-    local out = call.out
-    result = core.run(loss.handle, with_views(call))
-    for _, key in ipairs {"values", "hess", "hvp"} do result[key] = result[key] and ffi_path.copy(result[key]) end
-    local grad = result.grads[1]
-    if grad then result.grads[1] = out or ffi_path.copy(grad) end
+    local out, was_cdata = call.out, {}
+    for i = 1, call.n do was_cdata[i] = type(call[i]) == "cdata" end
+    result = as_cdata(core.run(loss.handle, with_views(call)))
+    for i, grad in pairs(result.grads) do
+        result.grads[i] = i == 1 and out or was_cdata[i] and ffi_path.copy(grad) or grad
+    end
     return result
 end
 
@@ -498,7 +505,9 @@ end
 --- The least value that the loss can have for each target: what a perfect prediction costs. Called as the loss is.
 function Loss:minimum(...)
     local call, loss = prepare(self, VALUES, false, ...)
-    return core.minimum(loss.handle, with_views(call)).values
+    local plain = not ffi_path or type(call[1]) ~= "cdata"
+    local result = core.minimum(loss.handle, with_views(call))
+    return (plain and result or as_cdata(result)).values
 end
 
 --- The text that recreates the loss.

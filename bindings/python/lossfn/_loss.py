@@ -48,6 +48,12 @@ def checked_text(what: str, text: str) -> str:
     return text
 
 
+def checked_name(what: str, name: Any) -> str:
+    if not isinstance(name, str):
+        raise TypeError(f"a loss is named by a str, not by a {type(name).__name__}")
+    return checked_text(what, name)
+
+
 def is_bool(value: Any) -> bool:
     """Python's or NumPy's, which is called bool_ or bool by its version."""
     return isinstance(value, bool) or type(value).__name__ in ("bool", "bool_")
@@ -104,9 +110,7 @@ def new_options(params: dict[str, Any]) -> Any:
 
 def new_handle(spec: str, params: dict[str, Any]) -> Any:
     """A handle of the C library."""
-    if not isinstance(spec, str):
-        raise TypeError(f"a loss is named by a str, not by a {type(spec).__name__}")
-    checked_text("spec", spec)
+    checked_name("spec", spec)
     return _core.create_options(spec, new_options(params)) if params else _core.create(spec)
 
 

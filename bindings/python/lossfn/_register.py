@@ -10,14 +10,14 @@ from typing import Any
 
 from . import _core
 from ._errors import ArgumentError
-from ._loss import Loss, checked_text, create, is_bool, new_options
+from ._loss import Loss, checked_name, create, is_bool, new_options
 
 
 def _definition(
     fn: Callable[..., Any],
     rows: bool = False,
     labels: bool = False,
-    wrt: tuple[str, ...] | None = None,
+    wrt: str | tuple[str, ...] | None = None,
     hess: bool = True,
     summary: str | None = None,
     formula: str = "",
@@ -47,8 +47,9 @@ def _definition(
             raise ArgumentError(f"the default of {argument.name} is {default!r}; a parameter is a number or a bool")
     if summary is None:
         summary = (inspect.getdoc(fn) or "").partition("\n")[0]
-    flags = 1 * (rows or labels) | 2 * labels | 4 * hess  # FUNCTION_ in callback.h
+    flags = 1 * bool(rows or labels) | 2 * bool(labels) | 4 * bool(hess)  # FUNCTION_ in callback.h
     inputs = inputs or ["pred", "target"]
+    wrt = (wrt,) if isinstance(wrt, str) else wrt
     unknown = [name for name in wrt or () if name not in inputs]
     if unknown:
         raise ArgumentError(f"wrt names {unknown[0]!r}; the inputs are {', '.join(inputs)}")
@@ -63,7 +64,7 @@ def register(
     *,
     rows: bool = False,
     labels: bool = False,
-    wrt: tuple[str, ...] | None = None,
+    wrt: str | tuple[str, ...] | None = None,
     hess: bool = True,
     summary: str | None = None,
     formula: str = "",
@@ -87,16 +88,13 @@ def register(
             return function
 
         return decorate
-    if not isinstance(name, str):
-        raise TypeError(f"a loss is named by a str, not by a {type(name).__name__}")
-    checked_text("name", name)
-    _core.register_function(name, _definition(fn, rows, labels, wrt, hess, summary, formula))
+    _core.register_function(checked_name("name", name), _definition(fn, rows, labels, wrt, hess, summary, formula))
     return create(name)
 
 
 def unregister(name: str) -> None:
     """Forgets a loss made by register(). Those created before go on working."""
-    _core.unregister(checked_text("name", name))
+    _core.unregister(checked_name("name", name))
 
 
 def custom(
@@ -104,7 +102,7 @@ def custom(
     *,
     rows: bool = False,
     labels: bool = False,
-    wrt: tuple[str, ...] | None = None,
+    wrt: str | tuple[str, ...] | None = None,
     hess: bool = True,
     **params: Any,
 ) -> Loss:

@@ -182,6 +182,30 @@ static void hessians_without_gradients(void **unused) {
     lossfn_destroy(loss);
 }
 
+/* |pred - target| of which only a call tells that there is no Hessian */
+static lossfn_status_t without_hessian(const lossfn_block_t *block) {
+    if (block->hess) return lossfn_call_fail(block->call, LOSSFN_ERROR_UNSUPPORTED, "no Hessian");
+    return distance(block);
+}
+
+/* The gradient is checked all the same, and the failure on the way is none of the call. */
+static void hessians_that_are_not_there(void **unused) {
+    (void)unused;
+    lossfn_tensor_t tensors[2];
+    lossfn_args_t args = arguments(tensors, NULL);
+    lossfn_gradient_report_t report = {.struct_size = sizeof report};
+    lossfn_t *loss = make(without_hessian, LOSSFN_VTABLE_GRAD | LOSSFN_VTABLE_HESS), *none = NULL;
+    assert_int_equal(lossfn_create(&none, "of_before"), LOSSFN_ERROR_NOT_FOUND);
+    assert_int_equal(lossfn_check_gradient(loss, &args, &report), LOSSFN_OK);
+    assert_true(report.compared == 3 && report.agrees);
+    assert_non_null(strstr(lossfn_last_error(), "of_before"));
+    lossfn_destroy(loss);
+    loss = make(without_hessian, LOSSFN_VTABLE_HESS); /* and no gradient: nothing to compare */
+    assert_int_equal(lossfn_check_gradient(loss, &args, &report), LOSSFN_OK);
+    assert_true(report.compared == 0 && !report.agrees);
+    lossfn_destroy(loss);
+}
+
 /* 0 everywhere, whatever is asked for. */
 static lossfn_status_t nothing(void *user_data, const lossfn_t *loss, lossfn_args_t *args, lossfn_call_t *call) {
     (void)user_data, (void)loss, (void)call;
@@ -256,9 +280,12 @@ static void words_in_specs(void **unused) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(failures_of_a_kernel),          cmocka_unit_test(gradients_that_are_not_given),
-        cmocka_unit_test(gradients_that_are_not_finite), cmocka_unit_test(hessians_without_gradients),
-        cmocka_unit_test(what_does_everything_itself),   cmocka_unit_test(words_in_specs)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(failures_of_a_kernel),
+                                       cmocka_unit_test(gradients_that_are_not_given),
+                                       cmocka_unit_test(gradients_that_are_not_finite),
+                                       cmocka_unit_test(hessians_without_gradients),
+                                       cmocka_unit_test(hessians_that_are_not_there),
+                                       cmocka_unit_test(what_does_everything_itself),
+                                       cmocka_unit_test(words_in_specs)};
     return cmocka_run_group_tests_name("extend", tests, NULL, NULL);
 }
