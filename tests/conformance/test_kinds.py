@@ -360,3 +360,23 @@ def test_p_nothing_of_the_target(name: str, dtype: str) -> None:
     np.testing.assert_array_equal(a.grads["pred"], b.grads["pred"])
     for out in (a, b):
         assert np.isnan(out.values).all() or not out.grads["target"].any()
+
+
+@pytest.mark.parametrize("gamma", [2.0**-10, 0.0625, 0.5, 1.0, 2.0, 5.0])
+@pytest.mark.parametrize("name", ["sigmoid_focal", "categorical_focal"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_h_focal_of_the_nearly_certain(name: str, dtype: str, gamma: float) -> None:
+    """H01, H02: 1 - p goes through the subnormal numbers to 0, and nothing of the loss becomes NaN or infinite."""
+    real = sample.FLOATS[dtype]
+    z = np.linspace(0.9, 1.1, 60) * -np.log(float(np.finfo(real).tiny))
+    options = {"gamma": gamma, "reduction": "none"}
+    if name == "sigmoid_focal":
+        out = clib.Loss(clib.spec(name, alpha=-1, **options)).run(z.astype(real), np.ones(60, real))
+    else:
+        pred = np.stack([z, np.zeros(60)], -1).astype(real)
+        out = clib.Loss(clib.spec(name, **options)).run(pred, np.zeros(60, np.int64))
+    for x in (out.values, out.grads["pred"], out.hess):
+        assert np.isfinite(x).all() and np.abs(x).max() < 1e-15
+    steps = 2**8 * float(np.finfo(real).smallest_subnormal)
+    want = np.exp(-(1 + gamma) * z.astype(real).astype(np.longdouble))
+    np.testing.assert_allclose(out.values, want.astype(float), rtol=100 * np.finfo(real).eps, atol=steps)
