@@ -209,6 +209,27 @@ def test_d_identities(dtype: str) -> None:
     assert none("kl_div").run(zero, np.full((1, 4), 0.25, real), want="values").values[0] == np.inf
 
 
+@pytest.mark.parametrize("alpha", [0.5, 1.0, 2.0, 4.0, 10.0, 20.0])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_d_small_targets(dtype: str, alpha: float) -> None:
+    """Targets need not sum to 1. Renyi's divergence of s t is that of t and ln s, so that its slope by the target grows
+    as that falls, in classes without a target, too."""
+    real, rng = sample.FLOATS[dtype], np.random.default_rng(10)
+    p = rng.uniform(0.01, 1, (30, 6)).astype(real)
+    t = np.where(rng.random(p.shape) < 0.4, 0, rng.uniform(0.01, 1, p.shape)).astype(real)
+    t[:, 0] = 0.5
+    loss = none("renyi_divergence", alpha=alpha)
+    plain = loss.run(p, t, want="values grads")
+    for s in (2.0**-3, 2.0**-20):
+        out = loss.run(p, t * real(s), want="values grads")
+        np.testing.assert_allclose(out.values, plain.values + np.log(s), rtol=1e-5 if dtype == "f32" else 1e-12)
+        np.testing.assert_allclose(out.grads["pred"], plain.grads["pred"], rtol=100 * np.finfo(real).eps)
+        finite = np.isfinite(plain.grads["target"])
+        size = np.abs(np.where(finite, plain.grads["target"], 0)).max(-1, keepdims=True)
+        off = np.subtract(out.grads["target"] * real(s), plain.grads["target"], where=finite, out=np.zeros_like(p))
+        assert (np.abs(off) <= 100 * np.finfo(real).eps * size).all(), (s, np.abs(off).max())
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 16, 17, 100, 1000])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_e_directions_alone_count(dtype: str, size: int) -> None:
