@@ -865,7 +865,8 @@ WHOLE_ROWS(renyi_divergence) {
             const D over = d_exp(log_over, d_select(large, d_set(-64), zero));
             const D bare = d_exp(pair_sum(log_pull, pair_of(-u->l.hi, -u->l.lo)), zero);
             /* u^(a - 1) over the sum, which may be as small as the target */
-            const D limit = d_select((t[d] == zero) & (d_set(less) > zero), zero, d_fma(d_set(less), u->more, one));
+            const D limit =
+                d_select((t[d] == zero) & (x[d] > zero) & (d_set(less) > zero), zero, d_fma(d_set(less), u->more, one));
             const D share = d_select((t[d] > zero) & (x[d] > zero), bare, limit / d_set(sum));
             const D far = (a * share - one / d_set(all)) / d_set(less);
             const D near = ((one - d_set(mean)) + a * u->more) / d_set(sum);
