@@ -851,9 +851,9 @@ WHOLE_ROWS(renyi_divergence) {
     r->value = (REAL)in_base_wide(all == 0 ? NAN : infinite ? INFINITY : more == 0 ? mean : log.hi[0] / less, r->p);
     EACH_VECTOR(r, i) {
         ratio_t ratio[DPARTS];
-        D by_x[DPARTS], by_t[DPARTS], bend[DPARTS], x[DPARTS];
+        D by_x[DPARTS], by_t[DPARTS], bend[DPARTS], x[DPARTS], t[DPARTS];
         row_ratio(r, i, order, ratio);
-        v_widen(v_load(r->in[PRED] + i), x);
+        v_widen(v_load(r->in[PRED] + i), x), v_widen(v_load(r->in[TARGET] + i), t);
         for (int d = 0; d < DPARTS; d++) { /* u^a over the sum, and by what else it is multiplied */
             const ratio_t *u = &ratio[d];
             const L plain = (u->power > zero) & (x[d] > zero);
@@ -864,7 +864,10 @@ WHOLE_ROWS(renyi_divergence) {
             const L large = log_over.hi > zero; /* it may overflow before it is multiplied with what is small */
             const D over = d_exp(log_over, d_select(large, d_set(-64), zero));
             const D bare = d_exp(pair_sum(log_pull, pair_of(-u->l.hi, -u->l.lo)), zero);
-            const D share = d_select(plain, bare, d_fma(d_set(less), u->more, one) / d_set(sum));
+            /* u^(a - 1) over the sum, which may be as small as the target */
+            const D limit =
+                d_select((t[d] == zero) & (x[d] > zero) & (d_set(less) > zero), zero, d_fma(d_set(less), u->more, one));
+            const D share = d_select((t[d] > zero) & (x[d] > zero), bare, limit / d_set(sum));
             const D far = (a * share - one / d_set(all)) / d_set(less);
             const D near = ((one - d_set(mean)) + a * u->more) / d_set(sum);
             by_x[d] = -scale * d_select(plain, d_exp(log_pull, zero), u->power / d_set(sum));

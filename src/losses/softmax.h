@@ -119,11 +119,22 @@ SOFTMAX_PHI(categorical_focal) {
     if (!IS(r->p[CATEGORICAL_FOCAL_GAMMA])) return (phi_t){alpha * c->half, -alpha, zero};
     /* w = (1 - p)^(gamma - 1); all is 0 where p is 1 */
     const M sure = c->rest == zero;
-    const V w = alpha * (gamma[0] == 2 ? c->rest : v_pow(c->rest, gamma - v_one()));
+    V w = alpha * (gamma[0] == 2 ? c->rest : v_pow(c->rest, gamma - v_one())), also = v_one();
     const V ps = v_where(c->p != zero, c->p * c->surprise);
     const V bend = (gamma - v_one()) * (c->p * ps) + c->rest * (2 * c->p - ps);
-    return (phi_t){v_where(m_not(sure), w * c->rest * c->half), v_where(m_not(sure), -w * v_fma(gamma, ps, c->rest)),
-                   v_where(m_not(sure), w * (gamma * (bend / c->rest))) /* in this order: w / rest may overflow */};
+    const M faint = c->rest < v_set(SMALLEST_NORMAL);
+    const int small = gamma[0] < 1 && m_any(faint);
+    if (small) { /* w may overflow: as two factors */
+        const V root = v_pow(c->rest, v_set(0.5) * (gamma - v_one()));
+        w = v_select(faint, alpha * root, w), also = v_select(faint, root, also);
+    }
+    V curve = also * (w * (gamma * (bend / c->rest))); /* in this order: w / rest may overflow */
+    if (small) {                                       /* times rest^2 that is nothing */
+        const double largest = sizeof(REAL) == 4 ? (double)FLT_MAX : DBL_MAX;
+        curve = at_most(at_least(curve, -largest), largest);
+    }
+    return (phi_t){v_where(m_not(sure), also * (w * c->rest) * c->half),
+                   v_where(m_not(sure), -(also * (w * v_fma(gamma, ps, c->rest)))), v_where(m_not(sure), curve)};
 }
 
 /* The first terms of cross entropy's series in 1 - p, of which the first has another coefficient: -ln p + epsilon (1 -

@@ -209,6 +209,27 @@ def test_d_identities(dtype: str) -> None:
     assert none("kl_div").run(zero, np.full((1, 4), 0.25, real), want="values").values[0] == np.inf
 
 
+@pytest.mark.parametrize("alpha", [0.5, 1.0, 2.0, 4.0, 10.0, 20.0])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_d_small_targets(dtype: str, alpha: float) -> None:
+    """Targets need not sum to 1. Renyi's divergence of s t is that of t and ln s, so that its slope by the target grows
+    as that falls, in classes without a target, too."""
+    real, rng = sample.FLOATS[dtype], np.random.default_rng(10)
+    p = rng.uniform(0.01, 1, (30, 6)).astype(real)
+    t = np.where(rng.random(p.shape) < 0.4, 0, rng.uniform(0.01, 1, p.shape)).astype(real)
+    t[:, 0] = 0.5
+    loss = none("renyi_divergence", alpha=alpha)
+    plain = loss.run(p, t, want="values grads")
+    for s in (2.0**-3, 2.0**-20):
+        out = loss.run(p, t * real(s), want="values grads")
+        np.testing.assert_allclose(out.values, plain.values + np.log(s), rtol=1e-5 if dtype == "f32" else 1e-12)
+        np.testing.assert_allclose(out.grads["pred"], plain.grads["pred"], rtol=100 * np.finfo(real).eps)
+        finite = np.isfinite(plain.grads["target"])
+        size = np.abs(np.where(finite, plain.grads["target"], 0)).max(-1, keepdims=True)
+        off = np.subtract(out.grads["target"] * real(s), plain.grads["target"], where=finite, out=np.zeros_like(p))
+        assert (np.abs(off) <= 100 * np.finfo(real).eps * size).all(), (s, np.abs(off).max())
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 16, 17, 100, 1000])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_e_directions_alone_count(dtype: str, size: int) -> None:
@@ -360,3 +381,23 @@ def test_p_nothing_of_the_target(name: str, dtype: str) -> None:
     np.testing.assert_array_equal(a.grads["pred"], b.grads["pred"])
     for out in (a, b):
         assert np.isnan(out.values).all() or not out.grads["target"].any()
+
+
+@pytest.mark.parametrize("gamma", [2.0**-10, 0.0625, 0.5, 1.0, 2.0, 5.0])
+@pytest.mark.parametrize("name", ["sigmoid_focal", "categorical_focal"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_h_focal_of_the_nearly_certain(name: str, dtype: str, gamma: float) -> None:
+    """H01, H02: 1 - p goes through the subnormal numbers to 0, and nothing of the loss becomes NaN or infinite."""
+    real = sample.FLOATS[dtype]
+    z = np.linspace(0.9, 1.1, 60) * -np.log(float(np.finfo(real).tiny))
+    options = {"gamma": gamma, "reduction": "none"}
+    if name == "sigmoid_focal":
+        out = clib.Loss(clib.spec(name, alpha=-1, **options)).run(z.astype(real), np.ones(60, real))
+    else:
+        pred = np.stack([z, np.zeros(60)], -1).astype(real)
+        out = clib.Loss(clib.spec(name, **options)).run(pred, np.zeros(60, np.int64))
+    for x in (out.values, out.grads["pred"], out.hess):
+        assert np.isfinite(x).all() and np.abs(x).max() < 1e-15
+    steps = 2**8 * float(np.finfo(real).smallest_subnormal)
+    want = np.exp(-(1 + gamma) * z.astype(real).astype(np.longdouble))
+    np.testing.assert_allclose(out.values, want.astype(float), rtol=100 * np.finfo(real).eps, atol=steps)
