@@ -394,6 +394,24 @@ FOUND: list[tuple[str, dict[str, Any], list[Any]]] = [
             (700.0, 1.5),
         )
     ),
+    # counts of a large mean, between which and the mean's logarithm 1/m is felt
+    *(
+        ("zero_inflated_negative_binomial_nll", params, [z, y, 0.25])
+        for params in ({}, {"dispersion": 1.5}, {"dispersion": 0.75})
+        for z, y in ((5.0, 148.0), (7.0, 1000.0), (14.88, 2902170.0), (40.0, 2.0**57))
+    ),
+    # scales beside which the bounds are all alike
+    *(
+        ("aft_nll", {"distribution": distribution, "scale": scale}, [pred, 2.0, 3.0])
+        for distribution in ("normal", "logistic", "extreme")
+        for scale in (0.125, 100.0, 1e4, 1e8, 1e30)
+        for pred in (0.25, 0.875, 0.8955, -40.0)
+    ),
+    *(
+        ("one_vs_all_hinge", {"power": power, "margin": margin}, [[2.45e-11, -0.3, 0.9, -3.0], [0.25, 1.0, 0.0, 0.5]])
+        for power in ("1", "2")
+        for margin in (1, 1e10)
+    ),
     # a likely class other than the one whose margin is large
     *(
         ("ldam", {"scale": 30, **how}, [[1.2739852310228346, 1.7840856763195005, -1.168931539642159], t])
