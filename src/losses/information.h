@@ -302,10 +302,11 @@ ROW_MAP(reverse_kl) {
     u->hess = in_base(v_one(), p) / x;
 }
 
-enum { JS_SHARE = BASE_CONSTANTS };
+enum { JS_SHARE = BASE_CONSTANTS, JS_OTHER };
 static void jensen_shannon_setup(const double *params, double *constants) {
     set_base(params[0], constants);
     constants[JS_SHARE] = params[1];
+    constants[JS_OTHER] = 1 - params[1];
 }
 /* Lin (1991): with the mixture m = a t + (1 - a) p, a KL(t || m) + (1 - a) KL(p || m). */
 DEFINE(jensen_shannon) = {
@@ -340,7 +341,7 @@ typedef struct {
     V m, of_target, of_pred, share, unit;
 } mixture_t;
 ALWAYS_INLINE mixture_t mixture_of(V x, V t, const V *p) {
-    const V a = p[JS_SHARE], b = v_one() - a;
+    const V a = p[JS_SHARE], b = p[JS_OTHER];
     const M tiny = v_greater(x, t) < v_set(0x1p-60); /* m shall be no subnormal */
     const V scale = v_select(tiny, v_set(0x1p60), v_one()), unit = v_select(tiny, v_set(0x1p-60), v_one());
     x *= scale, t *= scale;
@@ -356,7 +357,7 @@ ROW_SUMS(jensen_shannon) {
     const mixture_t q = mixture_of(x, t, p);
     u->outside = no_probability(x) | no_probability(t);
     /* Where both are near to m their logarithms cancel, but for the squares; t - m and p - m add up to 0. */
-    const V b = v_one() - a, d = (t - x) / q.unit / q.m;
+    const V b = p[JS_OTHER], d = (t - x) / q.unit / q.m;
     const V far = v_select(t == zero, zero, a * t * q.of_target) + v_select(x == zero, zero, b * x * q.of_pred);
     const V near = q.unit * (q.m * v_fma(a, excess_near(b * d), b * excess_near(-a * d)));
     s[0] = v_select(v_greater(a, b) * v_abs(d) < v_set(0.25), near, far);
@@ -367,7 +368,7 @@ ROW_FINISH(jensen_shannon) {
 }
 ROW_MAP(jensen_shannon) {
     (void)r, (void)k;
-    const V zero = v_zero(), a = p[JS_SHARE], b = v_one() - a, x = c->x, t = c->t;
+    const V zero = v_zero(), a = p[JS_SHARE], b = p[JS_OTHER], x = c->x, t = c->t;
     const mixture_t q = mixture_of(x, t, p);
     const M none = q.m == zero;
     u->outside = no_probability(x) | no_probability(t);
