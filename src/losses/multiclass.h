@@ -1042,7 +1042,10 @@ WHOLE_ROWS(one_vs_all_hinge) {
         const V slope = v_where(no != zero, no * no_gap.slope) - v_where(t != zero, t * yes_gap.slope);
         row_add(&value, r, i, v_where(counts, w * loss));
         row_put(r->grad[PRED], i, v_where(counts, unit * (w * slope)));
-        row_put(r->grad[TARGET], i, v_where(counts, w * (yes_gap.value - no_gap.value)));
+        /* where both gaps are open their difference cancels */
+        const V apart = squared ? v_set(-4) * margin * z : v_set(-2) * z;
+        const V more = v_select(v_abs(z) < margin, apart, yes_gap.value - no_gap.value);
+        row_put(r->grad[TARGET], i, v_where(counts, w * more));
         row_put(r->hess, i, unit * (w * (t * yes_gap.curve + no * no_gap.curve)));
     }
     r->value = (REAL)row_total(&value);

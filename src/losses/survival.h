@@ -103,10 +103,14 @@ INLINE interval_t aft_logistic(pair a, pair b, pair width) {
     const L near = held < d_set(0.5);
     const D small = pair_log_of(-pair_expm1(pair_of(d_at_least(-held, -1), zero)).hi).hi;
     const D large = pair_log1p(pair_of(d_select(near, zero, -gone), zero)).hi, log = d_select(near, small, large);
+    /* nearly as far below as above, as far as that is: the two sides of the slope cancel */
+    pair sum = pair_sum(pair_of(d_select(no_a, zero, a.hi), a.lo), pair_of(d_select(no_b, zero, b.hi), b.lo));
+    const L even = ~no_a & ~no_b & (d_abs(sum.hi) < d_set(0.5));
+    sum = pair_of(d_select(even, sum.hi, zero), d_select(even, sum.lo, zero));
     const D of_a = d_select(no_a, zero, a.hi * up_a), of_b = d_select(no_b, zero, b.hi * up_b);
     return (interval_t){
         .value = d_softplus(pair_minus(b)) + d_softplus(a) - d_select(open, zero, log),
-        .slope = up_a - up_b,
+        .slope = d_select(even, pair_expm1(sum).hi * (d_sigmoid(pair_minus(a)) * up_b), up_a - up_b),
         .curve = up_a * d_sigmoid(pair_minus(a)) + up_b * d_sigmoid(b),
         .spread = (of_b - of_a) + d_select(open, zero, d_bose(width)),
     };
@@ -137,7 +141,11 @@ INLINE interval_t aft_extreme(pair a, pair b, pair width) {
     const D bose = d_select(near, gone / quotient, d_select(g > d_set(700), zero, held * gone / less));
     const D bend = d_select(near, gone * (g * series) / (quotient * quotient),
                             d_select(g > d_set(700), zero, held * gone * (held - less) / less / less));
-    const D slope = d_select(e_a == infinity, e_a, e_a - bose);
+    /* of a large scale both are nearly 1 */
+    const L level = near & (a.hi < one);
+    const D most = pair_expm1(pair_of(d_between(a.hi, -700, 1), d_select(level, a.lo, zero))).hi;
+    const D apart = d_select(level, most + g * (quotient - series) / quotient, e_a - bose);
+    const D slope = d_select(e_a == infinity, e_a, apart);
     /* (b e^b - a e^a)/g less a, or where b is far from a the whole of it */
     const L wide = width.hi > one;
     const D fade = d_exp(pair_of(-held_width, zero), zero), near_a = width.hi / share;

@@ -256,8 +256,9 @@ INLINE ratio_t d_ratio(D p, D t, D order) {
     r.bend = d_select(no_t, d_select(some_a, zero, d_select(order == zero, one / p, infinity)),
                       d_select(no_p, d_exp(raised, zero), r.bend));
     const L none = no_t & no_p;
-    r.less = d_select(none, d_set(NAN), r.less);
-    r.more = d_select(none, d_set(NAN), r.more);
+    /* both are 0: the derivative by each while the other stays 0, if it is finite */
+    r.less = d_select(none & ~some_a, d_set(NAN), r.less);
+    r.more = d_select(none, d_select(less_b, zero - b_end, d_set(NAN)), r.more);
     r.power = d_select(none, zero, r.power);
     r.bend = d_select(none, zero, r.bend);
     return r;

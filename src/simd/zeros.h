@@ -53,7 +53,12 @@ INLINE zeros_rest zeros_rest_of(D z, D a) {
                     .large = ~none & (over | (am.hi > d_set(8)))};
     const L huge = over & (z > d_set(0x1p800)); /* where at was held, and the quotient may overflow */
     r.l = pair_of(d_select(huge, z / divisor.hi, r.l.hi), d_select(huge | (r.l.hi == infinity), zero, r.l.lo));
-    r.above = f64_any(r.large) ? pair_log_of(d_select(a > zero, high, one)).hi : zero; /* only used there */
+    if (f64_any(r.large)) { /* only used there; next to 1 little may be left of 1/m in the sum */
+        const L near = (high > d_set(0.5)) & (high < d_set(2));
+        const pair less =
+            pair_sum(pair_sum_of(d_select(near, a, one), -one), pair_of(d_select(near, back, zero), zero));
+        r.above = d_select(near, pair_log1p(less).hi, pair_log_of(d_select(a > zero, high, one)).hi);
+    }
     r.share = d_select(none, one, d_select(up, back / high, one / (one + am.hi)));
     r.kept = d_select(none, m.hi, d_select(up, one / high, m.hi * r.share));
     return r;

@@ -341,6 +341,10 @@ FOUND: list[tuple[str, dict[str, Any], list[Any]]] = [
     ),
     *(("lp", {"p": p}, [x, 0.0]) for p in (1.000001, 1 + 1e-9, 1.1, 0.7, 3.3) for x in (1e30, -3e-30, 3.0)),
     *(("sigmoid_focal", {"alpha": alpha}, [1.0, y]) for alpha in (0.99, 0.9999) for y in (0.0, 0.25, 1.0)),
+    *(
+        ("jensen_shannon", {"share": share}, [[0.14451525, 0.85548478], [0.8010957, 0.29376218]])
+        for share in (0.999, 0.9999999)
+    ),
     # 1 - clamp is another number when rounded
     *(
         ("binary_cross_entropy", {"clamp": clamp, **base}, [x, y])
@@ -393,6 +397,30 @@ FOUND: list[tuple[str, dict[str, Any], list[Any]]] = [
             (0.016848668, 0.13558577),
             (700.0, 1.5),
         )
+    ),
+    # counts of a large mean, between which and the mean's logarithm 1/m is felt
+    *(
+        ("zero_inflated_negative_binomial_nll", params, [z, y, 0.25])
+        for params in ({}, {"dispersion": 1.5}, {"dispersion": 0.75})
+        for z, y in ((5.0, 148.0), (7.0, 1000.0), (14.88, 2902170.0), (40.0, 2.0**57))
+    ),
+    # scales beside which the bounds are all alike
+    *(
+        ("aft_nll", {"distribution": distribution, "scale": scale}, [pred, 2.0, 3.0])
+        for distribution in ("normal", "logistic", "extreme")
+        for scale in (0.125, 100.0, 1e4, 1e8, 1e30)
+        for pred in (0.25, 0.875, 0.8955, -40.0)
+    ),
+    *(
+        ("one_vs_all_hinge", {"power": power, "margin": margin}, [[2.45e-11, -0.3, 0.9, -3.0], [0.25, 1.0, 0.0, 0.5]])
+        for power in ("1", "2")
+        for margin in (1, 1e10)
+    ),
+    # a class that neither distribution has
+    *(
+        (name, {"alpha": alpha}, [[0.5, 0.5, 0.0], [0.25, 0.75, 0.0]])
+        for name in ("alpha_divergence", "tsallis_divergence", "renyi_divergence")
+        for alpha in (0.1, 0.5, 1, 2, *((0, -1) if name == "alpha_divergence" else ()))
     ),
     # a likely class other than the one whose margin is large
     *(

@@ -226,6 +226,11 @@ def at(t, p, a):
     return (t / p) ** a, (t / p) ** a / p
 
 
+def alone(a):
+    """The derivative at 0 by one of them while the other is 0, if it is finite."""
+    return 1 / mpf(a) if a > 0 else NAN
+
+
 @loss(
     {"alpha": 0}, {"alpha": 1}, {"alpha": 2}, {"alpha": -1}, {"alpha": 3}, {"alpha": 0.1},
     unit="row", pred=POSITIVE, target=POSITIVE,
@@ -246,8 +251,8 @@ def alpha_divergence(pred, target, alpha=0.5):
 
     return {
         "value": mp.fsum(term(p, t) for p, t in pairs),
-        "pred": [-power_over(quotient(t, p), a) if p or t else NAN for p, t in pairs],
-        "target": [power_over(quotient(t, p), a - 1) if p or t else NAN for p, t in pairs],
+        "pred": [-power_over(quotient(t, p), a) if p or t else alone(a) for p, t in pairs],
+        "target": [power_over(quotient(t, p), a - 1) if p or t else alone(1 - a) for p, t in pairs],
         "hess": [at(t, p, a)[1] for p, t in pairs],
     }
 
@@ -268,7 +273,7 @@ def tsallis_divergence(pred, target, alpha=0.5):
     return {
         "value": tuple(excess(p, t, a) for p, t in pairs),
         "pred": [-at(t, p, a)[0] for p, t in pairs],
-        "target": [(1, a * power_over(quotient(t, p), a - 1)) if p or t else NAN for p, t in pairs],
+        "target": [(1, a * power_over(quotient(t, p), a - 1)) if p or t else alone(1 - a) for p, t in pairs],
         "hess": [a * at(t, p, a)[1] for p, t in pairs],
     }
 
@@ -292,7 +297,10 @@ def renyi_divergence(pred, target, alpha=0.5):
     return {
         "value": (mean if a == 1 else mp.log(s / total) / (a - 1), *terms, *(-x for x in terms)),
         "pred": [-x for x in pull],
-        "target": [(1 / s, a * power_over(quotient(t, p), a - 1) / s, -mean / s) if p or t else NAN for p, t in pairs],
+        "target": [
+            (1 / s, a * power_over(quotient(t, p), a - 1) / s, -mean / s) if p or t else (alone(1 - a) / s, -mean / s)
+            for p, t in pairs
+        ],
         "hess": [(a * at(t, p, a)[1] / s, times(1 - a, x * x)) for (p, t), x in zip(pairs, pull, strict=True)],
     }
 

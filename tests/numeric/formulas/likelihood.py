@@ -320,8 +320,11 @@ def zero_inflated(pred, target, gate, a):
     kept = (INF if a == 0 else 1 / mpf(a)) if m == INF else m * share
     plus = mp.log1p(mp.exp(-abs(g))) + max(g, 0)
     if y > 0:
+        apart = (-y * pred, y * log if a else 0)
+        if a >= 1 and 0 < pred < INF:  # as negative_binomial_nll
+            apart = (y * mp.log(a + mp.exp(-pred)),)
         return {
-            "value": (plus, minus_log, -y * pred, y * log if a else 0),
+            "value": (plus, minus_log, *apart),
             "pred": (kept, -y * share),
             "target": (log if a else 0, -pred),
             "gate": sigmoid(g),

@@ -403,10 +403,15 @@ def one_vs_all_hinge(pred, target, class_weight=None, label_smoothing=0, class_m
     value = lambda g: g * g if square else g  # noqa: E731
     slope = lambda g: 2 * g if square else mpf(g > 0)  # noqa: E731
     curve = lambda g: mpf(2 * (g > 0)) if square else mpf(0)  # noqa: E731
+
+    def apart(c):  # one number where both gaps are open
+        terms = value(yes[c]), -value(no[c])
+        return (sum(terms),) if abs(pred[c]) < margin else terms
+
     return {
         "value": tuple(w[c] * x for c in live if w[c] for x in (times(t[c], value(yes[c])), times(1 - t[c], value(no[c])))),
         "pred": [(-w[c] * t[c] * slope(yes[c]), w[c] * (1 - t[c]) * slope(no[c])) if c in live else 0 for c in n],
-        "target": [tuple((1 - label_smoothing) * times(w[c], x) for x in (value(yes[c]), -value(no[c]))) if c in live else 0 for c in n],
+        "target": [tuple((1 - label_smoothing) * times(w[c], x) for x in apart(c)) if c in live else 0 for c in n],
         "hess": [w[c] * (t[c] * curve(yes[c]) + (1 - t[c]) * curve(no[c])) if c in live else 0 for c in n],
     }  # fmt: skip
 

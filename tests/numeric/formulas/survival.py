@@ -57,7 +57,11 @@ def logistic(a, b, width):
         mpf(0) if whole else width / mp.expm1(width) if width < 10**6 else mpf(0),
     )
     down_a, down_b = (sigmoid(-a) if a != -INF else mpf(1)), (sigmoid(b) if b != INF else mpf(1))
-    return value, (up_a, -up_b), up_a * down_a + up_b * down_b, spread
+    slope = (up_a, -up_b)
+    if a != -INF and b != INF and abs(a + b) < 0.49:  # no terms that cancel, but of logarithms that meet very nearly
+        least = a * down_a * up_b * mpf(2) ** -16
+        slope = (up_a - up_b, least, -least)
+    return value, slope, up_a * down_a + up_b * down_b, spread
 
 
 def extreme(a, b, width):
@@ -78,7 +82,9 @@ def extreme(a, b, width):
     # near to each other, where these two would be large, as of a time that is known
     spread = (-a * (by_a + by_b), -width * by_b) if width < 1 else (-times(a, by_a) if a != -INF else mpf(0), -b * by_b)
     log = mp.log(-mp.expm1(-g)) if g < 1 else mp.log1p(-mp.exp(-g))
-    return (start, -log), (start, -g / q), start + curve, spread
+    level = g < 0.49 and a < 0.99  # of a large scale both are nearly 1
+    slope = (mp.expm1(a) if a != -INF else mpf(-1), 1 - g / q) if level else (start, -g / q)
+    return (start, -log), slope, start + curve, spread
 
 
 def scaled(x, factor):
