@@ -49,6 +49,11 @@ REASONS: dict[tuple[str, str, str], str] = {
         "const V lift = v_set(sizeof(REAL) == 4 ? 64 : 512);",
         "const V lift = v_set(sizeof(REAL) == 4 ? 64 : 513);",
     ): "any power of two in the middle of the range does: it is taken back exactly",
+    (
+        "src/losses/tempered.h",
+        "if (rise <= 0x1p-30) return apart / slope;",
+        "if (!(rise <= 0x1p-30)) return apart / slope;",
+    ): "Newton's method on the sum itself finds the same root in more steps",
 }
 
 SWAPPED = {

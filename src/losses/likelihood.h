@@ -882,7 +882,7 @@ ELEMENTWISE(negative_binomial_nll) {
     const V most = v_select(none, mean, log / a);
     u->value = v_select(most == infinity, most, most + v_select(y == zero, zero, y * less));
     const V excess = v_select(up & m_not(none), v_fma(-y, e, one) / sum, (mean - y) * share);
-    u->grad[PRED] = v_select((y == zero) | (mean == infinity), kept, excess);
+    u->grad[PRED] = v_select(y == zero, kept, excess);
     u->grad[TARGET] = zero;
     u->hess = WANTS(FISHER, p) ? kept : v_select(none, mean, v_fma(a, y, one) / sum * root * again / sum);
 }
