@@ -7,6 +7,7 @@ linked        a program that takes the address of every function declared in the
 symbols       the library exports cmake/lossfn.symbols, which is what the headers declare, and nothing else
 dependencies  the library needs libc and libm only
 baseline      abidiff finds no change against baseline/
+changes       abidiff finds each of some changes that are made to what abidw wrote
 old_client    client.c, compiled against the frozen headers in baseline/include, runs on the library
 reproducible  two builds in different places, with the hardening flags of distributions, are equal byte by byte
 
@@ -23,6 +24,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -150,8 +152,18 @@ def check_dependencies(library: Path, work: Path) -> str:
 
 
 def write_abi(library: Path, out: Path) -> None:
-    """What callers see of the library; structs that only its own sources define are left out."""
-    options = ["--headers-dir", INCLUDE, "--drop-private-types", "--no-corpus-path", "--no-comp-dir-path"]
+    """What callers see of the library; structs that only its own sources define are left out.
+
+    Exported interfaces alone: else abidw takes a declaration where a file only calls the function, and abidiff passes over
+    the function."""
+    options = [
+        "--exported-interfaces-only",
+        "--headers-dir",
+        INCLUDE,
+        "--drop-private-types",
+        "--no-corpus-path",
+        "--no-comp-dir-path",
+    ]
     run("abidw", *options, "--no-show-locs", "--out-file", out, library)
     out.write_text(out.read_text().replace(f"{ROOT}/", ""))
 
@@ -163,8 +175,69 @@ def check_baseline(library: Path, work: Path) -> str:
     # Both sides as files made the same way: abidiff takes types of unknown place for private ones.
     today = work / "today.abi"
     write_abi(library, today)
+    for path in (ABI, today):
+        # One that abidw does not know to be a function is not compared.
+        abi = ET.parse(path)
+        symbols = {symbol.get("name") for symbol in abi.iter("elf-symbol")}
+        known = {
+            function.get("mangled-name") for function in abi.iter("function-decl") if function.get("elf-symbol-id")
+        }
+        if not symbols or symbols - known:
+            raise Failure(f"{path.name} has {len(symbols)} symbols, but no declaration of {sorted(symbols - known)}")
     run("abidiff", "--no-added-syms", ABI, today)
     return "no change"
+
+
+def named(abi: ET.Element, path: str) -> ET.Element:
+    if (found := abi.find(path)) is None:
+        raise Failure(f"no {path} in what abidw wrote")
+    return found
+
+
+def change_gone(abi: ET.Element) -> None:
+    symbols = named(abi, "elf-function-symbols")
+    symbols.remove(named(symbols, "elf-symbol[@name='lossfn_run']"))
+    for unit in abi.iter("abi-instr"):
+        for function in unit.findall("function-decl[@name='lossfn_run']"):
+            unit.remove(function)
+
+
+def change_field(abi: ET.Element) -> None:
+    unsigned = named(abi, ".//typedef-decl[@name='uint32_t']").attrib["id"]
+    named(abi, ".//var-decl[@name='hess_kind']").set("type-id", unsigned)
+
+
+def change_order(abi: ET.Element) -> None:
+    first, second = named(abi, ".//var-decl[@name='sum']"), named(abi, ".//var-decl[@name='denom']")
+    first.set("name", "denom"), second.set("name", "sum")
+
+
+def change_parameter(abi: ET.Element) -> None:
+    narrow = named(abi, ".//typedef-decl[@name='int32_t']").attrib["id"]
+    named(abi, ".//function-decl[@name='lossfn_spec']/parameter[3]").set("type-id", narrow)
+
+
+def change_result(abi: ET.Element) -> None:
+    wide = named(abi, ".//typedef-decl[@name='int64_t']").attrib["id"]
+    named(abi, ".//function-decl[@name='lossfn_run']/return").set("type-id", wide)
+
+
+def check_changes(library: Path, work: Path) -> str:
+    if platform.machine() != "x86_64":
+        print("changes: the baseline is kept for x86_64 only")
+        sys.exit(77)
+    today, changed = work / "today.abi", work / "changed.abi"
+    write_abi(library, today)
+    changes = {name: f for name, f in globals().items() if name.startswith("change_")}
+    for name, change in changes.items():
+        abi = ET.parse(today)
+        change(abi.getroot())
+        abi.write(changed)
+        result = subprocess.run(["abidiff", "--no-added-syms", ABI, changed], capture_output=True, text=True)
+        # bit 2 of the exit code: something changed; bits 0 and 1: abidiff itself failed
+        if result.returncode & 7 != 4:
+            raise Failure(f"{name} is not noticed: {result.returncode}\n{result.stdout}{result.stderr}")
+    return f"{len(changes)} changes are noticed"
 
 
 def check_old_client(library: Path, work: Path) -> str:
