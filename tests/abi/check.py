@@ -7,6 +7,7 @@ linked        a program that takes the address of every function declared in the
 symbols       the library exports cmake/lossfn.symbols, which is what the headers declare, and nothing else
 dependencies  the library needs libc and libm only
 baseline      abidiff finds no change against baseline/
+constants     every enumerator of the headers in baseline/ has its value still: no signature shows them to abidiff
 changes       abidiff finds each of some changes that are made to what abidw wrote
 old_client    client.c, compiled against the frozen headers in baseline/include, runs on the library
 reproducible  two builds in different places, with the hardening flags of distributions, are equal byte by byte
@@ -186,6 +187,24 @@ def check_baseline(library: Path, work: Path) -> str:
             raise Failure(f"{path.name} has {len(symbols)} symbols, but no declaration of {sorted(symbols - known)}")
     run("abidiff", "--no-added-syms", ABI, today)
     return "no change"
+
+
+def constants(include: Path, names: list[str], work: Path) -> dict[str, str]:
+    source, program = work / "constants.c", work / "constants"
+    lines = "".join(f'    printf("{name} %lld\\n", (long long){name});\n' for name in names)
+    included = "".join(f"#include <lossfn/{h.name}>\n" for h in headers(include))
+    source.write_text(f"#include <stdio.h>\n{included}int main(void) {{\n{lines}    return 0;\n}}\n")
+    run("gcc", "-std=c11", f"-I{include}", source, "-o", program)
+    return dict(line.split() for line in run(program).splitlines())
+
+
+def check_constants(library: Path, work: Path) -> str:
+    text = "".join(re.sub(r"/\*.*?\*/", "", h.read_text(), flags=re.S) for h in headers(BASELINE / "include"))
+    names = sorted(set(re.findall(r"^ +(LOSSFN_\w+) = ", text, flags=re.M)))
+    then, now = constants(BASELINE / "include", names, work), constants(INCLUDE, names, work)
+    if not names or (other := [f"{name}: {then[name]}, now {now[name]}" for name in names if then[name] != now[name]]):
+        raise Failure(f"constants have other values: {other if names else 'there are none'}")
+    return f"{len(names)} constants"
 
 
 def named(abi: ET.Element, path: str) -> ET.Element:
