@@ -5,7 +5,7 @@
 headers       every public header compiles alone under C99, C11 and C++11 upwards with gcc and clang, pedantically
 linked        a program that takes the address of every function declared in the headers links with the library
 symbols       the library exports cmake/lossfn.symbols, which is what the headers declare, and nothing else
-dependencies  the library needs libc and libm only
+dependencies  the library needs libc and libm only, and is linked so that little of it can be overwritten
 baseline      abidiff finds no change against baseline/
 constants     every enumerator of the headers in baseline/ has its value still: no signature shows them to abidiff
 changes       abidiff finds each of some changes that are made to what abidw wrote
@@ -136,19 +136,40 @@ def check_symbols(library: Path, work: Path) -> str:
     return f"{len(listed)} symbols"
 
 
+def look_at_linking(library: Path) -> None:
+    """Nothing is writable that need not be, nor writable and code at once."""
+    dynamic, segments = run("readelf", "-dW", library), run("readelf", "-lW", library)
+    if "RUNPATH" in dynamic or "RPATH" in dynamic or "TEXTREL" in dynamic:
+        raise Failure(f"{library.name} has a run path or relocations in its code:\n{dynamic}")
+    if "BIND_NOW" not in dynamic:
+        raise Failure(f"{library.name} is not linked with -z now")
+    if "GNU_RELRO" not in segments or "GNU_STACK" not in segments or "RWE" in segments:
+        raise Failure(f"{library.name}: no RELRO, or memory that is both writable and code:\n{segments}")
+
+
 def check_dependencies(library: Path, work: Path) -> str:
     dynamic = run("readelf", "-d", library)
     needed = re.findall(r"\(NEEDED\).*\[(.*)\]", dynamic)
     allowed = re.compile(r"(libc|libm)\.so\.6|ld-linux.*")
     if strangers := [n for n in needed if not allowed.fullmatch(n)]:
         raise Failure(f"{library.name} needs {', '.join(strangers)}")
-    if "RUNPATH" in dynamic or "RPATH" in dynamic or "TEXTREL" in dynamic:
-        raise Failure(f"{library.name} has a run path or relocations in its code:\n{dynamic}")
-    if "BIND_NOW" not in dynamic:
-        raise Failure(f"{library.name} is not linked with -z now")
-    segments = run("readelf", "-lW", library)
-    if "GNU_RELRO" not in segments or re.search(r"GNU_STACK.*RWE", segments):
-        raise Failure(f"{library.name}: no RELRO, or an executable stack")
+    look_at_linking(library)
+    # What is asked for can be missed: a library that lacks it is refused.
+    source = work / "loose.c"
+    source.write_text('#include <stdio.h>\nint counter;\nint count(void) { return counter += puts(""); }\n')
+    good = ["-fPIC", "-Wl,-z,relro,-z,now"]
+    for flags in ([], ["-Wl,-z,lazy"], ["-Wl,-z,norelro"], ["-Wl,-z,execstack"], ["-Wl,-rpath,/nowhere"]):
+        loose = work / "loose.so"
+        run("gcc", "-shared", source, "-o", loose, *good, *flags)
+        try:
+            look_at_linking(loose)
+            accepted = True
+        except Failure:
+            accepted = False
+        if accepted == bool(flags):
+            raise Failure(f"a library that is linked with {flags} is {'accepted' if accepted else 'refused'}")
+    if sys.platform == "linux" and "__stack_chk_fail" not in run("nm", "-D", "--undefined-only", library):
+        raise Failure(f"{library.name}: no function guards its stack")
     return f"needs {', '.join(needed)}"
 
 
