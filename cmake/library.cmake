@@ -79,6 +79,12 @@ set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS src/losses/list.h
 
 file(GLOB_RECURSE common_sources CONFIGURE_DEPENDS src/api/*.c src/core/*.c src/engine/*.c src/losses/*.c)
 lossfn_object_library(lossfn_common ${common_sources})
+if(CMAKE_SYSTEM_NAME STREQUAL "Linux" AND NOT LOSSFN_SANITIZE)
+    # What reads text and bytes from outside; nothing of it runs while numbers are computed.
+    set(reading_sources ${common_sources})
+    list(FILTER reading_sources INCLUDE REGEX "/(core/(draft|given|number|options|spec|text)|api/(accumulator|check))\\.c$")
+    set_source_files_properties(${reading_sources} PROPERTIES COMPILE_OPTIONS -fstack-protector-strong)
+endif()
 foreach(isa IN LISTS LOSSFN_ISAS) # so that the table of kernels has exactly these rows
     string(TOUPPER "${isa}" isa_upper)
     target_compile_definitions(lossfn_common PRIVATE LOSSFN_HAVE_${isa_upper})

@@ -13,6 +13,7 @@ import argparse
 import importlib.util
 import json
 import os
+import platform
 import re
 import shutil
 import signal
@@ -147,6 +148,18 @@ def count_report(report: Path) -> Count:
 def sources(*patterns: str) -> list[Path]:
     folders = ("include", "src", "bindings", "tests", "docs")
     return sorted(p for folder in folders for pattern in patterns for p in (ROOT / folder).rglob(pattern))
+
+
+def widest_isa() -> str:
+    """The widest instruction set of this machine that the library has kernels for."""
+    machine = platform.machine().lower()
+    if machine in ("aarch64", "arm64"):
+        return "neon"
+    cpu = Path("/proc/cpuinfo")
+    flags = set(re.findall(r"\w+", cpu.read_text())) if cpu.exists() and machine in ("x86_64", "amd64") else set()
+    if {"avx512f", "avx512dq", "avx512bw", "avx512vl"} <= flags:
+        return "avx512"
+    return "avx2" if {"avx2", "fma"} <= flags else "baseline"
 
 
 # ---- Stages: functions of a Stage that return a Count ---------------------------------------------------------------
@@ -341,6 +354,7 @@ def stage_bits(stage: Stage) -> Count:
             name = f"{compiler} -O{level}"
             build = BUILD / "bits" / name.replace(" ", "")
             options = [f"-DCMAKE_C_COMPILER={compiler}", "-DCMAKE_BUILD_TYPE=Debug", f"-DCMAKE_C_FLAGS_DEBUG=-O{level}"]
+            options.append(f"-DLOSSFN_ISAS={';'.join(dict.fromkeys(['baseline', widest_isa()]))}")
             # What of it the widest instruction set of this machine gives; the stage conformance compares all of them.
             made = stage.run("cmake", "-G", "Ninja", "-S", ROOT, "-B", build, *options) == 0 and (
                 stage.run("cmake", "--build", build, "-j", stage.jobs, "--target", "lossfn_shared") == 0

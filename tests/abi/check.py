@@ -5,8 +5,10 @@
 headers       every public header compiles alone under C99, C11 and C++11 upwards with gcc and clang, pedantically
 linked        a program that takes the address of every function declared in the headers links with the library
 symbols       the library exports cmake/lossfn.symbols, which is what the headers declare, and nothing else
-dependencies  the library needs libc and libm only
+dependencies  the library needs libc and libm only, and is linked so that little of it can be overwritten
 baseline      abidiff finds no change against baseline/
+constants     every enumerator of the headers in baseline/ has its value still: no signature shows them to abidiff
+changes       abidiff finds each of some changes that are made to what abidw wrote
 old_client    client.c, compiled against the frozen headers in baseline/include, runs on the library
 reproducible  two builds in different places, with the hardening flags of distributions, are equal byte by byte
 
@@ -23,6 +25,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -133,25 +136,56 @@ def check_symbols(library: Path, work: Path) -> str:
     return f"{len(listed)} symbols"
 
 
+def look_at_linking(library: Path) -> None:
+    """Nothing is writable that need not be, nor writable and code at once."""
+    dynamic, segments = run("readelf", "-dW", library), run("readelf", "-lW", library)
+    if "RUNPATH" in dynamic or "RPATH" in dynamic or "TEXTREL" in dynamic:
+        raise Failure(f"{library.name} has a run path or relocations in its code:\n{dynamic}")
+    if "BIND_NOW" not in dynamic:
+        raise Failure(f"{library.name} is not linked with -z now")
+    if "GNU_RELRO" not in segments or "GNU_STACK" not in segments or "RWE" in segments:
+        raise Failure(f"{library.name}: no RELRO, or memory that is both writable and code:\n{segments}")
+
+
 def check_dependencies(library: Path, work: Path) -> str:
     dynamic = run("readelf", "-d", library)
     needed = re.findall(r"\(NEEDED\).*\[(.*)\]", dynamic)
     allowed = re.compile(r"(libc|libm)\.so\.6|ld-linux.*")
     if strangers := [n for n in needed if not allowed.fullmatch(n)]:
         raise Failure(f"{library.name} needs {', '.join(strangers)}")
-    if "RUNPATH" in dynamic or "RPATH" in dynamic or "TEXTREL" in dynamic:
-        raise Failure(f"{library.name} has a run path or relocations in its code:\n{dynamic}")
-    if "BIND_NOW" not in dynamic:
-        raise Failure(f"{library.name} is not linked with -z now")
-    segments = run("readelf", "-lW", library)
-    if "GNU_RELRO" not in segments or re.search(r"GNU_STACK.*RWE", segments):
-        raise Failure(f"{library.name}: no RELRO, or an executable stack")
+    look_at_linking(library)
+    # What is asked for can be missed: a library that lacks it is refused.
+    source = work / "loose.c"
+    source.write_text('#include <stdio.h>\nint counter;\nint count(void) { return counter += puts(""); }\n')
+    good = ["-fPIC", "-Wl,-z,relro,-z,now"]
+    for flags in ([], ["-Wl,-z,lazy"], ["-Wl,-z,norelro"], ["-Wl,-z,execstack"], ["-Wl,-rpath,/nowhere"]):
+        loose = work / "loose.so"
+        run("gcc", "-shared", source, "-o", loose, *good, *flags)
+        try:
+            look_at_linking(loose)
+            accepted = True
+        except Failure:
+            accepted = False
+        if accepted == bool(flags):
+            raise Failure(f"a library that is linked with {flags} is {'accepted' if accepted else 'refused'}")
+    if sys.platform == "linux" and "__stack_chk_fail" not in run("nm", "-D", "--undefined-only", library):
+        raise Failure(f"{library.name}: no function guards its stack")
     return f"needs {', '.join(needed)}"
 
 
 def write_abi(library: Path, out: Path) -> None:
-    """What callers see of the library; structs that only its own sources define are left out."""
-    options = ["--headers-dir", INCLUDE, "--drop-private-types", "--no-corpus-path", "--no-comp-dir-path"]
+    """What callers see of the library; structs that only its own sources define are left out.
+
+    Exported interfaces alone: else abidw takes a declaration where a file only calls the function, and abidiff passes over
+    the function."""
+    options = [
+        "--exported-interfaces-only",
+        "--headers-dir",
+        INCLUDE,
+        "--drop-private-types",
+        "--no-corpus-path",
+        "--no-comp-dir-path",
+    ]
     run("abidw", *options, "--no-show-locs", "--out-file", out, library)
     out.write_text(out.read_text().replace(f"{ROOT}/", ""))
 
@@ -163,8 +197,87 @@ def check_baseline(library: Path, work: Path) -> str:
     # Both sides as files made the same way: abidiff takes types of unknown place for private ones.
     today = work / "today.abi"
     write_abi(library, today)
+    for path in (ABI, today):
+        # One that abidw does not know to be a function is not compared.
+        abi = ET.parse(path)
+        symbols = {symbol.get("name") for symbol in abi.iter("elf-symbol")}
+        known = {
+            function.get("mangled-name") for function in abi.iter("function-decl") if function.get("elf-symbol-id")
+        }
+        if not symbols or symbols - known:
+            raise Failure(f"{path.name} has {len(symbols)} symbols, but no declaration of {sorted(symbols - known)}")
     run("abidiff", "--no-added-syms", ABI, today)
     return "no change"
+
+
+def constants(include: Path, names: list[str], work: Path) -> dict[str, str]:
+    source, program = work / "constants.c", work / "constants"
+    lines = "".join(f'    printf("{name} %lld\\n", (long long){name});\n' for name in names)
+    included = "".join(f"#include <lossfn/{h.name}>\n" for h in headers(include))
+    source.write_text(f"#include <stdio.h>\n{included}int main(void) {{\n{lines}    return 0;\n}}\n")
+    run("gcc", "-std=c11", f"-I{include}", source, "-o", program)
+    return dict(line.split() for line in run(program).splitlines())
+
+
+def check_constants(library: Path, work: Path) -> str:
+    text = "".join(re.sub(r"/\*.*?\*/", "", h.read_text(), flags=re.S) for h in headers(BASELINE / "include"))
+    names = sorted(set(re.findall(r"^ +(LOSSFN_\w+) = ", text, flags=re.M)))
+    then, now = constants(BASELINE / "include", names, work), constants(INCLUDE, names, work)
+    if not names or (other := [f"{name}: {then[name]}, now {now[name]}" for name in names if then[name] != now[name]]):
+        raise Failure(f"constants have other values: {other if names else 'there are none'}")
+    return f"{len(names)} constants"
+
+
+def named(abi: ET.Element, path: str) -> ET.Element:
+    if (found := abi.find(path)) is None:
+        raise Failure(f"no {path} in what abidw wrote")
+    return found
+
+
+def change_gone(abi: ET.Element) -> None:
+    symbols = named(abi, "elf-function-symbols")
+    symbols.remove(named(symbols, "elf-symbol[@name='lossfn_run']"))
+    for unit in abi.iter("abi-instr"):
+        for function in unit.findall("function-decl[@name='lossfn_run']"):
+            unit.remove(function)
+
+
+def change_field(abi: ET.Element) -> None:
+    unsigned = named(abi, ".//typedef-decl[@name='uint32_t']").attrib["id"]
+    named(abi, ".//var-decl[@name='hess_kind']").set("type-id", unsigned)
+
+
+def change_order(abi: ET.Element) -> None:
+    first, second = named(abi, ".//var-decl[@name='sum']"), named(abi, ".//var-decl[@name='denom']")
+    first.set("name", "denom"), second.set("name", "sum")
+
+
+def change_parameter(abi: ET.Element) -> None:
+    narrow = named(abi, ".//typedef-decl[@name='int32_t']").attrib["id"]
+    named(abi, ".//function-decl[@name='lossfn_spec']/parameter[3]").set("type-id", narrow)
+
+
+def change_result(abi: ET.Element) -> None:
+    wide = named(abi, ".//typedef-decl[@name='int64_t']").attrib["id"]
+    named(abi, ".//function-decl[@name='lossfn_run']/return").set("type-id", wide)
+
+
+def check_changes(library: Path, work: Path) -> str:
+    if platform.machine() != "x86_64":
+        print("changes: the baseline is kept for x86_64 only")
+        sys.exit(77)
+    today, changed = work / "today.abi", work / "changed.abi"
+    write_abi(library, today)
+    changes = {name: f for name, f in globals().items() if name.startswith("change_")}
+    for name, change in changes.items():
+        abi = ET.parse(today)
+        change(abi.getroot())
+        abi.write(changed)
+        result = subprocess.run(["abidiff", "--no-added-syms", ABI, changed], capture_output=True, text=True)
+        # bit 2 of the exit code: something changed; bits 0 and 1: abidiff itself failed
+        if result.returncode & 7 != 4:
+            raise Failure(f"{name} is not noticed: {result.returncode}\n{result.stdout}{result.stderr}")
+    return f"{len(changes)} changes are noticed"
 
 
 def check_old_client(library: Path, work: Path) -> str:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 
 import clib
 import harness
@@ -210,16 +211,138 @@ def test_upper_hessian_bounds_the_whole(name: str) -> None:
             assert (whole <= (bound * v * v).sum(1) + 1e-12 * (1 + abs(whole))).all(), params
 
 
-def test_fisher_is_the_expectation() -> None:
-    """Of Poisson's counts, with the rate as prediction."""
-    loss = clib.Loss("poisson_nll(log_input=false, reduction=none)")
-    counts = np.arange(200.0)
-    for rate in (0.3, 2.0, 17.0):
-        chance = np.exp(counts * np.log(rate) - rate - np.cumsum(np.log(np.maximum(counts, 1))))
-        exact = loss.run(np.full(200, rate), counts, want="hess").hess
-        fisher = loss.run(np.full(200, rate), counts, want="hess", hess_kind=clib.FISHER).hess
-        np.testing.assert_allclose((chance * exact).sum(), fisher[0], rtol=1e-12)
-        assert (fisher == fisher[0]).all()
+Model = Callable[[float], tuple[np.ndarray, np.ndarray]]  # of pred: targets and their chances
+
+
+def continuous(log_density: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Places of a positive number and their chances; the density need not be normalised. The trapezoids of a smooth
+    function that falls off on both sides are as good as exact."""
+    t = np.linspace(-60, 60, 24001)
+    log_chance = log_density(np.exp(t)) + t
+    chance = np.exp(log_chance - log_chance.max())
+    return np.exp(t[chance > 0]), chance[chance > 0] / chance.sum()
+
+
+def counted(log_ratio: Callable[[np.ndarray], np.ndarray], n: int = 3000) -> tuple[np.ndarray, np.ndarray]:
+    """Counts and their chances; log_ratio(k) is that of k to k - 1."""
+    counts = np.arange(float(n))
+    log_chance = np.concatenate([[0.0], np.cumsum(log_ratio(counts[1:]))])
+    chance = np.exp(log_chance - log_chance.max())
+    return counts, chance / chance.sum()
+
+
+def coin(p: float, low: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    return np.array([low, 1.0]), np.array([1 - p, p])
+
+
+def sigmoid(x: float) -> float:
+    return float(1 / (1 + np.exp(-x)))
+
+
+def beta(pred: float) -> tuple[np.ndarray, np.ndarray]:
+    """Of a concentration of 10."""
+    odds, chance = continuous(lambda o: (10 * sigmoid(pred) - 1) * np.log(o) - 10 * np.log1p(o))
+    y = odds / (1 + odds)
+    return y[y < 1], chance[y < 1]
+
+
+def negative_binomial(mean: float) -> tuple[np.ndarray, np.ndarray]:
+    """Of a dispersion of 1: geometric."""
+    return counted(lambda k: np.log(mean / (1 + mean)) + 0 * k)
+
+
+def poisson(mean: float) -> tuple[np.ndarray, np.ndarray]:
+    return counted(lambda k: np.log(mean / k))
+
+
+def mean_alone(mean: float) -> tuple[np.ndarray, np.ndarray]:
+    """Where the exact Hessian is affine in the target any distribution of the mean will do."""
+    return continuous(lambda y: -y / mean)
+
+
+def inverse_gaussian(mean: float) -> tuple[np.ndarray, np.ndarray]:
+    return continuous(lambda y: -1.5 * np.log(y) - (y - mean) ** 2 / (2 * mean**2 * y))
+
+
+def of_log(model: Model) -> Model:
+    return lambda x: model(float(np.exp(x)))
+
+
+MEANS, LOGS = (0.3, 2.0, 17.0), (-1.5, 0.2, 2.5)
+FISHER_MODELS: list[tuple[str, tuple[float, ...], Model]] = [
+    ("mse", LOGS, lambda x: coin(0.5, x)),
+    ("half_squared_error", LOGS, lambda x: coin(0.5, x)),
+    ("gaussian_nll", LOGS, lambda x: coin(0.5, x)),
+    ("bce_with_logits", LOGS, lambda x: coin(sigmoid(x))),
+    ("logistic_margin", LOGS, lambda x: coin(sigmoid(x), -1.0)),
+    ("poisson_nll", LOGS, of_log(poisson)),
+    ("poisson_nll(log_input=false)", MEANS, poisson),
+    ("gamma_nll", LOGS, of_log(mean_alone)),
+    ("gamma_nll(log_input=false)", MEANS, mean_alone),
+    ("inverse_gaussian_nll", LOGS, of_log(inverse_gaussian)),
+    ("inverse_gaussian_nll(log_input=false)", MEANS, inverse_gaussian),
+    ("tweedie_nll", LOGS, of_log(mean_alone)),
+    ("tweedie_nll(log_input=false, power=1.2)", MEANS, mean_alone),
+    ("negative_binomial_nll", LOGS, of_log(negative_binomial)),
+    ("beta_nll", LOGS, beta),
+    ("beta_divergence", MEANS, mean_alone),
+]
+FISHER_CLASSES = ("cross_entropy", "cross_entropy(base=2)", "logit_adjusted(prior=[.5, .2, .2, .1], tau=1)")
+FISHER_EACH = ("one_vs_all_logistic", "multilabel_soft_margin")
+
+
+@pytest.mark.parametrize(("spec", "preds", "model"), FISHER_MODELS, ids=[spec for spec, *_ in FISHER_MODELS])
+def test_fisher_is_the_expectation(spec: str, preds: tuple[float, ...], model: Model) -> None:
+    """Of the exact Hessian over the targets that the model gives."""
+    name, _, params = spec.partition("(")
+    loss = clib.Loss(f"{name}(reduction=none{', ' + params if params else ')'}")
+    for pred in preds:
+        target, chance = model(pred)
+        inputs = [np.full(len(target), pred), target]
+        inputs += [np.full(len(target), 0.7)] if name == "gaussian_nll" else [None] * (clib.describe(name).n_inputs - 2)
+        exact = loss.run(*inputs, want="hess").hess
+        fisher = loss.run(*inputs, want="hess", hess_kind=clib.FISHER).hess
+        np.testing.assert_allclose((chance * exact).sum(), fisher[0], rtol=1e-10)
+        np.testing.assert_allclose(fisher, fisher[0], rtol=1e-14)  # the target has no part in it
+
+
+@pytest.mark.parametrize("spec", FISHER_CLASSES)
+def test_fisher_of_classes_is_the_expectation(spec: str) -> None:
+    name, _, params = spec.partition("(")
+    loss = clib.Loss(f"{name}(reduction=none{', ' + params if params else ')'}")
+    rng = np.random.default_rng(33)
+    for pred in rng.normal(0, 2, (20, 4)):
+        scores = pred + (np.log([0.5, 0.2, 0.2, 0.1]) if "prior" in spec else 0)
+        chance = np.exp(scores - scores.max())
+        rows = np.tile(pred, (4, 1))
+        exact = loss.run(rows, np.eye(4), want="hess").hess
+        fisher = loss.run(rows, np.eye(4), want="hess", hess_kind=clib.FISHER).hess
+        np.testing.assert_allclose(chance / chance.sum() @ exact, fisher[0], rtol=1e-12)
+        np.testing.assert_allclose(fisher, fisher[[0, 0, 0, 0]], rtol=1e-14)
+
+
+@pytest.mark.parametrize("name", FISHER_EACH)
+def test_fisher_of_each_class_is_the_expectation(name: str) -> None:
+    loss = clib.Loss(f"{name}(reduction=none)")
+    rng = np.random.default_rng(34)
+    for pred in rng.normal(0, 2, (20, 4)):
+        rows, target, chance = np.tile(pred, (2, 1)), np.repeat([[0.0], [1.0]], 4, 1), 1 / (1 + np.exp(-pred))
+        no, yes = loss.run(rows, target, want="hess").hess
+        fisher = loss.run(rows, target, want="hess", hess_kind=clib.FISHER).hess
+        np.testing.assert_allclose(chance * yes + (1 - chance) * no, fisher[0], rtol=1e-12)
+        np.testing.assert_allclose(fisher[0], fisher[1], rtol=1e-14)
+
+
+def test_fisher_is_compared() -> None:
+    """Of every loss that has one, but those whose Hessian is the same for all targets."""
+    has = {name for name in NAMES if clib.describe(name).hess_kinds & (1 << clib.FISHER)}
+    compared = {spec.split("(")[0] for spec in (*(spec for spec, *_ in FISHER_MODELS), *FISHER_CLASSES, *FISHER_EACH)}
+    for name in sorted(has - compared):
+        loss = clib.Loss(f"{name}(reduction=none)")
+        for pred, _, others in points(name, 50):
+            exact = loss.run(pred, *others, want="hess").hess
+            fisher = loss.run(pred, *others, want="hess", hess_kind=clib.FISHER).hess
+            np.testing.assert_allclose(fisher, exact, rtol=1e-12, err_msg=name)
 
 
 @pytest.mark.parametrize("reduction", ["mean", "none", "sum"])

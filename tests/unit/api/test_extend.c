@@ -279,6 +279,133 @@ static void words_in_specs(void **unused) {
     assert_int_equal(lossfn_unregister("acme.words"), LOSSFN_OK);
 }
 
+/* log of pred, which is no number below 0; its slope is none at 1 either, where the value is. */
+static lossfn_status_t logarithm(const lossfn_block_t *block) {
+    const double *x = block->inputs[0];
+    double *values = block->values, *grads = block->grads[0], *hess = block->hess;
+    for (int64_t i = 0; i < block->count; i++) {
+        if (values) values[i] = x[i] < 0 ? NAN : log(x[i]);
+        if (grads) grads[i] = x[i] < 0 || x[i] == 1 ? NAN : 1 / x[i];
+        if (hess) hess[i] = x[i] < 0 ? NAN : -1 / (x[i] * x[i]);
+    }
+    return LOSSFN_OK;
+}
+
+enum { NUMBERS = 5 };
+typedef struct {
+    double value, values[NUMBERS], grad[NUMBERS], hess[NUMBERS];
+    uint32_t notes;
+    int64_t note_index;
+} results_t;
+
+/* Of log over -1, 1, 2, 0, 4, the first of which has this weight and mask. */
+static results_t of_logarithm(const char *reduction, double weight, uint8_t mask) {
+    static const double x[NUMBERS] = {-1, 1, 2, 0, 4};
+    const double weights[NUMBERS] = {weight, 1, 1, 1, 1};
+    const uint8_t masks[NUMBERS] = {mask, 1, 1, 1, 1};
+    const int64_t shape[] = {NUMBERS};
+    results_t got;
+    lossfn_tensor_t in, weight_in, mask_in, values, grad, hess;
+    lossfn_args_t args;
+    lossfn_vtable_t table;
+    lossfn_options_t *options = NULL;
+    lossfn_t *loss = NULL;
+    lossfn_vtable_init(&table);
+    table.elementwise = logarithm, table.flags = LOSSFN_VTABLE_GRAD | LOSSFN_VTABLE_HESS;
+    assert_int_equal(lossfn_options_create(&options), LOSSFN_OK);
+    assert_int_equal(lossfn_options_set_string(options, "reduction", reduction), LOSSFN_OK);
+    assert_int_equal(lossfn_create_custom(&loss, &table, NULL, NULL, options), LOSSFN_OK);
+    lossfn_options_destroy(options);
+    assert_int_equal(lossfn_tensor_init_const(&in, x, LOSSFN_F64, 1, shape), LOSSFN_OK);
+    assert_int_equal(lossfn_tensor_init_const(&weight_in, weights, LOSSFN_F64, 1, shape), LOSSFN_OK);
+    assert_int_equal(lossfn_tensor_init_const(&mask_in, masks, LOSSFN_U8, 1, shape), LOSSFN_OK);
+    assert_int_equal(lossfn_tensor_init(&values, got.values, LOSSFN_F64, 1, shape), LOSSFN_OK);
+    assert_int_equal(lossfn_tensor_init(&grad, got.grad, LOSSFN_F64, 1, shape), LOSSFN_OK);
+    assert_int_equal(lossfn_tensor_init(&hess, got.hess, LOSSFN_F64, 1, shape), LOSSFN_OK);
+    lossfn_args_init(&args);
+    args.n_inputs = 2;
+    args.inputs[0] = args.inputs[1] = &in;
+    args.weight = &weight_in, args.mask = &mask_in;
+    args.value = &got.value, args.values = &values, args.grads[0] = &grad, args.hess = &hess;
+    assert_int_equal(lossfn_run(loss, &args), LOSSFN_OK);
+    got.notes = args.notes, got.note_index = args.note_index;
+    lossfn_destroy(loss);
+    return got;
+}
+
+/* A NaN that a kernel gives stays where it is, and in what is made of it; it is no fault of the domain, of which the
+ * library knows nothing. An infinity is a number. */
+static void numbers_that_are_none(void **unused) {
+    (void)unused;
+    results_t got = of_logarithm("sum", 2, 1);
+    assert_int_equal(got.notes, 0);
+    assert_int_equal(got.note_index, -1);
+    assert_true(isnan(got.value));
+    assert_true(isnan(got.values[0]) && isnan(got.grad[0]) && isnan(got.hess[0]));
+    assert_true(got.values[1] == 0 && isnan(got.grad[1]) && got.hess[1] == -1);
+    assert_true(got.values[2] == log(2) && got.grad[2] == 0.5 && got.hess[2] == -0.25);
+    assert_true(got.values[3] == -INFINITY && got.grad[3] == INFINITY && got.hess[3] == -INFINITY);
+    assert_true(got.values[4] == log(4) && got.grad[4] == 0.25 && got.hess[4] == -0.0625);
+    got = of_logarithm("mean", 2, 1); /* of a total weight of 6 */
+    assert_true(isnan(got.value) && isnan(got.grad[0]) && isnan(got.grad[1]));
+    assert_true(got.grad[2] == 0.5 * (1.0 / 6) || got.grad[2] == 0.5 / 6);
+    /* What is not kept has no part in it: the kernel is not asked. */
+    for (int by_mask = 0; by_mask < 2; by_mask++) {
+        got = of_logarithm("sum", by_mask ? 2 : 0, by_mask ? 0 : 1);
+        assert_int_equal(got.notes, 0);
+        assert_true(got.value == -INFINITY);
+        assert_true(got.values[0] == 0 && got.grad[0] == 0 && got.hess[0] == 0);
+        assert_true(got.values[1] == 0 && isnan(got.grad[1]));
+    }
+}
+
+/* It fails when it has done some. */
+static int64_t done;
+static lossfn_status_t failing_later(const lossfn_block_t *block) {
+    double *values = block->values;
+    for (int64_t i = 0; i < block->count; i++)
+        if (values) values[i] = 1;
+    done += block->count;
+    return done > 3000 ? lossfn_call_fail(block->call, LOSSFN_ERROR_MEMORY, "no more") : LOSSFN_OK;
+}
+
+static void failures_half_way(void **unused) {
+    (void)unused;
+    enum { MANY = 10000 };
+    static double zeros[MANY];
+    const int64_t shape[] = {MANY}, few[] = {100};
+    lossfn_tensor_t in;
+    lossfn_args_t args;
+    lossfn_accumulator_t *sum = NULL;
+    lossfn_t *loss = make(failing_later, 0);
+    double value = -1;
+    char message[64] = "";
+    lossfn_args_init(&args);
+    args.n_inputs = 2;
+    args.inputs[0] = args.inputs[1] = &in;
+    args.value = &value, args.message = message, args.message_capacity = sizeof message;
+    assert_int_equal(lossfn_accumulator_create(&sum, loss), LOSSFN_OK);
+    assert_int_equal(lossfn_tensor_init_const(&in, zeros, LOSSFN_F64, 1, few), LOSSFN_OK);
+    done = 0;
+    assert_int_equal(lossfn_accumulator_update(sum, &args), LOSSFN_OK);
+    assert_true(value == 1);
+    assert_int_equal(lossfn_tensor_init_const(&in, zeros, LOSSFN_F64, 1, shape), LOSSFN_OK);
+    assert_int_equal(lossfn_run(loss, &args), LOSSFN_ERROR_MEMORY);
+    assert_true(done > 3000 && done < MANY); /* and it is not called again */
+    assert_non_null(strstr(message, "no more"));
+    done = 0;
+    assert_int_equal(lossfn_accumulator_update(sum, &args), LOSSFN_ERROR_MEMORY);
+    double total = -1, count = -1;
+    assert_int_equal(lossfn_accumulator_parts(sum, 0, &total, &count), LOSSFN_OK);
+    assert_true(total == 100 && count == 100); /* nothing was added */
+    done = 0;
+    assert_int_equal(lossfn_tensor_init_const(&in, zeros, LOSSFN_F64, 1, few), LOSSFN_OK);
+    assert_int_equal(lossfn_run(loss, &args), LOSSFN_OK);
+    assert_true(value == 1);
+    lossfn_accumulator_destroy(sum);
+    lossfn_destroy(loss);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(failures_of_a_kernel),
                                        cmocka_unit_test(gradients_that_are_not_given),
@@ -286,6 +413,8 @@ int main(void) {
                                        cmocka_unit_test(hessians_without_gradients),
                                        cmocka_unit_test(hessians_that_are_not_there),
                                        cmocka_unit_test(what_does_everything_itself),
-                                       cmocka_unit_test(words_in_specs)};
+                                       cmocka_unit_test(words_in_specs),
+                                       cmocka_unit_test(numbers_that_are_none),
+                                       cmocka_unit_test(failures_half_way)};
     return cmocka_run_group_tests_name("extend", tests, NULL, NULL);
 }
