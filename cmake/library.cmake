@@ -85,6 +85,11 @@ if(CMAKE_SYSTEM_NAME STREQUAL "Linux" AND NOT LOSSFN_SANITIZE)
     list(FILTER reading_sources INCLUDE REGEX "/(core/(draft|given|number|options|spec|text)|api/(accumulator|check))\\.c$")
     set_source_files_properties(${reading_sources} PROPERTIES COMPILE_OPTIONS -fstack-protector-strong)
 endif()
+if(CMAKE_C_COMPILER_ID MATCHES Clang AND "undefined" IN_LIST LOSSFN_SANITIZE)
+    # Sizes and counts do not wrap; the few functions where digits do are marked.
+    target_compile_options(
+        lossfn_common PRIVATE -fsanitize=unsigned-integer-overflow -fno-sanitize-recover=unsigned-integer-overflow)
+endif()
 foreach(isa IN LISTS LOSSFN_ISAS) # so that the table of kernels has exactly these rows
     string(TOUPPER "${isa}" isa_upper)
     target_compile_definitions(lossfn_common PRIVATE LOSSFN_HAVE_${isa_upper})

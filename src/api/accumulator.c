@@ -83,8 +83,9 @@ void lossfn_accumulator_reset(lossfn_accumulator_t *accumulator) {
     }
 }
 
-static void add(lossfn_accumulator_t *accumulator, const lossfn__total_t *totals,
-                const lossfn__marginal_sums_t *marginals) {
+/* The number of kept units is whatever was read: it may wrap. */
+LOSSFN__WRAPS static void add(lossfn_accumulator_t *accumulator, const lossfn__total_t *totals,
+                              const lossfn__marginal_sums_t *marginals) {
     for (int32_t k = 0; k < accumulator->loss->n_terms; k++) {
         lossfn__exact_merge(&accumulator->totals[k].sum, &totals[k].sum);
         lossfn__exact_merge(&accumulator->totals[k].denominator, &totals[k].denominator);

@@ -27,7 +27,9 @@ static double of_rank(int64_t rank) {
     return x;
 }
 static int64_t halfway(int64_t a, int64_t b) { return (a >> 1) + (b >> 1) + (a & b & 1); }
-static uint64_t apart(int64_t a, int64_t b) { return a > b ? (uint64_t)a - (uint64_t)b : (uint64_t)b - (uint64_t)a; }
+LOSSFN__WRAPS static uint64_t apart(int64_t a, int64_t b) {
+    return a > b ? (uint64_t)a - (uint64_t)b : (uint64_t)b - (uint64_t)a;
+}
 static double between(double a, double b) { return isfinite(b - a) ? a + (b - a) / 2 : a / 2 + b / 2; }
 
 /* Where predictions of a scale lie. */

@@ -41,7 +41,7 @@ INLINE int is_like(const lossfn_tensor_t *t, const lossfn_tensor_t *pred, uintpt
 }
 
 /* Whether `bytes` from a and `others` from b share none: the differences wrap. */
-INLINE int is_apart(const void *a, uintptr_t bytes, const void *b, uintptr_t others) {
+LOSSFN__WRAPS INLINE int is_apart(const void *a, uintptr_t bytes, const void *b, uintptr_t others) {
     const uintptr_t x = (uintptr_t)a, y = (uintptr_t)b;
     return (y - x >= bytes) & (x - y >= others);
 }

@@ -84,7 +84,7 @@ static void deposit(lossfn__exact_t *sum, uint64_t m, int negative, int offset) 
     sum->limb[i + 2] += ((int64_t)(high >> 32) ^ sign) - sign;
 }
 
-void lossfn__exact_add_scaled(lossfn__exact_t *sum, int64_t m, int exponent) {
+LOSSFN__WRAPS void lossfn__exact_add_scaled(lossfn__exact_t *sum, int64_t m, int exponent) {
     uint64_t magnitude = m < 0 ? -(uint64_t)m : (uint64_t)m;
     deposit(sum, magnitude, m < 0, exponent - LOSSFN__EXACT_BASE);
 }
@@ -95,7 +95,7 @@ enum { HELD_BITS = 8 * sizeof(lossfn__steps_t) - 4 };
 static int can_be_held(lossfn__steps_t steps) { return steps >> HELD_BITS == 0 || steps >> HELD_BITS == -1; }
 
 /* Adds what is held, or would be, to the limbs. */
-static void settle(lossfn__exact_t *sum, lossfn__steps_t steps, int exponent) {
+LOSSFN__WRAPS static void settle(lossfn__exact_t *sum, lossfn__steps_t steps, int exponent) {
     const int negative = steps < 0, offset = exponent - LOSSFN__EXACT_BASE;
 #ifdef __SIZEOF_INT128__
     __extension__ const unsigned __int128 magnitude = negative ? -(unsigned __int128)steps : (unsigned __int128)steps;
@@ -242,7 +242,7 @@ static int normal_tail(const magnitude_t *m, int shift, int i) {
 
 /* (top + something between 0 and 1, where sticky) * 2^exponent as a double, ties to even. The highest bit of
  * top is set. */
-static double compose(int negative, uint64_t top, int exponent, int sticky) {
+LOSSFN__WRAPS static double compose(int negative, uint64_t top, int exponent, int sticky) {
     int leading = exponent + 63; /* the exponent of the highest bit */
     if (leading > 1023) return infinity(negative);
     uint64_t sign = (uint64_t)negative << 63;
@@ -271,7 +271,7 @@ typedef struct {
 
 static int is_held(const lossfn__exact_t *sum) { return sum->lo == sum->hi && sum->held != 0; }
 
-static held_t held_of(const lossfn__exact_t *sum) {
+LOSSFN__WRAPS static held_t held_of(const lossfn__exact_t *sum) {
     __extension__ typedef unsigned __int128 uint128_t;
     const int negative = sum->held < 0;
     uint128_t m = negative ? -(uint128_t)sum->held : (uint128_t)sum->held;
@@ -299,7 +299,7 @@ double lossfn__exact_round(const lossfn__exact_t *sum) {
 }
 
 /* r -= q * v, both of n digits, highest first. Returns what is to be subtracted above. */
-static uint64_t subtract_multiple(uint32_t *r, const uint32_t *v, int n, uint32_t q) {
+LOSSFN__WRAPS static uint64_t subtract_multiple(uint32_t *r, const uint32_t *v, int n, uint32_t q) {
     uint64_t borrow = 0;
     for (int i = n - 1; i >= 0; i--) {
         borrow += (uint64_t)q * v[i];
@@ -360,7 +360,7 @@ static fraction_t divide_long(const magnitude_t *num, int num_shift, const magni
 #ifdef __SIZEOF_INT128__
 /* The same for (high + low / 2^64) by v, the highest bits of high and v set, in a third of the time: nearly every
  * mean. */
-static fraction_t divide_short(uint64_t high, uint64_t low, uint64_t v) {
+LOSSFN__WRAPS static fraction_t divide_short(uint64_t high, uint64_t low, uint64_t v) {
     __extension__ typedef unsigned __int128 uint128_t;
     fraction_t q;
     q.one = high >= v;

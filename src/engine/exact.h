@@ -11,6 +11,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Unsigned numbers wrap in such a function on purpose: a magnitude of the least integer, digits with a borrow. Anywhere
+ * else in what is compiled once clang's sanitizer takes it for a fault. */
+#ifdef __clang__
+#define LOSSFN__WRAPS __attribute__((no_sanitize("unsigned-integer-overflow")))
+#else
+#define LOSSFN__WRAPS
+#endif
+
 #define LOSSFN__EXACT_BASE  (-1152) /* the exponent of limb 0: below 2^-1074 with room for finer block sums */
 #define LOSSFN__EXACT_LIMBS 72
 

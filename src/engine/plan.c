@@ -16,7 +16,7 @@ static const char *shape_of(const lossfn_tensor_t *tensor, shape_text text) {
 static int is_float(int32_t dtype) { return dtype >= LOSSFN_F64 && dtype <= LOSSFN_BF16; }
 
 /* The products wrap where an extent is 0 and others are huge; nothing is there then. */
-static int64_t times(int64_t a, int64_t b) { return (int64_t)((uint64_t)a * (uint64_t)b); }
+LOSSFN__WRAPS static int64_t times(int64_t a, int64_t b) { return (int64_t)((uint64_t)a * (uint64_t)b); }
 
 static void strides_of(const lossfn_tensor_t *tensor, int64_t strides[8]) {
     int64_t next = 1;
@@ -331,7 +331,7 @@ static lossfn_status_t check_inputs(maker_t *m) {
         const lossfn_tensor_t *t = j < args->n_inputs ? args->inputs[j] : NULL;
         plan->per_row[j] = input->per_row;
         if (!t) {
-            LOSSFN__REQUIRE(input->learnable, LOSSFN_ERROR_ARGUMENT, "input %s is missing: NULL", input->name);
+            LOSSFN__REQUIRE(input->learnable, LOSSFN_ERROR_ARGUMENT, "input %s is missing: it is NULL", input->name);
             plan->is_constant[j] = 1;
             continue;
         }
@@ -667,7 +667,7 @@ lossfn__scratch_t lossfn__scratch_needed(const lossfn_t *loss, const lossfn_args
 lossfn_status_t lossfn__check_given(const lossfn_t *loss, const lossfn_args_t *args) {
     LOSSFN__REQUIRE(args->n_inputs >= 0 && args->n_inputs <= loss->n_inputs, LOSSFN_ERROR_ARGUMENT,
                     "%d inputs given, %s takes %d", (int)args->n_inputs, lossfn_name(loss), (int)loss->n_inputs);
-    LOSSFN__REQUIRE(args->n_inputs > 0 && args->inputs[0], LOSSFN_ERROR_ARGUMENT, "input %s is missing: NULL",
+    LOSSFN__REQUIRE(args->n_inputs > 0 && args->inputs[0], LOSSFN_ERROR_ARGUMENT, "input %s is missing: it is NULL",
                     loss->inputs[0].name);
     return LOSSFN_OK;
 }
