@@ -65,9 +65,11 @@ lossfn_status_t lossfn__tensor_fill(lossfn_tensor_t *tensor, void *data, int32_t
 }
 
 int64_t lossfn__tensor_count(const lossfn_tensor_t *t) {
-    uint64_t n = 1;
-    for (int32_t d = 0; d < t->ndim; d++) n = t->shape[d] ? n * (uint64_t)t->shape[d] : 0;
-    return (int64_t)n;
+    int64_t n = 1;
+    for (int32_t d = 0; d < t->ndim; d++)
+        if (t->shape[d] == 0) return 0; /* beside it the others may be anything */
+    for (int32_t d = 0; d < t->ndim; d++) n *= t->shape[d];
+    return n;
 }
 
 lossfn_status_t lossfn__tensor_check(const char *name, const lossfn_tensor_t *t) {

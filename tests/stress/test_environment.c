@@ -192,15 +192,15 @@ static char *told(const char *name) {
     char *text = plain_room(ROOM), part[4096];
     size_t used = 0;
     batch_t b;
-    double found = 0;
-    uint64_t bits[2];
+    double found[8] = {0}; /* of rows one for each class */
+    uint64_t bits;
     lossfn_t *loss = make(name);
     batch_make(&b, name, LOSSFN_F64, ROWS, COLS);
 #define TELL(...) used += (size_t)snprintf(text + used, ROOM - used, __VA_ARGS__)
     TELL("%llx\n", (unsigned long long)digest(name, LOSSFN_F64, 1));
-    lossfn_status_t status = lossfn_init_score(loss, &b.args, &found);
-    memcpy(bits, &found, sizeof found);
-    TELL("init_score %d %llx %s\n", (int)status, (unsigned long long)bits[0], status ? lossfn_last_error() : "");
+    lossfn_status_t status = lossfn_init_score(loss, &b.args, found);
+    TELL("init_score %d %s\n", (int)status, status ? lossfn_last_error() : "");
+    for (int c = 0; c < COLS; c++) memcpy(&bits, &found[c], sizeof bits), TELL("%llx\n", (unsigned long long)bits);
     status = lossfn_minimum(loss, &b.args);
     TELL("minimum %d %llx %s\n", (int)status, (unsigned long long)batch_digest(&b), status ? lossfn_last_error() : "");
     for (int32_t i = 0; i < b.info.n_inputs; i++) put(b.data[i], LOSSFN_F64, 0, 1.5 + i);
@@ -213,8 +213,8 @@ static char *told(const char *name) {
         succeed(lossfn_describe_param(name, i, &param));
         TELL("%s = %s\n", param.name, param.default_value);
         if (lossfn_get_text(loss, param.name, part, sizeof part, &length) == LOSSFN_OK) TELL("  is %s\n", part);
-        if (lossfn_get_double(loss, param.name, &found) == LOSSFN_OK)
-            memcpy(bits, &found, sizeof found), TELL("  is %llx\n", (unsigned long long)bits[0]);
+        if (lossfn_get_double(loss, param.name, found) == LOSSFN_OK)
+            memcpy(&bits, found, sizeof bits), TELL("  is %llx\n", (unsigned long long)bits);
         if (i >= n_params) continue;
         lossfn_t *other = NULL; /* out of its bounds, or not */
         snprintf(part, sizeof part, "%s(%s=-1234.5)", name, param.name);
