@@ -319,8 +319,11 @@ static lossfn_status_t fail_label(const lossfn__plan_t *plan, const lossfn__surv
     const char *hint = found->label < 0 ? "; ignore_index takes rows out" : "";
     if (base != 0) {
         char last[LOSSFN__DOUBLE_TEXT]; /* of a large base it is beyond 2^63 */
-        snprintf(last, sizeof last, base > 0 ? "%llu" : "%lld",
-                 (unsigned long long)base + (uint64_t)plan->n_labels - 1);
+        const int64_t more = plan->n_labels - 1;
+        if (base > 0)
+            snprintf(last, sizeof last, "%llu", (unsigned long long)base + (unsigned long long)more);
+        else
+            snprintf(last, sizeof last, "%lld", base + (long long)more);
         return lossfn__fail(LOSSFN_ERROR_LABEL, "%s[%lld] is %s, labels are %lld to %s (label_base=%lld)%s", name, row,
                             number, base, last, base, hint);
     }
