@@ -11,11 +11,11 @@ ALWAYS_INLINE V exact_residual(const V *in, V *rest) {
 }
 /* The residual's quarter, where that itself would overflow. */
 ALWAYS_INLINE V quarter_residual(const V *in) { return v_fma(v_set(0.25), in[PRED], v_set(-0.25) * in[TARGET]); }
-/* How far |residual| goes beyond an edge: of the right sign, however near it is. */
+/* How far |residual| goes beyond an edge, which may be of two parts: of the right sign, however near it is. */
 ALWAYS_INLINE V beyond_finely(V r, V rest, V edge, V edge_rest) {
     return (v_abs(r) - edge) + (v_select(r < v_zero(), -rest, rest) - edge_rest);
 }
-ALWAYS_INLINE V beyond(V r, V rest, V edge) { return (v_abs(r) - edge) + v_select(r < v_zero(), -rest, rest); }
+ALWAYS_INLINE V beyond(V r, V rest, V edge) { return beyond_finely(r, rest, edge, v_zero()); }
 
 /* The level of a quantile or expectile. Where it varies along an axis, the target may repeat: several at once. */
 #define LEVEL_INPUT(text)                                                                                              \
