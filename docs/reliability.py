@@ -104,10 +104,9 @@ def tests() -> list[str]:
     fuzz = records("fuzz")
     out += [
         "",
-        f"Among them are {calls:,} invalid calls, of `lossfn_run`, of accumulators and of the everyday forms: each fails with its own",
-    ]
-    out += [
-        "status and a message that names the argument and the numbers, and every output is byte for byte what it was before.",
+        f"Among them are {calls:,} invalid calls, of `lossfn_run`, the everyday forms, the flat tier, accumulators, `lossfn_check_gradient`,",
+        "`lossfn_init_score` and `lossfn_minimum`: each fails with its own status and a message that names the argument and the",
+        "numbers, and every output is byte for byte what it was before.",
         "",
     ]
     if fuzz:

@@ -170,6 +170,21 @@ static uint32_t shared_traits(const lossfn_t *loss) {
     return traits;
 }
 
+static lossfn_status_t best_of_elements(lossfn__search_t *s, const lossfn_args_t *args, double *out) {
+    const lossfn_t *loss = s->loss;
+    double start = 0, step = 0;
+    if (shared_traits(loss) & LOSSFN_TRAIT_DISTANCE) {
+        double slope; /* what is wrong with the call is said of this loss, not of that which finds the median */
+        LOSSFN__TRY(slope_at(s, start, &slope));
+        LOSSFN__TRY(find_middle(loss, args, &start, &step));
+    } else if (loss->inputs[0].scale != LOSSFN_SCALE_REAL && loss->inputs[0].scale != LOSSFN_SCALE_LOGITS) {
+        start = loss->inputs[0].scale == LOSSFN_SCALE_LOG_PROBABILITY ? -1 : 0.5;
+    } else if (!(shared_traits(loss) & LOSSFN_TRAIT_CONVEX)) {
+        step = 0x1p-4; /* of margins: leaps among the doubles pass over a valley some units wide */
+    }
+    return best_constant(s, start, step, out);
+}
+
 static __attribute__((noinline)) lossfn_status_t init_score(const lossfn_t *loss, const lossfn_args_t *args,
                                                             double *out) {
     for (int32_t t = 0; t < loss->n_terms; t++)
@@ -181,16 +196,9 @@ static __attribute__((noinline)) lossfn_status_t init_score(const lossfn_t *loss
                         "%s takes a distribution; its best constant is the mean of the targets", lossfn_name(loss));
         return lossfn__best_row(loss, args, out);
     }
-    double start = 0, step = 0;
     lossfn__search_t s;
-    if (shared_traits(loss) & LOSSFN_TRAIT_DISTANCE)
-        LOSSFN__TRY(find_middle(loss, args, &start, &step));
-    else if (loss->inputs[0].scale != LOSSFN_SCALE_REAL && loss->inputs[0].scale != LOSSFN_SCALE_LOGITS)
-        start = loss->inputs[0].scale == LOSSFN_SCALE_LOG_PROBABILITY ? -1 : 0.5;
-    else if (!(shared_traits(loss) & LOSSFN_TRAIT_CONVEX))
-        step = 0x1p-4; /* of margins: leaps among the doubles pass over a valley some units wide */
     LOSSFN__TRY(lossfn__search_begin(&s, loss, args, 1));
-    lossfn_status_t status = best_constant(&s, start, step, out);
+    const lossfn_status_t status = best_of_elements(&s, args, out);
     lossfn__search_end(&s);
     return status;
 }

@@ -76,11 +76,12 @@ ELEMENTWISE(poisson_nll) {
     V z = in[PRED], y = in[TARGET], zero = v_zero();
     u->outside = y < zero;
     if (IS(p[POISSON_LOG_INPUT])) {
-        V rate = v_exp(z);
-        u->value = rate - y * z;
+        /* with the rest of the exponential: both differences may be small beside it */
+        V rest, rate = exp_two_parts(z, &rest);
+        u->value = v_fma(v_neg(y), z, rate) + rest;
         if (m_any(v_isnan(u->value))) /* 0 of an infinite z, or the difference of two infinities */
             u->value = v_select(rate == v_set(INFINITY), rate, rate - v_select(y == zero, zero, y * z));
-        u->grad[PRED] = rate - y;
+        u->grad[PRED] = (rate - y) + rest;
         u->hess = rate;
     } else {
         V rate = z + p[POISSON_EPS];
@@ -1061,72 +1062,92 @@ DEFINE(beta_nll) = {
     .ulp_grad = 5,
     .ulp_hess = 16, /* a probability that is subnormal has fewer digits */
 };
-/* x psi(1 + x) and x^2 psi'(1 + x): what x psi(x) is more than -1, and x^2 psi'(x) more than 1 */
-INLINE D beta_first(D x, D digamma) { return d_select(x == d_set(0), x, x * digamma); }
+/* x^2 psi'(1 + x): what x^2 psi'(x) is more than 1 */
 INLINE D beta_second(D x) { return x * (x * d_trigamma(x + 1)); }
 /* A number that is 2^100 times as large, times another one, without losing digits of either. */
 INLINE D lifted_times(D lifted, D x) {
     const D low = d_set(0x1p-100);
     return d_select(d_abs(x) < d_set(1), lifted * low * x, lifted * (x * low));
 }
-CALLED_ONCE D beta_log_gamma(D c) { return d_lgamma1p(c); }
-CALLED_ONCE D beta_digamma(D c) { return d_digamma(c + 1); }
-enum { BETA_LOG_GAMMA = 3, BETA_DIGAMMA }; /* beside the inputs: of c + 1 */
+/* The second one does not count where the first may be infinite. */
+INLINE pair beta_sum(pair a, pair b) { return pair_select(d_abs(a.hi) < d_set(0x1p900), pair_sum(a, b), a); }
+/* What is left of Stirling's formula; where a is nearly 0 its logarithm alone, which is known there, too. */
+INLINE D beta_rest(D a, pair log_a) {
+    const L some = a > d_set(0x1p-900);
+    const pair log = pair_select(some, log_a, pair_of(d_set(0), d_set(0)));
+    return d_select(some, stirling_rest(d_select(some, a, d_set(1)), log, 0.5), d_set(-0.5) * log_a.hi);
+}
+CALLED_ONCE D beta_rest_of_all(D c) { return beta_rest(c, pair_log_of(c)); }
+CALLED_ONCE D beta_digamma_of_all(D c) { return digamma_rest(c, d_digamma(c + 1), pair_log_of(c)); }
+enum { BETA_REST = 3, BETA_DIGAMMA }; /* beside the inputs: of the concentration */
+/* By Stirling's formula: c times the divergence of the target from the mean, of which nothing cancels that grows with
+ * c, the logarithms that are left, and what the formula leaves of each factorial. As in binomial_full, near each other
+ * the divergence is ln(1 - q + q e^x) - q x, q the smaller one of m and 1 - m. */
 IN_DOUBLE_AND(beta_nll, 3, 2) {
     const D z = in[PRED], y = in[TARGET], c = in[CONCENTRATION], zero = d_set(0), one = d_set(1);
     const logistic_pair l = logistic_pair_of(z);
     /* s = m and t = 1 - m times 2^100: their products with c may have all digits where they are subnormal themselves */
     const D lift = d_set(0x1p100), low = d_set(0x1p-100), e = l.lifted / l.sum.hi, other = lift / l.sum.hi;
     const D s = d_select(l.up, other, e), t = d_select(l.up, e, other), m = s * low, no_m = t * low;
-    const D a = lifted_times(s, c), b = lifted_times(t, c), safe_y = d_select((y > zero) & (y < one), y, d_set(0.5));
-    const D log_y = pair_log_of(safe_y).hi, log_no = pair_log1p(pair_of(-safe_y, zero)).hi;
-    const D log_c = pair_log_of(d_select((c > zero) & (c < d_set(INFINITY)), c, one)).hi;
-    const D edges = l.size + 2 * pair_log1p_unit(l.e).hi - log_c; /* -ln a - ln b + ln c */
-    const D tilt = d_select(a == zero, zero, d_select(b == zero, zero, lifted_times(t, a)));
-    /* ln Gamma overflows before the whole does; there what Stirling's formula begins with is enough */
-    const L far = c > d_set(0x1p960);
-    const L missing = (z != z) | (y != y) | (c != c);
-    const D nan = d_set(NAN), lean = z - (log_y - log_no);
-    u->value = ((d_lgamma1p(a) + d_lgamma1p(b)) - in[BETA_LOG_GAMMA]) + edges - (a - one) * log_y - (b - one) * log_no;
-    if (f64_any(far)) {
-        const D log_most = -pair_log1p(l.e).hi, log_least = log_most - l.size;
-        const D log_s = d_select(l.up, log_most, log_least), log_t = d_select(l.up, log_least, log_most);
-        const D yes = d_select(a == zero, zero, a * (log_s - log_y));
-        const D no = d_select(b == zero, zero, b * (log_t - log_no));
-        u->value = d_select(far, d_select(l.size == d_set(INFINITY), l.size, yes + no), u->value);
-    }
-    u->value = d_select(missing, nan, u->value);
+    const D a = lifted_times(s, c), b = lifted_times(t, c);
+    const pair log_c = pair_log_of(c), less_c = pair_minus(log_c), sum = pair_log1p_unit(l.e), most = pair_minus(sum);
+    const pair least = beta_sum(pair_of(-l.size, zero), most);
+    const pair log_m = pair_select(l.up, most, least), log_no_m = pair_select(l.up, least, most);
+    const pair log_a = beta_sum(log_m, log_c), log_b = beta_sum(log_no_m, log_c);
+    const pair log_y = pair_log_of(y), log_no = pair_log1p(pair_of(-y, zero));
+    const pair edges = beta_sum(pair_of(l.size, zero), pair_sum(pair_times(sum, d_set(2)), less_c)); /* ln c/(a b) */
+
+    const pair lean = beta_sum(pair_of(z, zero), pair_sum(log_no, pair_minus(log_y))), q = pair_quotient(l.e, l.sum);
+    const L near = (d_abs(lean.hi) < d_set(8)) & (q.hi > d_set(0x1p-900));
+    const pair x = pair_select(near, pair_select(l.up, lean, pair_minus(lean)), pair_of(zero, zero));
+    const pair grown = pair_log1p(pair_product(q, pair_expm1(x)));
+    const D divergence = d_at_least(pair_sum(grown, pair_minus(pair_product(q, x))).hi, 0);
+    const D log_ratio = log_m.hi - log_y.hi, log_no_ratio = log_no_m.hi - log_no.hi;
+    const D yes = d_select(a == zero, zero, a * log_ratio), no = d_select(b == zero, zero, b * log_no_ratio);
+    const D spread = d_select(near, c * divergence, yes + no);
+    const pair logs = beta_sum(pair_times(edges, d_set(0.5)), pair_sum(log_y, log_no));
+    u->value = spread + ((beta_rest(a, log_a) + beta_rest(b, log_b)) - in[BETA_REST] + logs.hi);
     if (u->want == LOSSFN__WANT_VALUE) return;
 
+    /* digamma(a) - digamma(b), without -1/a and 1/b, less the log-odds of y: of what grows with c the logarithms cancel
+     */
     const D psi_a = d_digamma(a + 1), psi_b = d_digamma(b + 1);
-    const D p_a = beta_first(a, psi_a), p_b = beta_first(b, psi_b);
-    const D pull = d_select(far, d_select(tilt == zero, zero, tilt * lean),
-                            (lifted_times(t, p_a) - lifted_times(s, p_b)) - tilt * (log_y - log_no));
-    u->grad[PRED] = d_select(missing, nan, (m - no_m) + pull);
+    const D rest_a = digamma_rest(a, psi_a, log_a), rest_b = digamma_rest(b, psi_b, log_b);
+    const L grown_both = (a >= one) & (b >= one);
+    const D gap = d_select(grown_both, lean.hi + (rest_a - rest_b), (psi_a - psi_b) - (log_y.hi - log_no.hi));
+    const D tilt = d_select(a == zero, zero, d_select(b == zero, zero, lifted_times(t, a)));
+    const D pull = d_select(tilt == zero, zero, tilt * gap), curve = logistic_tilt(&l);
+    u->grad[PRED] = pull - curve;
     if (WANTS_HESS(u)) {
-        const D q_a = beta_second(a), q_b = beta_second(b), both = s * t * low * low, curve = logistic_tilt(&l);
+        const D q_a = beta_second(a), q_b = beta_second(b), both = s * t * low * low;
         const D squares = lifted_times(t, lifted_times(t, q_a)) + lifted_times(s, lifted_times(s, q_b));
         if (WANTS(FISHER, p))
             u->hess = no_m * no_m + m * m + squares;
         else
-            u->hess = d_select(far & (tilt != zero), curve * tilt * lean, curve * pull) + (2 * both + squares);
-        u->hess = d_select(missing, nan, u->hess);
+            u->hess = curve * pull + (2 * both + squares);
     }
     if (!WANTS_OTHERS(u)) return;
-    const D by_c = (m * psi_a + no_m * psi_b) - in[BETA_DIGAMMA] - one / c - m * log_y - no_m * log_no;
-    u->grad[CONCENTRATION] = d_select(missing, nan, by_c);
+    const D by_yes = d_select(m == zero, zero, m * rest_a), by_no = d_select(no_m == zero, zero, no_m * rest_b);
+    const D apart = d_select(m == zero, zero, m * log_ratio) + d_select(no_m == zero, zero, no_m * log_no_ratio);
+    u->grad[CONCENTRATION] = d_select(near, divergence, apart) + (((by_yes + by_no) - in[BETA_DIGAMMA]) - one / c);
 }
 ELEMENTWISE(beta_nll) {
-    const V y = in[TARGET], c = in[CONCENTRATION], zero = v_zero();
+    const V z = in[PRED], y = in[TARGET], c = in[CONCENTRATION], zero = v_zero();
     u->outside = (y <= zero) | (y >= v_one()) | (c <= zero) | (c == v_set(INFINITY));
+    const M missing = v_isnan(z) | v_isnan(y) | v_isnan(c), harmless = m_or(u->outside, missing);
+    const V of[] = {z, v_select(harmless, v_set(0.5), y), v_select(harmless, v_one(), c)};
     D wide[DPARTS], of_c[2][DPARTS];
-    v_widen(c, wide);
+    v_widen(of[CONCENTRATION], wide);
     UNROLL
     for (int i = 0; i < DPARTS; i++) {
-        of_c[0][i] = beta_log_gamma(wide[i]);
-        of_c[1][i] = WANTS_OTHERS(u) ? beta_digamma(wide[i]) : d_set(0);
+        of_c[0][i] = beta_rest_of_all(wide[i]);
+        of_c[1][i] = WANTS_OTHERS(u) ? beta_digamma_of_all(wide[i]) : d_set(0);
     }
-    beta_nll_in_double_and(in, of_c, p, u);
+    beta_nll_in_double_and(of, of_c, p, u);
+    const V nan = v_set(NAN);
+    u->value = v_select(missing, nan, u->value), u->hess = v_select(missing, nan, u->hess);
+    u->grad[PRED] = v_select(missing, nan, u->grad[PRED]);
+    u->grad[CONCENTRATION] = v_select(missing, nan, u->grad[CONCENTRATION]);
 }
 
 enum { MIXTURE_LOGITS = 2, MIXTURE_SCALE };

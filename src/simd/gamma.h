@@ -119,6 +119,14 @@ INLINE D d_digamma(D x) {
     return gamma_limits(x, d_select(less.hi == d_set(-INFINITY), less.hi, value), -INFINITY, INFINITY);
 }
 
+/* psi(1 + y), `whole`, less ln y, 0 < y < inf: about 1/(2 y) where y is large */
+INLINE D digamma_rest(D y, D whole, pair log) {
+    const L far = y >= d_set(3), all = far | ~far;
+    const D v = d_set(1) / d_select(far, y, d_set(3));
+    const pair R = GAMMA_PIECE(digamma, DIGAMMA, v, v, all, all);
+    return d_select(far, v * d_fma(-v, R.hi, d_set(0.5)), whole - log.hi);
+}
+
 INLINE D d_trigamma(D x) {
     const D zero = d_set(0), infinity = d_set(INFINITY);
     const gamma_place g = gamma_place_of(x);

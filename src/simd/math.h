@@ -115,8 +115,9 @@ INLINE V exp_whole(V n, V r, V tail, V *left) {
     return v_ldexp(sum, n);
 }
 
-/* e^(sign r), |r| <= ln(2)/2; sign is 1 or -1. Even and odd powers apart: two short chains instead of a long one. */
-INLINE V exp_reduced(V r, double sign) {
+/* e^(sign r) - 1, |r| <= ln(2)/2; sign is 1 or -1. Even and odd powers apart: two short chains instead of a long one.
+ */
+INLINE V expm1_reduced(V r, double sign) {
     V square = r * r;
 #ifdef LOSSFN_REAL_F32
     V even = v_fma(v_set(0x1.6a58fcp-10), square, v_set(0x1.5558a6p-5));
@@ -132,14 +133,25 @@ INLINE V exp_reduced(V r, double sign) {
     odd = v_fma(odd, square, v_set(sign * 0x1.1111111124c7dp-7));
     odd = v_fma(odd, square, v_set(sign * 0x1.5555555555507p-3));
 #endif
-    return v_set(1) + v_fma(v_fma(odd, r, even), square, sign > 0 ? r : -r);
+    return v_fma(v_fma(odd, r, even), square, sign > 0 ? r : -r);
 }
+INLINE V exp_reduced(V r, double sign) { return v_set(1) + expm1_reduced(r, sign); }
 
 /* e^x */
 INLINE V v_exp(V x) {
     x = at_most(at_least(x, EXP_UNDERFLOW), EXP_OVERFLOW);
     V n = v_round(x * v_set(LOG2_E));
     return v_ldexp(exp_reduced(v_fma(n, v_set(-LN2_REST), v_fma(n, v_set(-LN2), x)), 1), n);
+}
+
+/* e^x as v_exp has it, and *rest, what it left out */
+INLINE V exp_two_parts(V x, V *rest) {
+    x = at_most(at_least(x, EXP_UNDERFLOW), EXP_OVERFLOW);
+    V n = v_round(x * v_set(LOG2_E));
+    V less = expm1_reduced(v_fma(n, v_set(-LN2_REST), v_fma(n, v_set(-LN2), x)), 1);
+    V e = fast_two_sum(v_set(1), less, rest);
+    *rest = v_ldexp(*rest, n);
+    return v_ldexp(e, n);
 }
 
 /* e^(x + rest), |rest| <= ulp(x) */

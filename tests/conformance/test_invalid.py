@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes as c
+import functools
 import re
 from typing import Any
 
@@ -18,6 +19,7 @@ from records import record
 from reference import LOSSES
 
 REDUCTIONS = ("mean", "none", "sum")
+UNSUPPORTED = next(status for status, name in clib.STATUS_NAMES.items() if name == "UNSUPPORTED")
 
 
 @pytest.fixture(autouse=True)
@@ -25,6 +27,19 @@ def counted(request: Any) -> Any:
     Call.made = 0
     yield
     record("invalid", request.node.name, {"calls": Call.made})
+
+
+@functools.cache
+def not_for(name: str) -> set[str]:
+    """What a valid call says is not for this loss."""
+    call, room = Call(name), (c.c_double * 64)()
+    args, _ = call.loss.arguments(*call.inputs, **call.outputs)
+    found = {
+        "init_score": lib.lossfn_init_score(call.loss.handle, c.byref(args), room),
+        "minimum": lib.lossfn_minimum(call.loss.handle, c.byref(args)),
+    }
+    assert set(found.values()) <= {0, UNSUPPORTED}
+    return {search for search, status in found.items() if status != 0}
 
 
 class Call:
@@ -94,9 +109,10 @@ class Call:
                     assert lib.lossfn_last_error().decode() == text
             assert written[0] == written[1]
             lib.lossfn_accumulator_destroy(handle)
+        before = [x.copy() for x in arrays]
+        self.fails_in_looking(args, arrays)
         if args.n_inputs > 2:
             return
-        before = [x.copy() for x in arrays]
         pred, target, grad = args.inputs[0], args.inputs[1] if args.n_inputs > 1 else clib.TensorP(), args.grads[0]
         for form, wanted in (("forward", "value"), ("backward", "grad"), ("forward_backward", "value grad")):
             part, value = clib.Args(), c.c_double(-12345.0)
@@ -121,6 +137,87 @@ class Call:
             assert call(self.loss.handle, pred, target, args.weight, *outputs, args.exec) == expected, form
             assert lib.lossfn_last_error().decode() == message
             assert value.value == -12345.0
+
+    def fails_in_looking(self, args: Any, arrays: list[np.ndarray]) -> None:
+        """What looks at inputs, weight and mask says of these what lossfn_run says; nothing is written but where told."""
+        part = clib.Args()
+        lib.lossfn_args_init(c.byref(part))
+        for field in ("struct_size", "n_inputs", "inputs", "weight", "mask"):
+            setattr(part, field, getattr(args, field))
+        values = clib.filled(self.unit[:1] if self.reduction == "per_row" else self.unit, self.dtype)
+        part.values = clib.tensor(values)
+        arrays = [*arrays, values]
+        before = [x.tobytes() for x in arrays]
+        expected = lib.lossfn_run(self.loss.handle, c.byref(part))
+        if expected == 0:
+            return
+        text = lib.lossfn_last_error().decode()
+        report = clib.Report(c.sizeof(clib.Report), 7, 7, 7, 7.0, 7.0, 7.0, 7)
+        constants = (c.c_double * 64)(*[-12345.0] * 64)
+        for call, outputs in (("check_gradient", (c.byref(report),)), ("init_score", (constants,)), ("minimum", ())):
+            if call != "check_gradient" and "pred is int" in text:
+                continue  # of pred only the shape is looked at
+            absent = not_for(self.name) if call != "check_gradient" else set()
+            Call.made += 1
+            got = getattr(lib, f"lossfn_{call}")(self.loss.handle, c.byref(part), *outputs)
+            said = lib.lossfn_last_error().decode()
+            none = got == UNSUPPORTED and call in absent
+            assert got == expected or none, f"{call}: {got} ({said}) instead of {expected} ({text})"
+            assert none or said == text, f"{call}: {said} instead of {text}"
+            assert [x.tobytes() for x in arrays] == before
+        assert report.agrees == report.worst_input == report.worst_index == report.compared == 7
+        assert report.analytic == report.numeric == report.error == 7
+        assert set(constants) == {-12345.0}
+        found, length = c.create_string_buffer(b"-", 4000), c.c_int64(-7)
+        got = lib.lossfn_check(self.loss.handle, c.byref(part), found, 4000, c.byref(length))
+        assert got in (0, expected) and [x.tobytes() for x in arrays] == before
+        assert text in found.value.decode() if got == 0 else length.value == -7
+
+
+@pytest.mark.parametrize("dtype", ("f32", "f64"))
+@pytest.mark.parametrize("name", NAMES)
+def test_flat_tier(name: str, dtype: str) -> None:
+    """The same of rows, columns and lengths in place of shapes."""
+    call = Call(name, dtype)
+    handle, rows, cols = call.loss.handle, 4, 3
+    pred, target = call.inputs[0], call.inputs[1] if len(call.inputs) > 1 else None
+    units = rows if call.row else rows * cols
+    function, none = getattr(lib, f"lossfn_run_{dtype}"), 0 if target is None else clib.DTYPES[clib.dtype_of(target)]
+    made = function(handle, rows, cols, pred.ctypes, target if target is None else target.ctypes, none,
+                    None, 0, None, 0, None, None, 0, None, None)  # fmt: skip
+    if made != 0:  # of an input that this tier does not have
+        assert len(call.inputs) > 2 and "is missing" in lib.lossfn_last_error().decode()
+    weight, mask = np.ones(40, pred.dtype), np.ones(40, np.uint8)
+    values, grad, hess = (np.full(64, -7, pred.dtype) for _ in range(3))
+    value = c.c_double(-12345.0)
+    valid = {
+        "rows": rows, "cols": cols, "pred": pred.ctypes, "target": target if target is None else target.ctypes,
+        "target_dtype": none, "weight": None, "weight_len": 0, "mask": None, "mask_len": 0, "value": c.byref(value),
+        "values": None, "values_len": 0, "grad": grad.ctypes, "hess": None,
+    }  # fmt: skip
+    wrong: list[tuple[str, str, dict[str, Any]]] = [
+        *(("SHAPE", "", {side: n}) for side in ("rows", "cols") for n in (-1, -(2**63))),
+        *(("SHAPE", "", {"rows": n, "cols": m}) for n, m in ((2**32, 2**31), (2**62, 2), (2**63 - 1, 2**63 - 1))),
+        ("ARGUMENT", "pred", {"pred": None}),
+        *(("SHAPE", str(n), {"weight": weight.ctypes, "weight_len": n}) for n in (2, 3, 5, units + 1, -1, 2**40)),
+        *(("SHAPE", str(n), {"mask": mask.ctypes, "mask_len": n}) for n in (2, 3, 5, units + 1, -1, 2**40)),
+        *(("SHAPE", str(n), {"values": values.ctypes, "values_len": n}) for n in (1, units - 1, units + 1, -1, 2**40)),
+        ("ARGUMENT", "weight", {"weight_len": units}), ("ARGUMENT", "mask", {"mask_len": units}),
+        ("ARGUMENT", "values", {"values_len": units}),
+        *([("ALIAS", "pred", {"grad": pred.ctypes.data + pred.itemsize})] if made == 0 else []),
+    ]  # fmt: skip
+    if target is not None:
+        wrong += [("ARGUMENT", list(LOSSES[name].inputs)[1], {"target": None})]
+        wrong += [("DTYPE", str(n), {"target_dtype": n}) for n in (-1, 14, 99)]
+    for status, word, changes in wrong:
+        Call.made += 1
+        before = [x.tobytes() for x in (*call.inputs, weight, mask, values, grad, hess)]
+        got = function(handle, *(valid | changes).values())
+        text = lib.lossfn_last_error().decode()
+        assert clib.STATUS_NAMES[got] == status, f"{clib.STATUS_NAMES[got]} ({text}) instead of {status} of {changes}"
+        assert word in text and "\n" not in text, f"no {word} in: {text}"
+        assert [x.tobytes() for x in (*call.inputs, weight, mask, values, grad, hess)] == before
+        assert value.value == -12345.0
 
 
 @pytest.mark.parametrize("name", NAMES)

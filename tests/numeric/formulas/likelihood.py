@@ -395,20 +395,40 @@ def beta_nll(pred, target, concentration=10):
         return OUTSIDE
     s, t = sigmoid(pred), sigmoid(-pred)
     a, b, log_y, log_no = s * c, t * c, mp.log(y), mp.log1p(-y)
-    by_a, by_b, all_c = mp.digamma(a), mp.digamma(b), mp.digamma(c)
-    twice_a, twice_b = mp.psi(1, 1 + a), mp.psi(1, 1 + b)
-    slope = (a * t * by_a, -b * s * by_b, -a * t * log_y, a * t * log_no)
+    apart = s * (mp.log(s) - log_y) + t * (mp.log(t) - log_no)
+    tilt, curve = a * t, t - s
+    # digamma(a) - digamma(b) less the log-odds of the target: where both are large no term grows with the concentration
+    if min(a, b) >= 1:
+        parts = (pred - log_y + log_no, digamma_rest(a), -digamma_rest(b))
+    else:
+        parts = (mp.digamma(1 + a), -mp.digamma(1 + b), -log_y, log_no)
+    pull = [tilt * part for part in parts]
     return {
         "value": (
-            mp.loggamma(a), mp.loggamma(b), -mp.loggamma(c), -a * log_y, log_y, -b * log_no, log_no,
+            c * apart, stirling_rest(a) + stirling_rest(b) - stirling_rest(c),
+            log_y + log_no - (mp.log(s) + mp.log(t) + mp.log(c)) / 2,
         ),
-        "pred": slope,
-        "concentration": (s * by_a, t * by_b, -all_c, -s * log_y, -t * log_no),
+        "pred": (s - t, *pull),
+        "concentration": (apart, s * digamma_rest(a) + t * digamma_rest(b) - digamma_rest(c), -1 / c),
         "hess": (
-            2 * s * t, a * a * t * t * twice_a, b * b * s * s * twice_b, (t - s) * a * t * mp.digamma(1 + a),
-            -(t - s) * b * s * mp.digamma(1 + b), -(t - s) * a * t * (log_y - log_no),
+            2 * s * t, a * a * t * t * mp.psi(1, 1 + a), b * b * s * s * mp.psi(1, 1 + b),
+            *(curve * part for part in pull),
         ),
     }  # fmt: skip
+
+
+def stirling_rest(x):
+    """ln x! less (x + 1/2) ln x - x."""
+    if x < mpf(10) ** 8:
+        return mp.loggamma(1 + x) - (x + mpf(1) / 2) * mp.log(x) + x
+    return mp.log(2 * mp.pi) / 2 + 1 / x / 12 - 1 / x**3 / 360 + 1 / x**5 / 1260
+
+
+def digamma_rest(x):
+    """The derivative of ln x! less ln x."""
+    if x < mpf(10) ** 8:
+        return mp.digamma(1 + x) - mp.log(x)
+    return 1 / x / 2 - 1 / x**2 / 12 + 1 / x**4 / 120 - 1 / x**6 / 252
 
 
 @loss({"full": True}, unit="row", pred=REAL, target=ROW_REAL, logits=LOGITS, scale=POSITIVE)

@@ -421,6 +421,7 @@ ROWS = [
         "angles",
         lambda p, t, k: -stats.vonmises.logpdf(t, k, p),
         wrt=(),
+        terms={"value": lambda i: i["concentration"]},
     ),
     Row(
         "-stats.beta.logpdf(t, m c, (1 - m) c), m = expit(p)",

@@ -81,6 +81,18 @@ def tweedie(i: Inputs) -> Any:
     return np.exp(-i["pred"]) + i["target"] * np.exp(-2 * i["pred"])
 
 
+def poisson(i: Inputs) -> Any:
+    return np.exp(i["pred"]) + i["target"]
+
+
+def poisson_value(i: Inputs) -> Any:
+    return np.exp(i["pred"]) + np.abs(i["target"] * i["pred"])
+
+
+def gamma(i: Inputs) -> Any:
+    return np.abs(i["pred"]) + i["target"] * np.exp(-i["pred"])
+
+
 def margin_is(number: float) -> Any:
     return lambda i: margin(i) == number
 
@@ -146,8 +158,21 @@ ROWS = [
         lambda p, t: trained(losses.HuberLoss(delta=1.5), p, t),
         (NAN_GRADIENT,),
     ),
-    Row("HalfPoissonLoss()", "poisson_nll", "log rates", lambda p, t: trained(losses.HalfPoissonLoss(), p, t), (RATE,)),
-    Row("HalfGammaLoss()", "gamma_nll", "log means", lambda p, t: trained(losses.HalfGammaLoss(), p, t)),
+    Row(
+        "HalfPoissonLoss()",
+        "poisson_nll",
+        "log rates",
+        lambda p, t: trained(losses.HalfPoissonLoss(), p, t),
+        (RATE,),
+        terms={"value": poisson_value, "pred": poisson},
+    ),
+    Row(
+        "HalfGammaLoss()",
+        "gamma_nll",
+        "log means",
+        lambda p, t: trained(losses.HalfGammaLoss(), p, t),
+        terms={"value": gamma, "pred": one},
+    ),
     Row(
         "HalfTweedieLoss(power=3)",
         "inverse_gaussian_nll",

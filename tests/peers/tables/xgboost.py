@@ -110,6 +110,10 @@ SQUARED_LOGARITHMS = {
     "pred": lambda i: logarithms(i) / (1 + i["pred"]),
     "step": lambda i: logarithms(i) * (1 + i["pred"]) / log_slope(i),
 }
+POISSON = {  # the larger one of the rate and the count; over the Hessian, which is the rate
+    "pred": lambda i: np.maximum(np.exp(i["pred"]), i["target"]),
+    "step": lambda i: np.maximum(1, i["target"] * np.exp(-i["pred"])),
+}
 GAMMA = {"pred": one, "step": lambda i: np.exp(i["pred"]) / i["target"]}  # 1 less the Hessian, over the Hessian
 
 
@@ -129,7 +133,7 @@ def between(i: Inputs) -> Any:
 
 
 STEEP = Difference("clips", "gradients are held in [-15, 15]", lambda i: lower(i) > 2, ("pred",))
-CURVED = Difference("clips", "and Hessians in [1e-16, 15]", lambda i: lower(i) > 1.3, ("step",))
+CURVED = Difference("clips", "and Hessians in [1e-16, 15]", lambda i: lower(i) > 1.2, ("step",))
 STEEP_NORMAL = Difference(
     "clips",
     "gradients are held in [-15, 15], Hessians in [1e-16, 15], densities and probabilities above 1e-12",
@@ -137,8 +141,8 @@ STEEP_NORMAL = Difference(
 )
 IN_TAIL = Difference(
     "rounding",
-    "between bounds far out: digits that 1 + erf has lost",
-    lambda i: between(i) & (np.abs(lower(i)) > 5),
+    "between bounds far out, or far below one: digits that 1 + erf has lost",
+    lambda i: (between(i) | np.isinf(i["upper"])) & (np.abs(lower(i)) > 5),
 )
 EARLY = Difference(
     "rounding",
@@ -225,6 +229,7 @@ ROWS = [
         "poisson_nll",
         "moderate log rates",
         lambda: {"objective": "count:poisson", "max_delta_step": 0},
+        terms=POISSON,
         **GIVES,
     ),
     Row("reg:gamma", "gamma_nll", "moderate log means", lambda: {"objective": "reg:gamma"}, terms=GAMMA, **GIVES),
