@@ -87,7 +87,8 @@ ELEMENTWISE(poisson_nll) {
         V rate = z + p[POISSON_EPS];
         u->outside |= z < zero;
         u->value = v_select(z == v_set(INFINITY), z, z - v_select(y == zero, zero, y * v_log(rate)));
-        u->grad[PRED] = v_nan_from(v_one() - v_where(y != zero, y / rate), z);
+        const M whole = (y == zero) | ((z == v_set(INFINITY)) & v_isfinite(y));
+        u->grad[PRED] = v_nan_from(v_select(whole, v_one(), ((z - y) + p[POISSON_EPS]) / rate), z);
         u->hess = WANTS(FISHER, p) ? v_one() / rate : v_where(y != zero, y / rate / rate);
     }
     if (IS(p[POISSON_FULL])) {
@@ -135,7 +136,7 @@ DEFINE(gaussian_nll) = {
 };
 ELEMENTWISE(gaussian_nll) {
     const V zero = v_zero(), one = v_one(), half = v_set(0.5);
-    V r = in[PRED] - in[TARGET], var = in[2], eps = p[GAUSSIAN_EPS];
+    V r_rest, r = two_sum(in[PRED], v_neg(in[TARGET]), &r_rest), var = in[2], eps = p[GAUSSIAN_EPS];
     M raised = var < eps;
     u->outside = (var < zero) | ((var == zero) & (eps == zero));
     V v = v_select(raised, eps, var), q = r / v;
@@ -151,8 +152,11 @@ ELEMENTWISE(gaussian_nll) {
     if (IS(p[GAUSSIAN_FULL])) u->value += v_set(0.918938533204672741780);
     u->grad[PRED] = q;
     u->grad[TARGET] = -q;
-    /* (1/v - q^2)/2, the form that cannot become inf - inf or overflow before it must */
-    V slope = v_select(v < one, v_fma(-q, half * r, half) / v, v_fma(-q, half * q, half / v));
+    /* (1/v - q^2)/2: near 0 with what rounding took from r and q, far from it the form that cannot become inf - inf or
+     * overflow before it must */
+    const M near = v_abs(q * r) < v_set(4);
+    const V taken = v_where(near, q * v_fma(half, v_fma(v_neg(q), v, r), r_rest));
+    V slope = v_select(near | (v < one), (v_fma(-q, half * r, half) - taken) / v, v_fma(-q, half * q, half / v));
     u->grad[2] = v_select(raised, v_nan_from(zero, r), slope);
     u->hess = one / v;
 }

@@ -163,7 +163,7 @@ def itakura_saito(pred, target):
     if p == INF:
         return {"value": INF, "pred": 0, "target": -1 / y, "hess": 0}
     return {
-        "value": (y / p, -mp.log(y / p), -1),
+        "value": y / p - mp.log(y / p) - 1 if abs(y - p) < p / 4 else (y / p, -mp.log(y / p), -1),
         "pred": (1 / p, -y / p**2),
         "target": (1 / p, -1 / y),
         "hess": (2 * y / p**3, -1 / p**2),

@@ -44,7 +44,7 @@ def poisson_nll(pred, target, log_input=True, full=False, eps=0):
     value = (pred, -times(target, mp.log(pred + eps)), constant)
     return {
         "value": (mp.fsum(value) + eps, -eps) if whole and 0 < pred + eps < INF else value,
-        "pred": (1, -over(target, pred + eps)),
+        "pred": 1 - over(target, pred + eps),
         "target": (-mp.log(pred + eps), slope),
         "hess": over(target, (pred + eps) ** 2),
     }
@@ -57,7 +57,7 @@ def gaussian_nll(pred, target, var, full=False, eps=0):
     if var < 0 or v == 0:
         return OUTSIDE
     result = distance((mp.log(v) / 2, r * r / v / 2, mp.log(2 * mp.pi) / 2 if full else 0), r / v, 1 / v)
-    return result | {"var": (1 / v / 2, -r * r / v**2 / 2) if var >= eps else 0}
+    return result | {"var": (1 / v - r * r / v**2) / 2 if var >= eps else 0}
 
 
 def power_of(x, c):
