@@ -177,7 +177,7 @@ def load(path: Path = LIBRARY) -> c.CDLL:
         **{f"run_{d}": (i32, p, i64, i64, p, p, i32, p, i64, p, i64, c.POINTER(double), p, i64, p, p) for d in ("f32", "f64")},
         "values_shape": (i32, p, tensor, c.POINTER(i32), c.POINTER(i64)), "scratch_size": (i64, p, args),
         "check": (i32, p, args, text, i64, c.POINTER(i64)), "check_gradient": (i32, p, args, c.POINTER(Report)),
-        "init_score": (i32, p, args, c.POINTER(double)), "minimum": (i32, p, args),
+        "init_score": (i32, p, args, p), "minimum": (i32, p, args),
         "rho": (None, p, double, c.POINTER(double)), "has_rho": (i32, p), "rho_batch": (i32, p, i64, p, p),
         "rho_compose": (None, p, p, double, c.POINTER(double)), "irls_weight": (i32, p, i64, p, p),
         "accumulator_create": (i32, c.POINTER(p), p), "accumulator_destroy": (None, p), "accumulator_update": (i32, p, args),

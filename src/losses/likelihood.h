@@ -79,8 +79,11 @@ ELEMENTWISE(poisson_nll) {
         /* with the rest of the exponential: both differences may be small beside it */
         V rest, rate = exp_two_parts(z, &rest);
         u->value = v_fma(v_neg(y), z, rate) + rest;
-        if (m_any(v_isnan(u->value))) /* 0 of an infinite z, or the difference of two infinities */
-            u->value = v_select(rate == v_set(INFINITY), rate, rate - v_select(y == zero, zero, y * z));
+        const M odd = v_isnan(u->value); /* 0 of an infinite z, or the difference of two infinities */
+        if (m_any(odd)) {
+            const V limit = v_select(rate == v_set(INFINITY), rate, rate - v_select(y == zero, zero, y * z));
+            u->value = v_select(odd, limit, u->value);
+        }
         u->grad[PRED] = (rate - y) + rest;
         u->hess = rate;
     } else {
