@@ -590,7 +590,7 @@ ELEMENTWISE(itakura_saito) {
     const V over = v_select(x == infinity, v_set(-1), gap / x); /* y/p - 1 */
     const M near = v_abs(over) < v_set(0.25);                   /* there both terms are much alike */
     u->value = v_select(over == infinity, infinity, over - log_quotient(y, x));
-    u->value = v_select(near, v_neg(log_tail(over)), u->value);
+    u->value = v_select(near, zero - log_tail(over), u->value); /* never -0 */
     u->grad[PRED] = -over / x;
     u->grad[TARGET] = v_select(y > x, gap / y / x, over / y);
     u->hess = v_fma(v_set(2), y / x, v_set(-1)) / x / x;
