@@ -176,7 +176,7 @@ typedef struct lossfn_loss lossfn_t;
 typedef struct lossfn_options lossfn_options_t;
 
 /* Makes a loss from its spec: `huber`, `huber(delta=1.5)`, `cross_entropy(class_weight=[1,2,.5], label_smoothing=0.1)`,
- * `0.7*bce_with_logits - 0.01*entropy`. The grammar is in docs/spec.md; numbers are read in the C locale.
+ * `0.7*categorical_cross_entropy - 0.01*entropy`. The grammar is in docs/spec.md; numbers are read in the C locale.
  *
  * Options of every loss, beside its own parameters:
  *   reduction    mean (default: sum / total weight of the kept), sum, none, mean_units (/ number of kept units),

@@ -539,7 +539,7 @@ end
 function Loss.__eq(a, b) return a.custom == b.custom and a:spec() == b:spec() end
 
 --- A loss from its name or spec, with parameters: create("huber(delta=1.5)"), create("huber", {delta = 1.5}),
---- create("0.7*bce_with_logits - 0.01*entropy").
+--- create("0.7*categorical_cross_entropy - 0.01*entropy").
 ---@param spec string|lossfn.Loss
 ---@param params? table
 ---@return lossfn.Loss

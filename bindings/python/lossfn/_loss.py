@@ -448,7 +448,7 @@ class Loss:
 
 def create(spec: str | Loss, /, **params: Any) -> Loss:
     """A loss from its name or spec, with parameters: create("huber(delta=1.5)"), create("huber", delta=1.5),
-    create("0.7*bce_with_logits - 0.01*entropy"). The grammar is in docs/spec.md."""
+    create("0.7*categorical_cross_entropy - 0.01*entropy"). The grammar is in docs/spec.md."""
     if isinstance(spec, Loss):
         return spec.replace(**params) if params else spec
     return Loss(spec, **params)
