@@ -180,9 +180,9 @@ def shape_of(about: lossfn.Description, place: int) -> str:
     if place == 0:
         return "any" if about.unit == "element" else "rows of classes"
     if i.per_row:
-        return "one per row"
-    if place == 1 and i.scale == "label":
-        return "as pred, or labels: one per row"
+        return "one per row, without the class axis"
+    if place == 1 and i.scale == "label or distribution":
+        return "labels: one per row, without the class axis; distributions: as pred"
     return "as pred" if place == 1 and not i.learnable else "as pred, or what repeats to it"
 
 
