@@ -82,7 +82,7 @@ typedef struct lossfn_vtable {
     const lossfn_input_info_t *inputs;
     int32_t n_params;
     int32_t reserved;
-    const lossfn_param_info_t *params;
+    const lossfn_param_info_t *params; /* lower = upper = 0: no bounds; a list's default_value is NULL, for not set */
     const char *summary;
     const char *formula;
     lossfn_status_t (*elementwise)(const lossfn_block_t *block);
