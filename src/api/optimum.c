@@ -193,7 +193,8 @@ static __attribute__((noinline)) lossfn_status_t init_score(const lossfn_t *loss
     if (loss->unit == LOSSFN_UNIT_ROW) {
         const int32_t scale = loss->inputs[0].scale;
         LOSSFN__REQUIRE(scale == LOSSFN_SCALE_LOGITS || scale == LOSSFN_SCALE_REAL, LOSSFN_ERROR_UNSUPPORTED,
-                        "%s takes a distribution; its best constant is the mean of the targets", lossfn_name(loss));
+                        "%s takes a distribution; a best constant is searched for among scores and logits",
+                        lossfn_name(loss));
         return lossfn__best_row(loss, args, out);
     }
     lossfn__search_t s;

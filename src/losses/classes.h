@@ -78,6 +78,11 @@ DEFINE(cross_entropy) = {
     .has_product = 1,
     .setup = cross_entropy_setup,
 };
+/* With z_loss the curvature of Z itself may count less than 0 times, where Z is negative: but in no bound, and in what
+ * must not be negative. */
+ALWAYS_INLINE V curved_share(V share, const V *p) {
+    return IS(p[CLASS_Z_LOSS]) && (WANTS(UPPER, p) || WANTS(FISHER, p)) ? at_least(share, 0) : share;
+}
 /* Every exponential here is e^(x_c - y), y near x_m and the same for the row: see v_below. */
 ROWWISE_WITH_PRODUCT(cross_entropy, 4, 3, 1, 1);
 ROW_SUMS(cross_entropy) {
@@ -108,8 +113,9 @@ ROW_FINISH(cross_entropy) {
         u->value = v_fma(p[CLASS_Z_LOSS] * z, z, u->value);
         k[1] = v_fma(pull, inverse, k[1]);
         k[2] = v_fma(pull, likeliest, k[2]);
-        k[3] = v_fma(pull * likeliest, s[0] * inverse, v_fma(twice * likeliest, likeliest, k[3]));
         k[6] = twice * inverse * inverse;
+        k[3] = curved_share(k[1], p) * one * (s[0] * inverse);
+        if (!WANTS(UPPER, p)) k[3] = v_fma(twice * likeliest, likeliest, k[3]);
     }
 }
 ROW_MAP(cross_entropy) {
@@ -117,8 +123,11 @@ ROW_MAP(cross_entropy) {
     V a = c->absent ? v_zero() : in_base(coefficient(r, c, p), p);
     V half_down = v_fma(c->x, v_set(-0.5), v_set(0.5) * k[0]), e = c->has_kept ? c->kept : v_exp_below(&below, c->x);
     u->grad[PRED] = v_select(c->top, k[2], v_fma(e, k[1], -a));
-    u->hess = v_select(c->top, k[3], v_fma(e * e, k[6], e * k[1] * (v_one() - e * k[5])));
-    if (WANTS(UPPER, p)) u->hess = v_fma(e, k[6] / k[5], 2 * u->hess); /* the rows of the whole Hessian, summed */
+    const V bend = e * curved_share(k[1], p) * (v_one() - e * k[5]);
+    if (WANTS(UPPER, p)) /* the rows of the whole Hessian, summed */
+        u->hess = v_fma(e, k[6] / k[5], 2 * v_select(c->top, k[3], bend));
+    else
+        u->hess = v_select(c->top, k[3], v_fma(e * e, k[6], bend));
     const V f = p[CLASS_KEPT] * c->w, whole = v_fma(f, k[4], 2 * (f * v_where(m_not(c->top), half_down)));
     u->grad[TARGET] = in_base(v_where(f != v_zero(), whole), p);
 }

@@ -757,7 +757,8 @@ DEFINE(multi_margin) = {
     .latex = "\\sum_k \\frac{w_k t_k}{C} \\sum_{c \\ne k} \\max(m + z_c - z_k,\\ 0)^P",
     .tasks = "multiclass",
     .see_also = "crammer_singer, one_vs_all_hinge",
-    .look_alikes = "PyTorch: MultiMarginLoss: the same, p is power\nTorch7: MultiMarginCriterion: the same\n"
+    .look_alikes = "PyTorch: MultiMarginLoss: the same, p is power; with weight: reduction=mean_units\nTorch7: "
+                   "MultiMarginCriterion: the same\n"
                    "Weston and Watkins (1999): average=false",
     .source = "J. Weston, C. Watkins, Support vector machines for multi-class pattern recognition, ESANN 1999",
     .kinks = "with power=1 where a margin is met: 0",
@@ -974,7 +975,7 @@ DEFINE(multilabel_soft_margin) = {
     .latex = "\\tfrac1C \\sum_c w_c \\left(t_c \\log(1 + e^{-z_c}) + (1 - t_c) \\log(1 + e^{z_c})\\right)",
     .tasks = "multilabel",
     .see_also = "one_vs_all_logistic, bce_with_logits, asymmetric_multilabel",
-    .look_alikes = "PyTorch: MultiLabelSoftMarginLoss: the same",
+    .look_alikes = "PyTorch: MultiLabelSoftMarginLoss: the same; with weight: reduction=mean_units",
     .source =
         "R. Collobert, K. Kavukcuoglu, C. Farabet, Torch7: a Matlab-like environment for machine learning, BigLearn, "
         "2011",

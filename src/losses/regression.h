@@ -554,6 +554,7 @@ DEFINE(log_lin_quantile) = {
     .source = "R. Koenker, G. Bassett, Regression quantiles, Econometrica 46, 1978",
     .kinks = "exp(pred) = target: gradient 0",
     .unit = LOSSFN_UNIT_ELEMENT,
+    .link = LOSSFN__LINK_LOG,
     .n_inputs = 3,
     .n_params = 1,
     .inputs = {INPUT("pred", REAL, 1, "logarithm of the prediction"), TARGET_REAL, LEVEL_INPUT("the quantile's level")},

@@ -479,6 +479,7 @@ DEFINE(softcap_cross_entropy) = {
               LOSSFN_TRAIT_LIPSCHITZ,
     .lipschitz = 1.4142135623730951,
     .hess_kinds = EXACT,
+    .link = LOSSFN__LINK_NONE,
     .whole_rows = 1,
     .has_product = 1,
     .n_scratch = 8,

@@ -29,6 +29,7 @@ DEFINE(aft_nll) = {
     .source = "J. Kalbfleisch, R. Prentice, The Statistical Analysis of Failure Time Data, 1980",
     .kinks = "",
     .unit = LOSSFN_UNIT_ELEMENT,
+    .link = LOSSFN__LINK_LOG,
     .n_inputs = 4,
     .n_params = 3,
     .inputs = {INPUT("pred", REAL, 1, "location of the logarithm of the time"),

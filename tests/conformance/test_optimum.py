@@ -160,7 +160,7 @@ def test_constants_of_rows() -> None:
     best = init_score(focal, np.zeros((200, 5)), labels, classes=5)
     slope = focal.run(np.tile(best, (200, 1)), labels, want="grad:pred").grads["pred"].sum(0)
     assert np.abs(slope).max() < 1e-9
-    with pytest.raises(clib.Failure, match="mean of the targets"):
+    with pytest.raises(clib.Failure, match="among scores and logits"):
         init_score(clib.Loss("categorical_cross_entropy"), np.zeros((200, 5)), labels, classes=5)
 
 
@@ -228,6 +228,7 @@ LINKS = {
     "mse": "identity", "bce_with_logits": "logit", "binary_cross_entropy": "identity", "poisson_nll": "log",
     "poisson_nll(log_input=false)": "identity", "cross_entropy": "softmax", "nll": "log", "sparsemax": None,
     "2*bce_with_logits + bce_with_logits": "logit", "bce_with_logits + mse": None, "one_vs_all_logistic": "logit",
+    "log_lin_quantile": "log", "lognormal_nll": "log", "weibull_nll": "log", "aft_nll": "log", "softcap_cross_entropy": None,
 }  # fmt: skip
 
 
