@@ -266,8 +266,28 @@ static int call_grads(call_t *call, PyObject *wrt, PyObject *outs, int32_t compu
     return 1;
 }
 
+/* What is for an output that the call does not have is a mistake. */
+static int call_checked(const call_t *call, PyObject **given) {
+    static const struct {
+        int key;
+        uint32_t want;
+        const char *output;
+    } needs[] = {{KEY_WRT, WANT_GRAD, "gradient"},
+                 {KEY_GRAD_OUT, WANT_GRAD, "gradient"},
+                 {KEY_HESS_OUT, WANT_HESS, "Hessian"},
+                 {KEY_VECTOR, WANT_HVP, "product with the Hessian"}};
+    for (size_t i = 0; i < sizeof needs / sizeof *needs; i++)
+        if (given[needs[i].key] && !(call->want & needs[i].want)) {
+            PyErr_Format(error_of(LOSSFN_ERROR_ARGUMENT), "%s is given, but this call computes no %s",
+                         key_names[needs[i].key], needs[i].output);
+            return 0;
+        }
+    return 1;
+}
+
 static int call_outputs(call_t *call, PyObject **given) {
     lossfn_args_t *args = &call->args;
+    if (!call_checked(call, given)) return 0;
     const lossfn_tensor_t *pred = args->inputs[0];
     int32_t compute = LOSSFN_F32, floating = is_integer(pred->dtype) ? 0 : pred->dtype;
     for (int i = 0; i < args->n_inputs; i++)
@@ -396,8 +416,8 @@ static int call_open(call_t *call, PyObject *arguments) {
 
     if (PyTuple_GET_SIZE(positional) > call->args.n_inputs) {
         PyErr_Format(error_of(LOSSFN_ERROR_ARGUMENT),
-                     "%s has %d inputs, %zd were given; weights, masks and options go by keyword", lossfn_name(loss),
-                     (int)call->args.n_inputs, PyTuple_GET_SIZE(positional));
+                     "%s has %d input%s, %zd were given; weights, masks and options go by keyword", lossfn_name(loss),
+                     (int)call->args.n_inputs, call->args.n_inputs == 1 ? "" : "s", PyTuple_GET_SIZE(positional));
         return 0;
     }
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(positional); i++) {

@@ -123,6 +123,12 @@ static const char call_arguments[] =
 
 int lossfn__is_call_argument(const char *name) { return lossfn__find_word(call_arguments, lossfn__piece(name)) >= 0; }
 
+void lossfn__offer_call_arguments(lossfn__nearest_t *nearest) {
+    const char *words = call_arguments;
+    lossfn__piece_t word;
+    while (lossfn__next_word(&words, &word)) lossfn__nearest_offer(nearest, word);
+}
+
 int lossfn__is_reserved(const char *name) {
     return lossfn__is_call_argument(name) ||
            lossfn__find_word("pred, target, var, y_pred, y_true, spec, options", lossfn__piece(name)) >= 0;

@@ -37,6 +37,7 @@ void lossfn__put_common(lossfn__writer_t *out, const lossfn__commons_t *commons,
 /* pred, target, weight, mask ...: arguments of a call, which no option or parameter may be called. */
 int lossfn__is_call_argument(const char *name);
 int lossfn__is_reserved(const char *name);
+void lossfn__offer_call_arguments(lossfn__nearest_t *nearest);
 /* What may have been meant by an unknown key of a loss; NULL if nothing is known. */
 const char *lossfn__key_hint(const char *loss, lossfn__piece_t key);
 

@@ -62,6 +62,8 @@ static lossfn_status_t unknown_key(const lossfn__draft_t *draft, int32_t from, i
     const char *hint = lossfn__key_hint(name, key);
     lossfn__nearest_t nearest;
     char copy[64];
+    lossfn__writer_t out = {copy, sizeof copy, 0};
+    lossfn__put_bytes(&out, key.text, key.length);
     if (hint)
         return lossfn__fail(LOSSFN_ERROR_NOT_FOUND, "%s has no parameter '%.*s'; %s", name, LOSSFN__PRINT(key), hint);
     lossfn__nearest_start(&nearest, key);
@@ -71,14 +73,15 @@ static lossfn_status_t unknown_key(const lossfn__draft_t *draft, int32_t from, i
     }
     for (int32_t i = 0; i < LOSSFN__COMMONS; i++)
         lossfn__nearest_offer(&nearest, lossfn__piece(lossfn__common_param(i)->name));
-    if (lossfn__nearest_found(&nearest))
-        return lossfn__fail(LOSSFN_ERROR_NOT_FOUND, "%s has no parameter '%.*s'; the nearest is '%.*s'", name,
-                            LOSSFN__PRINT(key), LOSSFN__PRINT(nearest.best));
-    lossfn__writer_t out = {copy, sizeof copy, 0};
-    lossfn__put_bytes(&out, key.text, key.length);
-    if (lossfn__is_reserved(copy))
+    if (!lossfn__nearest_found(&nearest) && lossfn__is_reserved(copy))
         return lossfn__fail(LOSSFN_ERROR_NOT_FOUND, "%s has no parameter '%s'; it is an argument of the call", name,
                             copy);
+    const int32_t of_parameters = nearest.distance;
+    lossfn__offer_call_arguments(&nearest);
+    if (lossfn__nearest_found(&nearest))
+        return lossfn__fail(LOSSFN_ERROR_NOT_FOUND, "%s has no parameter '%.*s'; the nearest is '%.*s'%s", name,
+                            LOSSFN__PRINT(key), LOSSFN__PRINT(nearest.best),
+                            nearest.distance < of_parameters ? ", an argument of the call" : "");
     return lossfn__fail(LOSSFN_ERROR_NOT_FOUND, "%s has no parameter '%.*s'", name, LOSSFN__PRINT(key));
 }
 

@@ -118,19 +118,29 @@ static int is_about(lossfn__piece_t line, lossfn__piece_t name, int called) {
     return strncmp(at, ": ", 2) == 0 && strncmp(at, ": is ", 5) != 0;
 }
 
+/* The line of a loss that is about this function; an empty one without. */
+static lossfn__piece_t line_about(const lossfn__definition_t *d, lossfn__piece_t name, int called) {
+    for (const char *at = d->look_alikes; *at; at += *at == '\n') {
+        const lossfn__piece_t line = {at, (int64_t)strcspn(at, "\n")};
+        if (is_about(line, name, called)) return line;
+        at += line.length;
+    }
+    return lossfn__piece("");
+}
+
 const lossfn__definition_t *lossfn__find_look_alike(lossfn__piece_t name, lossfn__piece_t *line) {
     lossfn__nearest_t nearest;
     lossfn__nearest_start(&nearest, name);
     offer_losses(&nearest);
     *line = lossfn__piece("");
-    if (name.length > 0 && nearest.distance == 0) return find_builtin(nearest.best);
-    for (int called = 0; called < 2 && name.length > 0; called++)
+    if (name.length == 0) return NULL;
+    const lossfn__definition_t *same = nearest.distance == 0 ? find_builtin(nearest.best) : NULL; /* but for writing */
+    if (same && (*line = line_about(same, name, 0)).length) return same;
+    for (int called = 0; called < 2; called++) {
         for (int32_t i = 0; i < lossfn__catalogue_size; i++)
-            for (const char *at = lossfn__catalogue[i]->look_alikes; *at; at += *at == '\n') {
-                *line = (lossfn__piece_t){at, (int64_t)strcspn(at, "\n")};
-                if (is_about(*line, name, called)) return lossfn__catalogue[i];
-                at += line->length;
-            }
+            if ((*line = line_about(lossfn__catalogue[i], name, called)).length) return lossfn__catalogue[i];
+        if (same) return same;
+    }
     return NULL;
 }
 
@@ -158,7 +168,7 @@ lossfn_status_t lossfn__unknown_loss(lossfn__piece_t name) {
     const lossfn__definition_t *look_alike = lossfn__find_look_alike(name, &line);
     if (look_alike && line.length)
         return lossfn__fail(LOSSFN_ERROR_NOT_FOUND, "no loss is named '%.*s'; see %s (%.*s)", LOSSFN__PRINT(name),
-                            look_alike->name, LOSSFN__PRINT(line));
+                            look_alike->name, (int)line.length, line.text);
     if (has_dot(name)) return unknown_user_loss(name);
     lossfn__nearest_start(&nearest, name);
     offer_losses(&nearest);

@@ -162,7 +162,10 @@ static lossfn_status_t parse_term(parser_t *p, int negative) {
                     "spec: more than %d terms: '%.*s' ends at column %d", LOSSFN__MAX_TERMS, LOSSFN__PRINT(name),
                     column(p) - 1);
     const lossfn__definition_t *definition = lossfn__find_loss(name);
-    if (!definition) return lossfn__unknown_loss(name);
+    if (!definition) {
+        while (p->at < p->end && (lossfn__is_name(*p->at) || strchr(".:", *p->at))) p->at++; /* as "reg:tweedie" */
+        return lossfn__unknown_loss((lossfn__piece_t){name.text, p->at - name.text});
+    }
     lossfn__draft_add(p->draft, coefficient, definition);
     return parse_settings(p);
 }

@@ -178,7 +178,7 @@ static lossfn_status_t check_pred(maker_t *m) {
     if (!is_float(pred->dtype)) {
         const lossfn_tensor_t *target = m->args->n_inputs > 1 ? m->args->inputs[1] : NULL;
         if (target && is_float(target->dtype))
-            return lossfn__fail(LOSSFN_ERROR_DTYPE, "pred is %s and target %s; are they swapped?",
+            return lossfn__fail(LOSSFN_ERROR_DTYPE, "pred is %s and target %s; are they swapped? pred must be floating",
                                 lossfn_dtype_name(pred->dtype), lossfn_dtype_name(target->dtype));
         return lossfn__fail(LOSSFN_ERROR_DTYPE, "pred is %s, it must be floating", lossfn_dtype_name(pred->dtype));
     }
@@ -277,12 +277,25 @@ static lossfn_status_t check_other(const maker_t *m, int32_t j, const lossfn_ten
     return LOSSFN_OK;
 }
 
+/* A user-made loss that reads labels[] has no use for a distribution. */
+static int takes_labels_alone(const lossfn__part_t *part) {
+    const lossfn_vtable_t *user = part->term->definition->user;
+    return user && part->n_inputs > 1 && user->flags & LOSSFN_VTABLE_LABELS;
+}
+
 static lossfn_status_t check_target(maker_t *m, const char *name, const lossfn_tensor_t *target) {
     lossfn__plan_t *plan = m->plan;
     shape_text one, other;
     const lossfn_tensor_t *pred = m->args->inputs[0];
     if (plan->per_row[1]) return check_per_row(m, name, target);
-    if (same_shape(target, plan->ndim, plan->shape) || repeats_for_levels(m, target)) return LOSSFN_OK;
+    if (same_shape(target, plan->ndim, plan->shape) || repeats_for_levels(m, target)) {
+        for (int32_t k = 0; k < plan->n_parts; k++)
+            LOSSFN__REQUIRE(!takes_labels_alone(&plan->parts[k]), LOSSFN_ERROR_SHAPE,
+                            "%s has shape %s; %s takes labels, of shape %s, no distributions", name,
+                            shape_of(target, one), plan->parts[k].term->definition->name,
+                            lossfn__format_shape(m->row_ndim, m->row_shape, other));
+        return LOSSFN_OK;
+    }
     int takes_labels = 0;
     for (int32_t k = 0; k < plan->n_parts; k++)
         takes_labels |= plan->parts[k].term->definition->inputs[1].scale == LOSSFN_SCALE_LABEL;
@@ -331,7 +344,7 @@ static lossfn_status_t check_inputs(maker_t *m) {
         const lossfn_tensor_t *t = j < args->n_inputs ? args->inputs[j] : NULL;
         plan->per_row[j] = input->per_row;
         if (!t) {
-            LOSSFN__REQUIRE(input->learnable, LOSSFN_ERROR_ARGUMENT, "input %s is missing: it is NULL", input->name);
+            LOSSFN__REQUIRE(input->learnable, LOSSFN_ERROR_ARGUMENT, "input %s is missing", input->name);
             plan->is_constant[j] = 1;
             continue;
         }
@@ -667,7 +680,7 @@ lossfn__scratch_t lossfn__scratch_needed(const lossfn_t *loss, const lossfn_args
 lossfn_status_t lossfn__check_given(const lossfn_t *loss, const lossfn_args_t *args) {
     LOSSFN__REQUIRE(args->n_inputs >= 0 && args->n_inputs <= loss->n_inputs, LOSSFN_ERROR_ARGUMENT,
                     "%d inputs given, %s takes %d", (int)args->n_inputs, lossfn_name(loss), (int)loss->n_inputs);
-    LOSSFN__REQUIRE(args->n_inputs > 0 && args->inputs[0], LOSSFN_ERROR_ARGUMENT, "input %s is missing: it is NULL",
+    LOSSFN__REQUIRE(args->n_inputs > 0 && args->inputs[0], LOSSFN_ERROR_ARGUMENT, "input %s is missing",
                     loss->inputs[0].name);
     return LOSSFN_OK;
 }

@@ -150,6 +150,8 @@ def test_rows(rng):
         value, grad = loss.value_and_grad(logits, labels)
         assert value == pytest.approx(expected[0], rel=1e-13)
         np.testing.assert_allclose(grad, expected[1], rtol=1e-9, atol=1e-15)
+    with pytest.raises(lossfn.ShapeError, match=r"target has shape \(2, 3\); custom takes labels, of shape \(2,\)"):
+        lossfn.custom(numbered, labels=True)(logits[:2, :3], np.full((2, 3), 1 / 3))
 
 
 def test_exception_arrives_as_itself():

@@ -38,6 +38,21 @@ CASES = [
         )
         for base in (2**63 - 1, -(2**63), -1, 1)
     ),
+    (
+        lambda: lossfn.mse([1.0], [2.0], weigth=[3.0]),
+        lossfn.NotFoundError,
+        KeyError,
+        "nearest is 'weight', an argument of the call",
+    ),
+    (lambda: lossfn.mse(A, B, grad_out=A.copy()), lossfn.ArgumentError, ValueError, "grad_out is given, but this call"),
+    (lambda: lossfn.mse(A, B, wrt="pred"), lossfn.ArgumentError, ValueError, "wrt is given, but this call computes no"),
+    (lambda: lossfn.mse.grad(A, B, hess_out=A.copy()), lossfn.ArgumentError, ValueError, "computes no Hessian"),
+    (lambda: lossfn.mse.hess(A, B, vector=A), lossfn.ArgumentError, ValueError, "no product with the Hessian"),
+    (lambda: lossfn.entropy(A, B), lossfn.ArgumentError, ValueError, "entropy has 1 input, 2 were given"),
+    (lambda: lossfn.mse(A, B, reduction=None), lossfn.ParameterError, ValueError, "reduction is None; that of no red"),
+    (lambda: lossfn.create("reg:tweedie"), lossfn.NotFoundError, KeyError, r"see tweedie_nll \(XGBoost: reg:tweedie"),
+    (lambda: lossfn.create("CauchyLoss"), lossfn.NotFoundError, KeyError, r"see cauchy \(Ceres: CauchyLoss: "),
+    (lambda: lossfn.create("KLDivLoss"), lossfn.NotFoundError, KeyError, r"see kl_div \(PyTorch: KLDivLoss: log_pred"),
     (lambda: lossfn.mse(A, B, A), lossfn.ArgumentError, ValueError, "mse has 2 inputs, 3 were given"),
     (lambda: lossfn.mse(A, B, pred=A), lossfn.ArgumentError, ValueError, "pred is given twice"),
     (lambda: lossfn.mse(A, B[:2]), lossfn.ShapeError, ValueError, r"\(2, 2\) and \(3, 2\)"),

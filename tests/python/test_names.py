@@ -23,6 +23,7 @@ ELSEWHERE = {
     "survival:aft": "aft_nll", "multi:softprob": "cross_entropy", "count:poisson": "poisson_nll",
     "fair": "fair", "poisson": "poisson_nll", "CauchyLoss": "cauchy", "TukeyLoss": "tukey", "TolerantLoss": "tolerant",
     "LogitDistLoss": "logit_dist", "DWDMarginLoss": "dwd_margin", "scipy.stats.weibull_min": "weibull_nll",
+    "sparsemax_loss": "binary_sparsemax",
 }  # fmt: skip
 
 
@@ -46,6 +47,25 @@ def test_every_look_alike_is_found() -> None:
             )
             looked_up += 1
     assert looked_up > 200
+
+
+def test_creating_by_a_look_alike_says_how_it_differs() -> None:
+    own = {word for name in lossfn.names() for word in (name, *lossfn.describe(name).aliases)}
+    told = 0
+    for ours in lossfn.names():
+        for line in lossfn.describe(ours).look_alikes:
+            found = re.match(r"[^:(]+: ([A-Za-z][\w.:]*\w): ", line)
+            if not found or line[found.end(1) :].startswith(": is ") or found[1] in own:
+                continue
+            if found[1] in ("SparseCategoricalCrossentropy", "nll_loss"):  # they have hints of their own
+                continue
+            with pytest.raises(
+                lossfn.NotFoundError, match=rf"; see \w+ \([^:]+: (?i:{re.escape(found[1])}): "
+            ) as caught:
+                lossfn.create(found[1])
+            assert "nearest" not in str(caught.value)
+            told += 1
+    assert told > 150
 
 
 def test_creating_takes_own_names_and_says_which() -> None:

@@ -108,9 +108,16 @@ def new_options(params: dict[str, Any]) -> Any:
     return options
 
 
+def _check_reduction(params: dict[str, Any]) -> None:
+    """None may be meant as no reduction, as elsewhere, or as the default."""
+    if "reduction" in params and params["reduction"] is None:
+        raise ParameterError("reduction is None; that of no reduction is 'none', the default 'mean'")
+
+
 def new_handle(spec: str, params: dict[str, Any]) -> Any:
     """A handle of the C library."""
     checked_name("spec", spec)
+    _check_reduction(params)
     return _core.create_options(spec, new_options(params)) if params else _core.create(spec)
 
 
@@ -219,6 +226,7 @@ class Loss:
             return self
         for name, _ in params:
             del options[name]
+        _check_reduction(dict(params))
         try:
             key: Any = params[0] if len(params) == 1 else frozenset(params)
             found = self._bound.get(key)

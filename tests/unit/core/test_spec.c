@@ -115,8 +115,11 @@ static const struct {
     {"mse+mse+mse+mse+mse+mse+mse+mse+mse", LOSSFN_ERROR_SPEC, "spec: more than 8 terms: 'mse' ends at column 35"},
 
     {"hubr", LOSSFN_ERROR_NOT_FOUND, "no loss is named 'hubr'; the nearest is 'huber'"},
-    {"MSELoss", LOSSFN_ERROR_NOT_FOUND, "no loss is named 'MSELoss'; the nearest is 'mse'"},
-    {"CrossEntropyLoss", LOSSFN_ERROR_NOT_FOUND, "no loss is named 'CrossEntropyLoss'; the nearest is 'cross_entropy'"},
+    {"MSELoss", LOSSFN_ERROR_NOT_FOUND, "no loss is named 'MSELoss'; see mse (PyTorch: MSELoss: the same)"},
+    {"CrossEntropyLoss", LOSSFN_ERROR_NOT_FOUND,
+     "no loss is named 'CrossEntropyLoss'; see cross_entropy (PyTorch: CrossEntropyLoss: axis=1, ignore_index=-100; of "
+     "soft targets with class weights its mean divides by N, as reduction=mean_units does, and mean by the total "
+     "weight)"},
     {"bce", LOSSFN_ERROR_NOT_FOUND,
      "no loss is named 'bce'; binary_cross_entropy takes probabilities, bce_with_logits takes logits"},
     {"StudentT", LOSSFN_ERROR_NOT_FOUND,
