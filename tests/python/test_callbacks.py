@@ -154,6 +154,17 @@ def test_rows(rng):
         lossfn.custom(numbered, labels=True)(logits[:2, :3], np.full((2, 3), 1 / 3))
 
 
+def test_rows_without_a_target(rng):
+    """Beside a term that has one, a distribution or labels."""
+    logits, labels = rng.normal(size=(6, 4)), rng.integers(0, 4, 6)
+    lossfn.register("test.square", lambda pred: ((pred**2).sum(1), 2 * pred), rows=True)
+    both = lossfn.create("cross_entropy + 0.5*test.square")
+    expected = lossfn.cross_entropy(logits, labels) + 0.5 * (logits**2).sum(1).mean()
+    for target in (labels, np.eye(4)[labels]):
+        assert both(logits, target) == pytest.approx(expected, rel=1e-15)
+    lossfn.unregister("test.square")
+
+
 def test_exception_arrives_as_itself():
     class Mine(Exception):
         pass
