@@ -53,6 +53,7 @@ LONG_KINDS = {
     "fuzz": "fuzz",
     "peers": "peers",
     "fuzzers": "fuzzers",
+    "bits": "bits",
     "coverage": "coverage",
     "mutation": "mutation",
 }
@@ -131,7 +132,8 @@ def same_bits() -> list[str]:
     built: list[str] = []
     if one := records("bits").get("bits"):
         *builds, last = one["builds"]
-        built = [f"{one['digests']:,} digests are equal between builds with {', '.join(builds)} and {last}.", ""]
+        told = f"{one['digests']:,} digests are equal between builds with {', '.join(builds)} and {last}"
+        built = [f"{told}{of_commit('bits')}.", ""]
     return [
         "## The same bits",
         "",
