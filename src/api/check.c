@@ -257,7 +257,7 @@ lossfn_status_t lossfn_check(const lossfn_t *loss, const lossfn_args_t *args, ch
                     : !args ? "args"
                             : "length");
     LOSSFN__REQUIRE(buf || cap == 0, LOSSFN_ERROR_ARGUMENT, "buf is NULL, but cap is %lld", (long long)cap);
-    LOSSFN__REQUIRE(args->n_inputs > 0 && args->inputs[0], LOSSFN_ERROR_ARGUMENT, "input %s is missing",
+    LOSSFN__REQUIRE(args->n_inputs > 0 && args->inputs[0], LOSSFN_ERROR_ARGUMENT, "input %s is missing: it is NULL",
                     loss->inputs[0].name);
     lossfn__fpenv_t saved;
     lossfn__fpenv_enter(&saved);

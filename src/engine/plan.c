@@ -344,7 +344,7 @@ static lossfn_status_t check_inputs(maker_t *m) {
         const lossfn_tensor_t *t = j < args->n_inputs ? args->inputs[j] : NULL;
         plan->per_row[j] = input->per_row;
         if (!t) {
-            LOSSFN__REQUIRE(input->learnable, LOSSFN_ERROR_ARGUMENT, "input %s is missing", input->name);
+            LOSSFN__REQUIRE(input->learnable, LOSSFN_ERROR_ARGUMENT, "input %s is missing: it is NULL", input->name);
             plan->is_constant[j] = 1;
             continue;
         }
@@ -680,7 +680,7 @@ lossfn__scratch_t lossfn__scratch_needed(const lossfn_t *loss, const lossfn_args
 lossfn_status_t lossfn__check_given(const lossfn_t *loss, const lossfn_args_t *args) {
     LOSSFN__REQUIRE(args->n_inputs >= 0 && args->n_inputs <= loss->n_inputs, LOSSFN_ERROR_ARGUMENT,
                     "%d inputs given, %s takes %d", (int)args->n_inputs, lossfn_name(loss), (int)loss->n_inputs);
-    LOSSFN__REQUIRE(args->n_inputs > 0 && args->inputs[0], LOSSFN_ERROR_ARGUMENT, "input %s is missing",
+    LOSSFN__REQUIRE(args->n_inputs > 0 && args->inputs[0], LOSSFN_ERROR_ARGUMENT, "input %s is missing: it is NULL",
                     loss->inputs[0].name);
     return LOSSFN_OK;
 }

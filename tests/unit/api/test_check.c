@@ -159,7 +159,7 @@ static void without_a_buffer(void **unused) {
     assert_int_equal(length, strlen(text));
     args.n_inputs = 0;
     assert_int_equal(lossfn_check(loss, &args, text, sizeof text, &length), LOSSFN_ERROR_ARGUMENT);
-    assert_string_equal(lossfn_last_error(), "input pred is missing");
+    assert_string_equal(lossfn_last_error(), "input pred is missing: it is NULL");
     lossfn_destroy(loss);
 }
 
