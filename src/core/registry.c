@@ -134,12 +134,15 @@ const lossfn__definition_t *lossfn__find_look_alike(lossfn__piece_t name, lossfn
     offer_losses(&nearest);
     *line = lossfn__piece("");
     if (name.length == 0) return NULL;
-    const lossfn__definition_t *same = nearest.distance == 0 ? find_builtin(nearest.best) : NULL; /* but for writing */
-    if (same && (*line = line_about(same, name, 0)).length) return same;
-    for (int called = 0; called < 2; called++) {
-        for (int32_t i = 0; i < lossfn__catalogue_size; i++)
-            if ((*line = line_about(lossfn__catalogue[i], name, called)).length) return lossfn__catalogue[i];
-        if (same) return same;
+    const int same = nearest.distance == 0; /* but for how it is written */
+    const lossfn__definition_t *ours = same ? find_builtin(nearest.best) : NULL;
+    enum { OUR_LINES, ALL_LINES, CALLED, PASSES };
+    for (int pass = 0; pass < PASSES; pass++) {
+        for (int32_t i = 0; i < lossfn__catalogue_size; i++) {
+            const lossfn__definition_t *d = lossfn__catalogue[i];
+            if ((pass > OUR_LINES || d == ours) && (*line = line_about(d, name, pass == CALLED)).length) return d;
+        }
+        if (pass == ALL_LINES && same) return ours;
     }
     return NULL;
 }

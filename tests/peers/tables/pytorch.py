@@ -491,6 +491,7 @@ ROWS = [
         "poisson_nll(log_input=false, eps=1e-8)",
         "rates",
         lambda p, t: F.poisson_nll_loss(p, t, log_input=False, reduction="none"),
+        terms={"pred": one},
     ),
     Row(
         "PoissonNLLLoss(full=True)",
