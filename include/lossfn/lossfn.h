@@ -263,10 +263,10 @@ typedef struct lossfn_exec {
 
 enum lossfn_hess_kind {
     LOSSFN_HESS_EXACT = 0,  /* the second derivative */
-    LOSSFN_HESS_FISHER = 1, /* its expectation under the model: never negative, but times a negative weight */
+    LOSSFN_HESS_FISHER = 1, /* its expectation under the model: never negative, unless as below */
     LOSSFN_HESS_UPPER = 2   /* an upper bound, never negative: for losses of elements the curvature of a parabola that
                                touches the loss and lies above it, for rows a diagonal that bounds the whole Hessian.
-                               Times a negative weight it is neither. */
+                               Times a negative weight, or with a base below 1, it is neither. */
 };
 
 /* Everything that a call takes and gives. Fill with lossfn_args_init (all zero but struct_size), then set what is used;
